@@ -1,0 +1,45 @@
+# A room is one static library of src/<room>/, and may include only the rooms named in ROOMS (and theirs). The build
+# enforces the order of the rooms: a header of a later room is not on an earlier room's include path, because each
+# room sees the public headers through one folder of links that holds only what it may use.
+#
+#   sdsclip_room(losses ROOMS models SOURCES contrastive.cpp sds.cpp LINK sdsclip::torch)
+#   sdsclip_test(losses SOURCES contrastive_test.cpp [LINK ...])
+set(SDSCLIP_WARNINGS -Wall -Wextra -Wshadow -Wconversion -Werror)
+
+function(sdsclip_room room)
+  cmake_parse_arguments(ARG "TORCH" "" "ROOMS;SOURCES;LINK" ${ARGN})
+  set(view "${CMAKE_BINARY_DIR}/room_headers/${room}")
+  file(MAKE_DIRECTORY "${view}/sdsclip")
+  file(CREATE_LINK "${CMAKE_SOURCE_DIR}/include/sdsclip/${room}" "${view}/sdsclip/${room}" SYMBOLIC)
+
+  add_library(sdsclip_${room} STATIC ${ARG_SOURCES})
+  target_compile_options(sdsclip_${room} PRIVATE ${SDSCLIP_WARNINGS})
+  target_include_directories(sdsclip_${room} PUBLIC "${view}")
+  foreach(other IN LISTS ARG_ROOMS)
+    target_link_libraries(sdsclip_${room} PUBLIC sdsclip_${other})
+  endforeach()
+  target_link_libraries(sdsclip_${room} PUBLIC ${ARG_LINK})
+  if(ARG_TORCH)
+    target_link_libraries(sdsclip_${room} PUBLIC sdsclip::torch)
+    target_precompile_headers(sdsclip_${room} REUSE_FROM sdsclip_torch_pch)
+    target_compile_options(sdsclip_${room} PRIVATE -Winvalid-pch)
+  endif()
+endfunction()
+
+# One program a room, run by one ctest entry in a random order of its cases. Further arguments of LABELS are ctest labels.
+function(sdsclip_test room)
+  cmake_parse_arguments(ARG "TORCH" "SUFFIX" "SOURCES;LINK;LABELS" ${ARGN})
+  set(name "${room}${ARG_SUFFIX}_test")
+  add_executable(${name} ${ARG_SOURCES})
+  target_compile_options(${name} PRIVATE ${SDSCLIP_WARNINGS})
+  target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests")
+  target_link_libraries(${name} PRIVATE sdsclip_${room} sdsclip_test_support ${ARG_LINK} GTest::gtest_main)
+  if(ARG_TORCH)
+    target_precompile_headers(${name} REUSE_FROM sdsclip_torch_pch)
+    set_target_properties(${name} PROPERTIES BUILD_RPATH "${SDSCLIP_TORCH_LIBRARY_DIR}")
+  endif()
+  add_test(NAME ${room}${ARG_SUFFIX} COMMAND ${name} --gtest_shuffle --gtest_brief=1
+    WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")
+  set_tests_properties(${room}${ARG_SUFFIX} PROPERTIES LABELS "fast;${ARG_LABELS}"
+    ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0:detect_container_overflow=0")
+endfunction()

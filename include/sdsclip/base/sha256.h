@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+namespace sdsclip {
+
+/// SHA-256 as 64 lower-case hexadecimal digits.
+std::string sha256(std::string_view bytes);
+
+/// The same of a file's content, read in pieces. Throws `Error(kInput)` where it cannot be read.
+std::string sha256_of_file(const std::filesystem::path& path);
+
+}  // namespace sdsclip

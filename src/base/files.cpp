@@ -1,0 +1,127 @@
+#include "sdsclip/base/files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <system_error>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error write_failure(const fs::path& path, int error_number) {
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  const ExitCode code = full || error_number == EIO ? ExitCode::kRuntime : ExitCode::kInput;
+  return Error(code, fmt::format("{}: cannot write: {}; {}", path.string(), std::strerror(error_number),
+                                 full ? "free some space and run again with --resume"
+                                      : "choose a folder that can be written"));
+}
+
+class FileDescriptor {
+ public:
+  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
+  ~FileDescriptor() {
+    if (descriptor_ >= 0) ::close(descriptor_);
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  [[nodiscard]] int get() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+void flush_folder(const fs::path& folder) {
+  const FileDescriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (descriptor.get() >= 0) ::fsync(descriptor.get());
+}
+
+fs::path parent_of(const fs::path& path) {
+  return path.has_parent_path() ? path.parent_path() : fs::path(".");
+}
+
+std::string temporary_suffix() { return fmt::format(".tmp-{}", ::getpid()); }
+
+}  // namespace
+
+std::string read_file(const fs::path& path) {
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) {
+    throw input_error("{}: is a folder, expected a file", path.string());
+  }
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
+  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
+  if (stream.bad()) throw input_error("{}: cannot read to its end: {}", path.string(), std::strerror(errno));
+  return bytes;
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  const fs::path temporary = path.string() + temporary_suffix();
+  int failure = 0;
+  {
+    const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (file.get() < 0) throw write_failure(path, errno);
+    std::size_t written = 0;
+    while (written < bytes.size() && failure == 0) {
+      const ssize_t count = ::write(file.get(), bytes.data() + written, bytes.size() - written);
+      if (count < 0) {
+        if (errno != EINTR) failure = errno;
+      } else {
+        written += static_cast<std::size_t>(count);
+      }
+    }
+    if (failure == 0 && ::fsync(file.get()) != 0) failure = errno;
+  }
+  if (failure == 0 && ::rename(temporary.c_str(), path.c_str()) != 0) failure = errno;
+  if (failure != 0) {
+    ::unlink(temporary.c_str());
+    throw write_failure(path, failure);
+  }
+  flush_folder(parent_of(path));
+}
+
+void create_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw write_failure(folder, error.value());
+}
+
+AtomicFolder::AtomicFolder(fs::path final_path)
+    : final_(std::move(final_path)), temporary_(final_.string() + temporary_suffix()) {
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
+  create_folder(temporary_);
+}
+
+AtomicFolder::~AtomicFolder() {
+  if (committed_) return;
+  std::error_code ignored;
+  fs::remove_all(temporary_, ignored);
+}
+
+void AtomicFolder::commit() {
+  flush_folder(temporary_);
+  std::error_code error;
+  // A folder cannot be renamed over a folder that is not empty. Between the two renames the final name is missing for
+  // an instant, and `.old` holds what was there: readers of checkpoints fall back to the checkpoint before.
+  const fs::path old = final_.string() + ".old" + temporary_suffix();
+  fs::remove_all(old, error);
+  if (fs::exists(final_)) fs::rename(final_, old, error);
+  if (error) throw write_failure(final_, error.value());
+  fs::rename(temporary_, final_, error);
+  if (error) throw write_failure(final_, error.value());
+  committed_ = true;
+  fs::remove_all(old, error);
+  flush_folder(parent_of(final_));
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,60 @@
+#include "sdsclip/base/sha256.h"
+
+#include <openssl/evp.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <memory>
+#include <vector>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+class Digest {
+ public:
+  Digest() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) {
+    if (!context_ || EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr) != 1) {
+      throw runtime_failure("SHA-256 is not available in this machine's OpenSSL");
+    }
+  }
+
+  void update(const char* bytes, std::size_t count) { EVP_DigestUpdate(context_.get(), bytes, count); }
+
+  std::string finish() {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned int size = 0;
+    EVP_DigestFinal_ex(context_.get(), digest.data(), &size);
+    std::string text;
+    for (unsigned int i = 0; i < size; ++i) text += fmt::format("{:02x}", digest[i]);
+    return text;
+  }
+
+ private:
+  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
+};
+
+}  // namespace
+
+std::string sha256(std::string_view bytes) {
+  Digest digest;
+  digest.update(bytes.data(), bytes.size());
+  return digest.finish();
+}
+
+std::string sha256_of_file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
+  Digest digest;
+  std::vector<char> piece(1 << 20);
+  while (stream) {
+    stream.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+    digest.update(piece.data(), static_cast<std::size_t>(stream.gcount()));
+  }
+  return digest.finish();
+}
+
+}  // namespace sdsclip
