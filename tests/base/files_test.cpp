@@ -1,0 +1,71 @@
+#include "sdsclip/base/files.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::size_t entry_count(const fs::path& folder) {
+  std::size_t count = 0;
+  for ([[maybe_unused]] const fs::directory_entry& entry : fs::directory_iterator(folder)) ++count;
+  return count;
+}
+
+TEST(WriteFileAtomically, ReplacesTheFileAndLeavesNothingElse) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "a", "first");
+  write_file_atomically(folder / "a", std::string("two\0parts", 9));
+  EXPECT_EQ(read_file(folder / "a"), std::string("two\0parts", 9));
+  EXPECT_EQ(entry_count(folder.path()), 1U);
+}
+
+TEST(WriteFileAtomically, OnAFullDiskIsARuntimeFailure) {
+  // /dev/full answers every write with "no space left"; the temporary name beside it cannot be made, so link to it.
+  const testing::TemporaryFolder folder;
+  fs::create_symlink("/dev/full", folder.path() / ("a.tmp-" + std::to_string(::getpid())));
+  testing::expect_error(ExitCode::kRuntime, {"cannot write", "No space left"},
+                        [&] { write_file_atomically(folder / "a", "x"); });
+  EXPECT_FALSE(fs::exists(folder / "a"));
+}
+
+TEST(WriteFileAtomically, IntoAMissingFolderIsBadInput) {
+  testing::expect_error(ExitCode::kInput, {"/nowhere/a"}, [] { write_file_atomically("/nowhere/a", "x"); });
+}
+
+TEST(ReadFile, OfAFolderOrAMissingFileIsBadInput) {
+  const testing::TemporaryFolder folder;
+  testing::expect_error(ExitCode::kInput, {"is a folder"}, [&] { read_file(folder.path()); });
+  testing::expect_error(ExitCode::kInput, {"missing", "No such file"}, [&] { read_file(folder / "missing"); });
+}
+
+TEST(AtomicFolder, AppearsOnCommitAndReplacesWhatWasThere) {
+  const testing::TemporaryFolder folder;
+  for (const std::string content : {"old", "new"}) {
+    AtomicFolder made(folder / "step-1");
+    std::ofstream(made.path() / "state") << content;
+    made.commit();
+  }
+  EXPECT_EQ(read_file(folder / "step-1" / "state"), "new");
+  EXPECT_EQ(entry_count(folder.path()), 1U);
+}
+
+TEST(AtomicFolder, WithoutCommitLeavesNothing) {
+  const testing::TemporaryFolder folder;
+  {
+    const AtomicFolder made(folder / "step-1");
+    std::ofstream(made.path() / "state") << "half";
+  }
+  EXPECT_EQ(entry_count(folder.path()), 0U);
+}
+
+}  // namespace
+}  // namespace sdsclip
