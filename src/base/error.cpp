@@ -5,7 +5,8 @@
 namespace sdsclip {
 namespace {
 
-// Messages quote file names and library texts, which may hold line breaks; an error is one line whatever they hold.
+// Messages quote file names and library texts, which may hold line breaks; an error is one line whatever they
+// hold.
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   std::replace(text.begin(), text.end(), '\r', ' ');

@@ -48,7 +48,9 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-std::string temporary_suffix() { return fmt::format(".tmp-{}", ::getpid()); }
+std::string temporary_suffix() {
+  return fmt::format(".tmp-{}", ::getpid());
+}
 
 }  // namespace
 
@@ -111,8 +113,9 @@ AtomicFolder::~AtomicFolder() {
 void AtomicFolder::commit() {
   flush_folder(temporary_);
   std::error_code error;
-  // A folder cannot be renamed over a folder that is not empty. Between the two renames the final name is missing for
-  // an instant, and `.old` holds what was there: readers of checkpoints fall back to the checkpoint before.
+  // A folder cannot be renamed over a folder that is not empty. Between the two renames the final name is
+  // missing for an instant, and `.old` holds what was there: readers of checkpoints fall back to the
+  // checkpoint before.
   const fs::path old = final_.string() + ".old" + temporary_suffix();
   fs::remove_all(old, error);
   if (fs::exists(final_)) fs::rename(final_, old, error);

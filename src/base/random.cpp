@@ -15,8 +15,12 @@ constexpr std::uint32_t kWeyl0 = 0x9E3779B9;
 constexpr std::uint32_t kWeyl1 = 0xBB67AE85;
 constexpr int kRounds = 10;
 
-constexpr std::uint32_t low_word(std::uint64_t value) { return static_cast<std::uint32_t>(value); }
-constexpr std::uint32_t high_word(std::uint64_t value) { return static_cast<std::uint32_t>(value >> 32); }
+constexpr std::uint32_t low_word(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value);
+}
+constexpr std::uint32_t high_word(std::uint64_t value) {
+  return static_cast<std::uint32_t>(value >> 32);
+}
 
 }  // namespace
 
@@ -86,9 +90,13 @@ std::uint32_t RandomSequence::next_word() {
   return block_[used_++];
 }
 
-double RandomSequence::uniform() { return static_cast<double>(next_word()) * 0x1.0p-32; }
+double RandomSequence::uniform() {
+  return static_cast<double>(next_word()) * 0x1.0p-32;
+}
 
-double RandomSequence::uniform(double low, double high) { return low + (high - low) * uniform(); }
+double RandomSequence::uniform(double low, double high) {
+  return low + (high - low) * uniform();
+}
 
 std::uint32_t RandomSequence::below(std::uint32_t bound) {
   // Rejects the few words that would make the small remainders likelier.
@@ -99,6 +107,8 @@ std::uint32_t RandomSequence::below(std::uint32_t bound) {
   }
 }
 
-bool RandomSequence::chance(double probability) { return uniform() < probability; }
+bool RandomSequence::chance(double probability) {
+  return uniform() < probability;
+}
 
 }  // namespace sdsclip

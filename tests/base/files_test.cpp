@@ -29,7 +29,8 @@ TEST(WriteFileAtomically, ReplacesTheFileAndLeavesNothingElse) {
 }
 
 TEST(WriteFileAtomically, OnAFullDiskIsARuntimeFailure) {
-  // /dev/full answers every write with "no space left"; the temporary name beside it cannot be made, so link to it.
+  // /dev/full answers every write with "no space left"; the temporary name beside it cannot be made, so link
+  // to it.
   const testing::TemporaryFolder folder;
   fs::create_symlink("/dev/full", folder.path() / ("a.tmp-" + std::to_string(::getpid())));
   testing::expect_error(ExitCode::kRuntime, {"cannot write", "No space left"},
@@ -44,7 +45,8 @@ TEST(WriteFileAtomically, IntoAMissingFolderIsBadInput) {
 TEST(ReadFile, OfAFolderOrAMissingFileIsBadInput) {
   const testing::TemporaryFolder folder;
   testing::expect_error(ExitCode::kInput, {"is a folder"}, [&] { read_file(folder.path()); });
-  testing::expect_error(ExitCode::kInput, {"missing", "No such file"}, [&] { read_file(folder / "missing"); });
+  testing::expect_error(ExitCode::kInput, {"missing", "No such file"},
+                        [&] { read_file(folder / "missing"); });
 }
 
 TEST(AtomicFolder, AppearsOnCommitAndReplacesWhatWasThere) {

@@ -12,7 +12,9 @@ namespace {
 // FIPS 180-2, appendix B.1.
 constexpr const char* kAbc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-TEST(Sha256, GivesThePublishedDigest) { EXPECT_EQ(sha256("abc"), kAbc); }
+TEST(Sha256, GivesThePublishedDigest) {
+  EXPECT_EQ(sha256("abc"), kAbc);
+}
 
 TEST(Sha256, OfAFileIsThatOfItsBytes) {
   const testing::TemporaryFolder folder;

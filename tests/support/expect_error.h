@@ -16,7 +16,8 @@ void expect_error(ExitCode code, std::initializer_list<std::string> parts, Actio
   } catch (const Error& error) {
     EXPECT_EQ(static_cast<int>(error.exit_code()), static_cast<int>(code)) << error.what();
     for (const std::string& part : parts) {
-      EXPECT_NE(std::string(error.what()).find(part), std::string::npos) << "no '" << part << "' in: " << error.what();
+      EXPECT_NE(std::string(error.what()).find(part), std::string::npos)
+          << "no '" << part << "' in: " << error.what();
     }
     return;
   }

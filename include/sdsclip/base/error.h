@@ -17,8 +17,8 @@ enum class ExitCode : int {
   kInterrupted = 130  ///< SIGINT or SIGTERM; state was saved
 };
 
-/// Every failure that a user can see. The message is one line that says what was got, what was expected, where (file,
-/// line, key, record) and what to do.
+/// Every failure that a user can see. The message is one line that says what was got, what was expected,
+/// where (file, line, key, record) and what to do.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode exit_code, const std::string& message);

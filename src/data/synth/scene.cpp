@@ -1,0 +1,232 @@
+#include "scene.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace sdsclip::synth {
+namespace {
+
+// Splits and bindings are part of the world, not of a run: they do not follow the user's seed.
+constexpr std::uint64_t kWorldSeed = 20240101;
+constexpr double kTrainShare = 0.6;
+constexpr double kValidationShare = 0.2;
+
+constexpr double kNear = 9.0;  // how far off the axis of a relation an object may be
+constexpr double kFar = 13.0;  // half of the least distance along that axis
+
+std::uint64_t pair_key(int a, int b) {
+  return static_cast<std::uint64_t>(std::min(a, b) * 16 + std::max(a, b));
+}
+
+std::uint64_t combination_key(int colour_a, int colour_b, int shape_a, int shape_b) {
+  return pair_key(colour_a, colour_b) * 256 + pair_key(shape_a, shape_b);
+}
+
+template <std::size_t Size>
+int draw_index(const std::array<std::string_view, Size>& names, RandomSequence& random) {
+  return static_cast<int>(random.below(static_cast<std::uint32_t>(names.size())));
+}
+
+/// Offsets of the first object from the middle of the two, in units of (right, down).
+std::pair<double, double> direction(Relation relation) {
+  switch (relation) {
+    case Relation::kLeft:
+      return {-1, 0};
+    case Relation::kRight:
+      return {1, 0};
+    case Relation::kAbove:
+      return {0, -1};
+    case Relation::kBelow:
+      return {0, 1};
+    case Relation::kAboveLeft:
+      return {-1, -1};
+    case Relation::kAboveRight:
+      return {1, -1};
+    case Relation::kBelowLeft:
+      return {-1, 1};
+    case Relation::kBelowRight:
+      return {1, 1};
+    case Relation::kNone:
+    case Relation::kAnd:
+      break;
+  }
+  return {0, 0};
+}
+
+/// Half the offset between the two along one axis: clearly apart where the relation speaks of the axis,
+/// clearly not where it does not.
+double half_offset(double sign, RandomSequence& random) {
+  if (sign == 0) return random.uniform(-kNear / 2, kNear / 2);
+  return sign * random.uniform(kFar, kFar + 3.0);
+}
+
+void place(Scene& scene, Relation arrangement, RandomSequence& random) {
+  const auto [right, down] = direction(arrangement);
+  const double dx = half_offset(right, random);
+  const double dy = half_offset(down, random);
+  const double middle = kImageSize / 2.0;
+  const double slack_x = right == 0 ? 12.0 : 2.0;
+  const double slack_y = down == 0 ? 12.0 : 2.0;
+  const double x = middle + random.uniform(-slack_x, slack_x);
+  const double y = middle + random.uniform(-slack_y, slack_y);
+  scene.objects[0].x = x + dx;
+  scene.objects[0].y = y + dy;
+  scene.objects[1].x = x - dx;
+  scene.objects[1].y = y - dy;
+}
+
+}  // namespace
+
+std::string_view relation_name(Relation relation) {
+  switch (relation) {
+    case Relation::kAnd:
+      return "and";
+    case Relation::kLeft:
+      return "left";
+    case Relation::kRight:
+      return "right";
+    case Relation::kAbove:
+      return "above";
+    case Relation::kBelow:
+      return "below";
+    case Relation::kAboveLeft:
+      return "above left";
+    case Relation::kAboveRight:
+      return "above right";
+    case Relation::kBelowLeft:
+      return "below left";
+    case Relation::kBelowRight:
+      return "below right";
+    case Relation::kNone:
+      break;
+  }
+  return "none";
+}
+
+Relation inverse(Relation relation) {
+  switch (relation) {
+    case Relation::kLeft:
+      return Relation::kRight;
+    case Relation::kRight:
+      return Relation::kLeft;
+    case Relation::kAbove:
+      return Relation::kBelow;
+    case Relation::kBelow:
+      return Relation::kAbove;
+    case Relation::kAboveLeft:
+      return Relation::kBelowRight;
+    case Relation::kAboveRight:
+      return Relation::kBelowLeft;
+    case Relation::kBelowLeft:
+      return Relation::kAboveRight;
+    case Relation::kBelowRight:
+      return Relation::kAboveLeft;
+    case Relation::kNone:
+    case Relation::kAnd:
+      break;
+  }
+  return relation;
+}
+
+bool is_diagonal(Relation relation) {
+  return relation >= Relation::kAboveLeft;
+}
+
+Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b) {
+  const std::uint64_t key = combination_key(colour_a, colour_b, shape_a, shape_b);
+  const double u = uniform_draw(kWorldSeed, stream_of("synth/split"), key);
+  if (u < kTrainShare) return Split::kTrain;
+  return u < kTrainShare + kValidationShare ? Split::kValidation : Split::kTest;
+}
+
+bool is_canonical_binding(const SceneObject& a, const SceneObject& b) {
+  const std::uint64_t key = combination_key(a.colour, b.colour, a.shape, b.shape);
+  const bool straight = uniform_draw(kWorldSeed, stream_of("synth/binding"), key) < 0.5;
+  return ((a.colour < b.colour) == (a.shape < b.shape)) == straight;
+}
+
+Split split_of_single(int colour, int shape, int size, int background) {
+  RandomSequence random(kWorldSeed, substream(stream_of("synth/single"), pair_key(colour, shape + 8)));
+  std::array<Split, 4> splits = {Split::kTrain, Split::kTrain, Split::kValidation, Split::kTest};
+  for (std::uint32_t i = 3; i > 0; --i) std::swap(splits[i], splits[random.below(i + 1)]);
+  return splits[static_cast<std::size_t>(size * 2 + background)];
+}
+
+Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random) {
+  Scene scene;
+  SceneObject object;
+  object.colour = colour;
+  object.shape = shape;
+  do {
+    object.size = draw_index(kSizes, random);
+    scene.background = draw_index(kBackgrounds, random);
+  } while (split_of_single(colour, shape, object.size, scene.background) != split);
+  object.x = random.uniform(18, kImageSize - 18);
+  object.y = random.uniform(18, kImageSize - 18);
+  scene.objects.push_back(object);
+  scene.noise_seed = random.next_word();
+  return scene;
+}
+
+Scene draw_single(Split split, RandomSequence& random) {
+  const int colour = draw_index(kColours, random);
+  const int shape = draw_index(kShapes, random);
+  return draw_single_of(split, colour, shape, random);
+}
+
+Scene draw_pair(Split split, std::span<const Relation> relations, RandomSequence& random) {
+  SceneObject a;
+  SceneObject b;
+  do {
+    a.colour = draw_index(kColours, random);
+    b.colour = draw_index(kColours, random);
+    a.shape = draw_index(kShapes, random);
+    b.shape = draw_index(kShapes, random);
+  } while (a.colour == b.colour || a.shape == b.shape ||
+           split_of_pair(a.colour, b.colour, a.shape, b.shape) != split);
+  a.size = draw_index(kSizes, random);
+  b.size = draw_index(kSizes, random);
+
+  Scene scene;
+  scene.objects = {a, b};
+  scene.background = draw_index(kBackgrounds, random);
+  scene.relation = relations[random.below(static_cast<std::uint32_t>(relations.size()))];
+  Relation arrangement = scene.relation;
+  if (arrangement == Relation::kAnd) {
+    constexpr std::array kAnywhere = {Relation::kLeft,      Relation::kRight,     Relation::kAbove,
+                                      Relation::kBelow,     Relation::kAboveLeft, Relation::kAboveRight,
+                                      Relation::kBelowLeft, Relation::kBelowRight};
+    arrangement = kAnywhere[random.below(static_cast<std::uint32_t>(kAnywhere.size()))];
+  }
+  place(scene, arrangement, random);
+  scene.noise_seed = random.next_word();
+  return scene;
+}
+
+Scene with_colours_swapped(const Scene& scene) {
+  Scene swapped = scene;
+  std::swap(swapped.objects.at(0).colour, swapped.objects.at(1).colour);
+  return swapped;
+}
+
+Scene with_places_swapped(const Scene& scene) {
+  Scene swapped = scene;
+  std::swap(swapped.objects.at(0).x, swapped.objects.at(1).x);
+  std::swap(swapped.objects.at(0).y, swapped.objects.at(1).y);
+  swapped.relation = inverse(scene.relation);
+  return swapped;
+}
+
+Scene with_sizes_swapped(const Scene& scene) {
+  Scene swapped = scene;
+  std::swap(swapped.objects.at(0).size, swapped.objects.at(1).size);
+  return swapped;
+}
+
+Scene with_shapes_swapped(const Scene& scene) {
+  Scene swapped = scene;
+  std::swap(swapped.objects.at(0).shape, swapped.objects.at(1).shape);
+  return swapped;
+}
+
+}  // namespace sdsclip::synth
