@@ -1,0 +1,33 @@
+#pragma once
+
+#include <fmt/core.h>
+
+#include <string_view>
+#include <utility>
+
+namespace sdsclip {
+
+enum class LogLevel { kInfo, kWarning, kError };
+
+/// Whether `log_info` is shown; warnings and errors always are. Called once, by the command line (`--quiet`).
+void set_up_logging(bool quiet);
+
+/// One line to stderr, through spdlog. Results never go here: they are for stdout.
+void log_message(LogLevel level, std::string_view message);
+
+template <typename... Args>
+void log_info(fmt::format_string<Args...> format, Args&&... args) {
+  log_message(LogLevel::kInfo, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <typename... Args>
+void log_warning(fmt::format_string<Args...> format, Args&&... args) {
+  log_message(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
+}
+
+template <typename... Args>
+void log_error(fmt::format_string<Args...> format, Args&&... args) {
+  log_message(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sdsclip/base/config_tree.h"
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+
+/// Walks the fields of an option struct. A struct says once what it holds:
+///
+///     struct DataOptions {
+///       std::string format = "coco";
+///       std::int64_t workers = 2;
+///     };
+///     void visit_options(OptionVisitor& visitor, DataOptions& options) {
+///       visitor.option("format", options.format, "coco, tsv or webdataset");
+///       visitor.option("workers", options.workers, "threads that decode ahead of the step");
+///     }
+///
+/// and reading, `--set`, printing and the documentation all come from that one function.
+class OptionVisitor {
+ public:
+  virtual ~OptionVisitor() = default;
+
+  virtual void option(std::string_view key, bool& value, std::string_view doc) = 0;
+  virtual void option(std::string_view key, std::int64_t& value, std::string_view doc) = 0;
+  virtual void option(std::string_view key, double& value, std::string_view doc) = 0;
+  virtual void option(std::string_view key, std::string& value, std::string_view doc) = 0;
+  virtual void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) = 0;
+  virtual void option(std::string_view key, std::vector<double>& value, std::string_view doc) = 0;
+
+  /// An enumeration whose values are written as `names`, in the order of the enumerators, which count from
+  /// zero.
+  template <typename Enum>
+  void choice(std::string_view key, Enum& value, std::span<const std::string_view> names,
+              std::string_view doc) {
+    std::size_t index = static_cast<std::size_t>(value);
+    choose(key, index, names, doc);
+    value = static_cast<Enum>(index);
+  }
+
+  /// A struct inside the struct, with a `visit_options` of its own.
+  template <typename Options>
+  void section(std::string_view key, Options& options, std::string_view doc) {
+    enter(key, doc);
+    visit_options(*this, options);
+    leave();
+  }
+
+ protected:
+  virtual void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
+                      std::string_view doc) = 0;
+  virtual void enter(std::string_view key, std::string_view doc) = 0;
+  virtual void leave() = 0;
+};
+
+/// Binds a document strictly: an unknown key is an error that names the nearest known one, a wrong kind one
+/// that names file and line, and what the document leaves out keeps its default.
+class OptionReader : public OptionVisitor {
+ public:
+  OptionReader(const ConfigNode& root, DocumentRole role);
+
+  void option(std::string_view key, bool& value, std::string_view doc) override;
+  void option(std::string_view key, std::int64_t& value, std::string_view doc) override;
+  void option(std::string_view key, double& value, std::string_view doc) override;
+  void option(std::string_view key, std::string& value, std::string_view doc) override;
+  void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
+  void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
+
+  void finish();  ///< reports the unknown keys of the outermost level
+
+ protected:
+  void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
+              std::string_view doc) override;
+  void enter(std::string_view key, std::string_view doc) override;
+  void leave() override;
+
+ private:
+  struct Level {
+    const ConfigNode* node = nullptr;  // null: the document says nothing of this section
+    std::string path;
+    std::vector<std::string> known;
+  };
+  const ConfigNode* take(std::string_view key);
+  [[nodiscard]] std::string path_of(std::string_view key) const;
+  [[nodiscard]] Error wrong_kind(std::string_view key, const ConfigNode& node,
+                                 std::string_view expected) const;
+  [[nodiscard]] Error error(const std::string& message) const;
+  void check_unknown(const Level& level) const;
+
+  std::vector<Level> levels_;
+  DocumentRole role_;
+};
+
+template <typename Options>
+void bind_options(const ConfigNode& root, Options& options,
+                  DocumentRole role = DocumentRole::kConfiguration) {
+  OptionReader reader(root, role);
+  visit_options(reader, options);
+  reader.finish();
+}
+
+/// One option as it is documented.
+struct OptionDescription {
+  std::string path;   ///< "sds.lambda"
+  std::string kind;   ///< "number", "ddpm | none"
+  std::string value;  ///< as YAML
+  std::string doc;
+  bool is_section = false;
+};
+
+/// Lists what a struct holds, with its present values.
+class OptionLister : public OptionVisitor {
+ public:
+  void option(std::string_view key, bool& value, std::string_view doc) override;
+  void option(std::string_view key, std::int64_t& value, std::string_view doc) override;
+  void option(std::string_view key, double& value, std::string_view doc) override;
+  void option(std::string_view key, std::string& value, std::string_view doc) override;
+  void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
+  void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
+  [[nodiscard]] const std::vector<OptionDescription>& list() const { return list_; }
+
+ protected:
+  void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
+              std::string_view doc) override;
+  void enter(std::string_view key, std::string_view doc) override;
+  void leave() override;
+
+ private:
+  void add(std::string_view key, std::string kind, std::string value, std::string_view doc,
+           bool is_section = false);
+
+  std::vector<OptionDescription> list_;
+  std::string prefix_;
+};
+
+template <typename Options>
+std::vector<OptionDescription> list_options(Options options) {
+  OptionLister lister;
+  visit_options(lister, options);
+  return lister.list();
+}
+
+/// The options as a YAML document that reads back to the same values; `with_docs` puts each option's text
+/// above it.
+std::string to_yaml(std::span<const OptionDescription> options, bool with_docs = false);
+
+}  // namespace sdsclip

@@ -1,0 +1,36 @@
+#include "sdsclip/base/interrupt.h"
+
+#include <csignal>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+// A signal handler can reach nothing but a global.
+volatile std::sig_atomic_t interrupt_flag = 0;
+
+void on_signal(int signal_number) {
+  interrupt_flag = 1;
+  std::signal(signal_number, SIG_DFL);
+}
+
+}  // namespace
+
+void watch_for_interrupts() {
+  std::signal(SIGINT, on_signal);
+  std::signal(SIGTERM, on_signal);
+}
+
+bool interrupt_requested() {
+  return interrupt_flag != 0;
+}
+
+void throw_if_interrupted() {
+  if (interrupt_requested()) {
+    throw Error(ExitCode::kInterrupted,
+                "interrupted; state is saved, run the same command with --resume to go on");
+  }
+}
+
+}  // namespace sdsclip

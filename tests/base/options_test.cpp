@@ -1,0 +1,121 @@
+#include "sdsclip/base/options.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "support/expect_error.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::expect_error;
+
+enum class Noising { kDdpm, kNone };
+constexpr std::array<std::string_view, 2> kNoisingNames = {"ddpm", "none"};
+
+struct Inner {
+  double lambda = 0.001;
+  Noising noising = Noising::kDdpm;
+};
+
+struct Outer {
+  std::int64_t steps = 10;
+  bool resume = false;
+  std::string clip = "models/x";
+  std::vector<std::string> names = {"a", "b"};
+  std::vector<double> rates = {0.5};
+  Inner sds;
+};
+
+void visit_options(OptionVisitor& visitor, Inner& options) {
+  visitor.option("lambda", options.lambda, "weight");
+  visitor.choice("noising", options.noising, kNoisingNames, "how z is noised");
+}
+
+void visit_options(OptionVisitor& visitor, Outer& options) {
+  visitor.option("steps", options.steps, "how many");
+  visitor.option("resume", options.resume, "go on");
+  visitor.option("clip", options.clip, "bundle");
+  visitor.option("names", options.names, "names");
+  visitor.option("rates", options.rates, "rates");
+  visitor.section("sds", options.sds, "the loss");
+}
+
+Outer bound(const std::string& yaml) {
+  Outer options;
+  bind_options(parse_yaml(yaml, "f.yaml"), options);
+  return options;
+}
+
+TEST(BindOptions, ReadsWhatIsGivenAndKeepsOtherDefaults) {
+  const Outer options = bound("steps: 7\nsds:\n  lambda: 2\n  noising: none\nnames: [x]\nrates: [1, 2.5]\n");
+  EXPECT_EQ(options.steps, 7);
+  EXPECT_EQ(options.sds.lambda, 2.0);
+  EXPECT_EQ(options.sds.noising, Noising::kNone);
+  EXPECT_EQ(options.names, std::vector<std::string>{"x"});
+  EXPECT_EQ(options.rates, (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(options.clip, "models/x");
+}
+
+TEST(BindOptions, OfAnEmptyDocumentAreTheDefaults) {
+  EXPECT_EQ(bound("").steps, 10);
+}
+
+TEST(BindOptions, NamesTheNearestKeyForAnUnknownOne) {
+  expect_error(ExitCode::kUsage, {"f.yaml:3", "unknown key 'sds.lamda'", "did you mean 'lambda'"},
+               [] { bound("steps: 1\nsds:\n  lamda: 2\n"); });
+  expect_error(ExitCode::kUsage, {"f.yaml:1", "unknown key 'stepps'", "'steps'"},
+               [] { bound("stepps: 1\n"); });
+  expect_error(ExitCode::kUsage, {"unknown key 'workers'", "known here: steps, resume"},
+               [] { bound("workers: 1\n"); });
+}
+
+TEST(BindOptions, NamesFileAndLineOfAWrongKind) {
+  expect_error(ExitCode::kUsage, {"f.yaml:1", "steps", "a number (3.7)", "an integer"},
+               [] { bound("steps: 3.7\n"); });
+  expect_error(ExitCode::kUsage, {"f.yaml:1", "a boolean (true)"}, [] { bound("steps: true\n"); });
+  expect_error(ExitCode::kUsage, {"resume", "an integer (1)", "true or false"}, [] { bound("resume: 1\n"); });
+  expect_error(ExitCode::kUsage, {"f.yaml:2", "sds.lambda", "text (big)", "a number"},
+               [] { bound("sds:\n  lambda: big\n"); });
+  expect_error(ExitCode::kUsage, {"sds.noising", "one of ddpm, none"},
+               [] { bound("sds: {noising: ddim}\n"); });
+  expect_error(ExitCode::kUsage, {"sds", "a map of options"}, [] { bound("sds: 3\n"); });
+  expect_error(ExitCode::kUsage, {"clip", "text"}, [] { bound("clip: 42\n"); });
+  expect_error(ExitCode::kUsage, {"names", "a list"}, [] { bound("names: a\n"); });
+  expect_error(ExitCode::kUsage, {"steps", "64 bits"}, [] { bound("steps: 99999999999999999999\n"); });
+  expect_error(ExitCode::kUsage, {"a list", "map of options"}, [] { bound("[1, 2]\n"); });
+}
+
+TEST(BindOptions, OfAnInputDocumentIsBadInput) {
+  Outer options;
+  expect_error(ExitCode::kInput, {"b.json:1", "steps"}, [&] {
+    bind_options(parse_json(R"({"steps": "3"})", "b.json"), options, DocumentRole::kInput);
+  });
+}
+
+TEST(ToYaml, ReadsBackToTheSameValues) {
+  Outer options;
+  options.clip = "a \"quoted\" # path: x";
+  options.sds.lambda = 1.0 / 3.0;
+  options.sds.noising = Noising::kNone;
+  for (const bool with_docs : {false, true}) {
+    const Outer again = bound(to_yaml(list_options(options), with_docs));
+    EXPECT_EQ(again.clip, options.clip);
+    EXPECT_EQ(again.sds.lambda, options.sds.lambda);
+    EXPECT_EQ(again.sds.noising, options.sds.noising);
+    EXPECT_EQ(again.names, options.names);
+  }
+}
+
+TEST(ListOptions, DescribesEveryOption) {
+  const std::vector<OptionDescription> list = list_options(Outer{});
+  ASSERT_EQ(list.size(), 8U);
+  EXPECT_EQ(list[6].path, "sds.lambda");
+  EXPECT_EQ(list[6].value, "0.001");
+  EXPECT_EQ(list[7].kind, "ddpm | none");
+  EXPECT_EQ(list[7].doc, "how z is noised");
+}
+
+}  // namespace
+}  // namespace sdsclip
