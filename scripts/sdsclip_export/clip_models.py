@@ -1,0 +1,320 @@
+"""CLIP models from open_clip and transformers, ready to be traced: two towers under the library's own names."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import open_clip
+import torch
+from torch import nn
+
+from sdsclip_export import tokenizer as tokenizers
+from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
+from sdsclip_export.random_weights import perturb_all
+from sdsclip_export.tokenizer import Tokenizer
+from sdsclip_export.tracing import take_token
+
+CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
+CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
+
+
+@dataclass
+class Weights:
+    """Where the weights come from: one of these, or none for a transformers folder, which holds its own."""
+
+    pretrained: str | None = None  # an open_clip tag, which open_clip downloads
+    checkpoint: Path | None = None  # a file that open_clip can read
+    random: int | None = None  # the seed of random weights
+
+    def label(self) -> str:
+        """What the bundle says as `source.checkpoint`."""
+        if self.random is not None:
+            return f"random:{self.random}"
+        return self.pretrained or (self.checkpoint.name if self.checkpoint else "own")
+
+
+@dataclass
+class ClipSource:
+    """A CLIP model of a Python library, and what its bundle says of it."""
+
+    name: str
+    source: dict  # library, version, checkpoint
+    encode_image: Callable[[torch.Tensor], torch.Tensor]  # the library's own: f32[B,3,H,W] to [B,D], not normalised
+    encode_text: Callable[[torch.Tensor], torch.Tensor]  # the library's own: i64[B,L] to [B,D], not normalised
+    towers: nn.Module  # what is traced: the same two methods, the library's parameter names
+    while_tracing: Callable[[], AbstractContextManager]  # makes the library's code portable
+    tokenizer: Tokenizer
+    image: dict  # size, resize, mean, std
+    embed_dim: int
+    activation: str  # "quick_gelu" or "gelu"
+
+
+def load_clip(model: str, weights: Weights, activation: str | None, merges: Path | None) -> ClipSource:
+    """Loads `model`: an open_clip name, an open_clip JSON config, or a transformers `CLIPModel` folder.
+
+    `activation` overrides the config's (for a checkpoint file, of which open_clip knows nothing), `merges` OpenAI's list.
+    """
+    path = Path(model)
+    if path.is_dir():
+        if activation or merges:
+            raise ExportError(USAGE, f"{model}: a transformers folder says its own activation and merges")
+        return _load_transformers(path, weights)
+    if weights == Weights():
+        raise ExportError(USAGE, f"{model}: give --pretrained TAG, --checkpoint FILE or --random SEED")
+    name = _register_config(path) if path.suffix == ".json" else model
+    if name not in open_clip.list_models():
+        near = difflib.get_close_matches(model, open_clip.list_models(), n=3)
+        hint = f" (near: {', '.join(near)})" if near else ""
+        raise ExportError(USAGE, f"{model}: neither an open_clip model{hint} nor a JSON config nor a folder")
+    return _load_open_clip(name, weights, activation, merges)
+
+
+# --- open_clip -------------------------------------------------------------------------------------------------------
+
+
+class ContrastiveTowers(nn.Module):
+    """CoCa without its captioning decoder; its towers also return tokens, which contrast does not need."""
+
+    def __init__(self, coca: nn.Module):
+        super().__init__()
+        self.visual = coca.visual
+        self.text = coca.text
+        self.logit_scale = coca.logit_scale
+
+    def encode_image(self, image: torch.Tensor) -> torch.Tensor:
+        return self.visual(image)[0]
+
+    def encode_text(self, text: torch.Tensor) -> torch.Tensor:
+        return self.text(text)[0]
+
+
+def _register_config(path: Path) -> str:
+    """Makes an open_clip JSON config known to open_clip, under its file's name."""
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ExportError(INPUT, f"{path}: not a readable JSON config ({one_line(error)})") from error
+    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
+    if missing:
+        raise ExportError(INPUT, f"{path}: no {', '.join(missing)}; expected an open_clip model config")
+    open_clip.add_model_config(path)
+    return path.stem
+
+
+def _load_open_clip(name: str, weights: Weights, activation: str | None, merges: Path | None) -> ClipSource:
+    config = open_clip.get_model_config(name)
+    _refuse_foreign_towers(name, config)
+    quick_gelu = _trained_with_quick_gelu(name, config, weights, activation)
+    if weights.random is not None:
+        torch.manual_seed(weights.random)
+    try:
+        model = open_clip.create_model(
+            name,
+            pretrained=weights.pretrained or (str(weights.checkpoint) if weights.checkpoint else None),
+            force_quick_gelu=quick_gelu,
+        )
+    except Exception as error:
+        raise ExportError(INPUT, f"{name}, {weights.label()}: open_clip cannot load it ({one_line(error)})") from error
+    if weights.random is not None:
+        perturb_all(model, weights.random)
+    model.eval()
+    is_coca = isinstance(model, open_clip.CoCa)
+    tokenizer = Tokenizer(
+        merges=tokenizers.read_merges(merges) if merges else tokenizers.openai_merges(),
+        clean="open_clip",
+        context_length=config["text_cfg"].get("context_length", 77),
+        pad=0,
+    )
+    _check_vocab_size(name, tokenizer, config["text_cfg"].get("vocab_size", 49408))
+    return ClipSource(
+        name=name,
+        source={"library": "open_clip", "version": open_clip.__version__, "checkpoint": weights.label()},
+        encode_image=lambda image: model.encode_image(image, normalize=False),
+        encode_text=lambda text: model.encode_text(text, normalize=False),
+        towers=ContrastiveTowers(model) if is_coca else model,
+        while_tracing=_portable_open_clip,
+        tokenizer=tokenizer,
+        image=_open_clip_image(name, model.visual.preprocess_cfg),
+        embed_dim=config["embed_dim"],
+        activation="quick_gelu" if quick_gelu else "gelu",
+    )
+
+
+def _refuse_foreign_towers(name: str, config: dict) -> None:
+    """Only CLIP's own tokenizer and towers are known to the C++ side."""
+    text, vision = config["text_cfg"], config["vision_cfg"]
+    foreign = text.get("hf_tokenizer_name") or text.get("hf_model_name") or vision.get("timm_model_name")
+    if foreign or text.get("tokenizer_kwargs") or "siglip" in name.lower():
+        raise ExportError(
+            INPUT, f"{name}: uses {foreign or 'a tokenizer of its own'}; only open_clip's own towers and tokenizer export"
+        )
+
+
+def _trained_with_quick_gelu(name: str, config: dict, weights: Weights, activation: str | None) -> bool:
+    """Whether the weights were trained with QuickGELU: what open_clip's table says of a tag, else the config."""
+    configured = bool(config.get("quick_gelu", False))
+    if weights.pretrained is None:
+        return configured if activation is None else activation == "quick_gelu"
+    tag = open_clip.get_pretrained_cfg(name, weights.pretrained)
+    if not tag:
+        known = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
+        raise ExportError(USAGE, f"{name}: no pretrained tag {weights.pretrained}; open_clip knows {known}")
+    trained = bool(tag.get("quick_gelu", False))
+    wanted = trained if activation is None else activation == "quick_gelu"
+    if wanted != trained or (configured and not trained):
+        raise ExportError(
+            USAGE,
+            f"{name}, {weights.pretrained}: these weights were trained with {'quick_gelu' if trained else 'gelu'}; "
+            f"{'leave out --activation' if wanted != trained else 'use the model name without -quickgelu'}",
+        )
+    return trained
+
+
+def _check_vocab_size(name: str, tokenizer: Tokenizer, vocab_size: int) -> None:
+    if tokenizer.vocab_size != vocab_size:
+        raise ExportError(
+            INPUT,
+            f"{name}: the model has {vocab_size} token embeddings, its {len(tokenizer.merges)} merges make "
+            f"{tokenizer.vocab_size} tokens; give the right list with --merges",
+        )
+
+
+def _open_clip_image(name: str, preprocess: dict) -> dict:
+    size = preprocess["size"]
+    width, height = (size, size) if isinstance(size, int) else size
+    resize = {"shortest": "shortest_edge", "squash": "squash"}.get(preprocess["resize_mode"])
+    if width != height or resize is None or preprocess["interpolation"] != "bicubic":
+        raise ExportError(INPUT, f"{name}: preprocessing {preprocess}; expected a square, bicubic, shortest or squash")
+    return {"size": width, "resize": resize, "mean": list(preprocess["mean"]), "std": list(preprocess["std"])}
+
+
+@contextmanager
+def _portable_open_clip() -> Iterator[None]:
+    """Replaces the two functions of open_clip that would put a device or a dtype into the trace, by exact equals."""
+    from open_clip import model as model_module
+    from open_clip import transformer as transformer_module
+
+    library_pool = transformer_module.text_global_pool
+    library_mask = transformer_module.TextTransformer._build_additive_mask
+
+    def pool(x, text=None, pool_type="argmax", eos_token_id=None):
+        if pool_type == "argmax":
+            return take_token(x, text.argmax(dim=-1))
+        if pool_type == "eos":
+            return take_token(x, (text == eos_token_id).int().argmax(dim=-1))
+        return library_pool(x, text, pool_type, eos_token_id)
+
+    def additive_mask(self, text, seq_len, dtype):
+        valid = text != self.pad_id
+        if self.cls_emb is not None:
+            cls_valid = torch.ones_like(valid[:, :1])
+            valid = torch.cat([valid, cls_valid] if self.correct_cls_mask else [cls_valid, valid], 1)
+        key_mask = valid.unsqueeze(1).expand(-1, seq_len, -1)
+        additive = torch.zeros_like(key_mask).type_as(self.positional_embedding)
+        return additive.masked_fill(~key_mask, float("-inf")).repeat_interleave(self.heads, 0)
+
+    model_module.text_global_pool = transformer_module.text_global_pool = pool
+    transformer_module.TextTransformer._build_additive_mask = additive_mask
+    try:
+        yield
+    finally:
+        model_module.text_global_pool = transformer_module.text_global_pool = library_pool
+        transformer_module.TextTransformer._build_additive_mask = library_mask
+
+
+# --- transformers ----------------------------------------------------------------------------------------------------
+
+
+class TransformersTowers(nn.Module):
+    """A transformers `CLIPModel` as two towers; the causal mask is attention's own, without a mask tensor."""
+
+    def __init__(self, clip: "transformers.CLIPModel"):
+        super().__init__()
+        self.text_model = clip.text_model
+        self.vision_model = clip.vision_model
+        self.visual_projection = clip.visual_projection
+        self.text_projection = clip.text_projection
+        self.logit_scale = clip.logit_scale
+
+    def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return self.visual_projection(self.vision_model(pixel_values, return_dict=False)[1])
+
+    def encode_text(self, input_ids: torch.Tensor) -> torch.Tensor:
+        hidden = causal_text_states(self.text_model, input_ids)
+        eos = self.text_model.eos_token_id
+        # Configurations from before transformers' correction say 2 and mean "the largest id".
+        position = (input_ids if eos == 2 else (input_ids == eos).int()).argmax(dim=-1)
+        return self.text_projection(take_token(hidden, position))
+
+
+def causal_text_states(text_model: "transformers.CLIPTextModel", input_ids: torch.Tensor) -> torch.Tensor:
+    """The last hidden states of a `CLIPTextModel`, i64[B,L] to f[B,L,E], without the mask that tracing would bake in."""
+    hidden = text_model.embeddings(input_ids=input_ids)
+    hidden = text_model.encoder(inputs_embeds=hidden, attention_mask=None, is_causal=True).last_hidden_state
+    return text_model.final_layer_norm(hidden)
+
+
+def _load_transformers(folder: Path, weights: Weights) -> ClipSource:
+    import transformers
+
+    if weights.pretrained or weights.checkpoint:
+        raise ExportError(USAGE, f"{folder}: a transformers folder holds its own weights; only --random goes with it")
+    try:
+        config = transformers.CLIPConfig.from_pretrained(folder)
+        if weights.random is not None:
+            torch.manual_seed(weights.random)
+            model = transformers.CLIPModel(config)
+        else:
+            model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32)
+        library_tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
+    except Exception as error:
+        raise ExportError(INPUT, f"{folder}: not a transformers CLIPModel folder ({one_line(error)})") from error
+    if weights.random is not None:
+        perturb_all(model, weights.random)
+    model.eval()
+    context_length = config.text_config.max_position_embeddings
+    tokenizer = tokenizers.from_transformers(library_tokenizer, context_length, str(folder))
+    _check_vocab_size(str(folder), tokenizer, config.text_config.vocab_size)
+    return ClipSource(
+        name=folder.resolve().name,
+        source={"library": "transformers", "version": transformers.__version__, "checkpoint": weights.label()},
+        encode_image=lambda pixels: model.get_image_features(pixel_values=pixels).pooler_output,
+        encode_text=lambda ids: model.get_text_features(input_ids=ids).pooler_output,
+        towers=TransformersTowers(model),
+        while_tracing=nullcontext,
+        tokenizer=tokenizer,
+        image=_transformers_image(folder, config.vision_config.image_size),
+        embed_dim=config.projection_dim,
+        activation=_transformers_activation(folder, config),
+    )
+
+
+def _transformers_activation(folder: Path, config: "transformers.CLIPConfig") -> str:
+    acts = {config.text_config.hidden_act, config.vision_config.hidden_act}
+    if acts not in ({"quick_gelu"}, {"gelu"}):
+        raise ExportError(INPUT, f"{folder}: hidden_act is {sorted(acts)}; expected quick_gelu or gelu in both towers")
+    return acts.pop()
+
+
+def _transformers_image(folder: Path, image_size: int) -> dict:
+    """`image` of the bundle, from preprocessor_config.json; CLIP's own numbers where a folder has none."""
+    path = folder / "preprocessor_config.json"
+    image = {"size": image_size, "resize": "shortest_edge", "mean": CLIP_MEAN, "std": CLIP_STD}
+    if not path.exists():
+        return image
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ExportError(INPUT, f"{path}: not JSON ({one_line(error)})") from error
+    size, crop = config.get("size", image_size), config.get("crop_size", image_size)
+    edge = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
+    crop = crop.get("height") if isinstance(crop, dict) else crop
+    if edge != image_size or crop != image_size or config.get("resample", 3) != 3:
+        raise ExportError(INPUT, f"{path}: size {size}, crop {crop}; expected bicubic to the model's {image_size}")
+    if isinstance(size, dict) and "shortest_edge" not in size:
+        image["resize"] = "squash"
+    image["mean"], image["std"] = config.get("image_mean", CLIP_MEAN), config.get("image_std", CLIP_STD)
+    return image

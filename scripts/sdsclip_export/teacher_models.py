@@ -1,0 +1,279 @@
+"""Latent diffusion teachers from diffusers, ready to be traced: UNet, VAE encoder and text encoder."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from torch import nn
+
+from sdsclip_export import tokenizer as tokenizers
+from sdsclip_export.clip_models import causal_text_states
+from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
+from sdsclip_export.random_weights import perturb_all
+from sdsclip_export.tokenizer import Tokenizer
+
+BUILT_IN_CONFIGS = Path(__file__).parent / "teachers"
+SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
+_SCHEDULE_KEYS = {"beta_schedule": str, "beta_start": float, "beta_end": float}
+
+
+@dataclass
+class TeacherSource:
+    """A diffusion model of the Python libraries, and what its bundle says of it."""
+
+    name: str
+    source: dict  # library, version, checkpoint
+    unet: UNet2DConditionModel
+    vae: AutoencoderKL
+    text_encoder: transformers.CLIPTextModel
+    tokenizer: Tokenizer
+    schedule: dict  # beta_schedule, beta_start, beta_end, train_timesteps
+    prediction_type: str  # "epsilon" or "v_prediction"
+
+    def latent(self) -> dict:
+        """The `latent` object of `bundle.json`."""
+        return {
+            "channels": self.unet.config.in_channels,
+            "size": self.unet.config.sample_size,
+            "scaling_factor": self.vae.config.scaling_factor,
+        }
+
+    def image_size(self) -> int:
+        """Pixels a side that encode to the latent's size."""
+        return self.unet.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    def context_dim(self) -> int:
+        """Width of the text encoder's states, which the UNet's cross attention reads."""
+        return self.unet.config.cross_attention_dim
+
+
+def load_diffusers(model: str, config: str | None) -> TeacherSource:
+    """Loads a hub id, a diffusers folder, or a single-file checkpoint.
+
+    For a single file, `config` is the diffusers folder (or hub id) whose configuration it has; diffusers guesses one
+    from the weights, and downloads it, where that is left out.
+    """
+    path = Path(model)
+    try:
+        parts = _single_file_parts(path, config) if path.suffix in SINGLE_FILE_SUFFIXES else _folder_parts(model)
+    except Exception as error:
+        raise ExportError(INPUT, f"{model}: diffusers cannot load it ({one_line(error)})") from error
+    unet, vae, text_encoder, library_tokenizer, scheduler = parts
+    tokenizer = tokenizers.from_transformers(
+        library_tokenizer, text_encoder.config.max_position_embeddings, f"{model}, tokenizer"
+    )
+    return _checked_source(path.name, path.name if path.exists() else model, unet, vae, text_encoder, tokenizer, scheduler)
+
+
+def load_random(config: str, seed: int) -> TeacherSource:
+    """A teacher with random weights, from a JSON file or a name in `teachers/`.
+
+    The file holds the configurations `unet`, `vae`, `text_encoder` and `scheduler` as the libraries write them, and
+    `tokenizer`: {merges: "openai" or a file beside the JSON, pad: "eot" or an id}.
+    """
+    path = Path(config) if Path(config).exists() else BUILT_IN_CONFIGS / f"{config}.json"
+    if not path.exists():
+        known = ", ".join(sorted(built_in.stem for built_in in BUILT_IN_CONFIGS.glob("*.json")))
+        raise ExportError(USAGE, f"{config}: no such file, nor a built-in configuration ({known})")
+    try:
+        parts = json.loads(path.read_text(encoding="utf-8"))
+        torch.manual_seed(seed)
+        unet = UNet2DConditionModel(**parts["unet"])
+        vae = AutoencoderKL(**parts["vae"])
+        text_encoder = transformers.CLIPTextModel(transformers.CLIPTextConfig(**parts["text_encoder"]))
+        wanted_merges, pad = parts["tokenizer"]["merges"], parts["tokenizer"]["pad"]
+        scheduler = parts["scheduler"]
+    except KeyError as error:
+        raise ExportError(INPUT, f"{path}: no key {error}; expected unet, vae, text_encoder, scheduler, tokenizer") from error
+    except Exception as error:
+        raise ExportError(INPUT, f"{path}: {one_line(error)}") from error
+    for model in (unet, vae, text_encoder):
+        perturb_all(model, seed)
+    merges = (
+        tokenizers.openai_merges() if wanted_merges == "openai" else tokenizers.read_merges(path.parent / wanted_merges)
+    )
+    tokenizer = Tokenizer(merges, "transformers", text_encoder.config.max_position_embeddings, pad=0)
+    tokenizer.pad = tokenizer.eot if pad == "eot" else pad
+    return _checked_source(path.stem, f"random:{seed}", unet, vae, text_encoder, tokenizer, scheduler)
+
+
+def _folder_parts(model: str) -> tuple:
+    return (
+        UNet2DConditionModel.from_pretrained(model, subfolder="unet", torch_dtype=torch.float32),
+        AutoencoderKL.from_pretrained(model, subfolder="vae", torch_dtype=torch.float32),
+        transformers.CLIPTextModel.from_pretrained(model, subfolder="text_encoder", dtype=torch.float32),
+        transformers.CLIPTokenizer.from_pretrained(model, subfolder="tokenizer"),
+        DDPMScheduler.load_config(model, subfolder="scheduler"),
+    )
+
+
+def _single_file_parts(path: Path, config: str | None) -> tuple:
+    if not path.exists():
+        raise FileNotFoundError("no such file")
+    pipeline = StableDiffusionPipeline.from_single_file(
+        str(path), config=config, safety_checker=None, torch_dtype=torch.float32
+    )
+    return pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, dict(pipeline.scheduler.config)
+
+
+def _checked_source(
+    name: str,
+    checkpoint: str,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text_encoder: transformers.CLIPTextModel,
+    tokenizer: Tokenizer,
+    scheduler: dict,
+) -> TeacherSource:
+    """Refuses what a bundle cannot say, so that nothing is exported that C++ would run wrongly."""
+    extras = ("class_embed_type", "addition_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim")
+    used = [key for key in extras if unet.config.get(key) is not None]
+    if used or unet.config.time_embedding_type != "positional":
+        raise ExportError(INPUT, f"{name}: the UNet uses {', '.join(used) or 'its own time embedding'}; expected SD 1 or 2")
+    if vae.config.get("shift_factor") or vae.config.get("latents_mean"):
+        raise ExportError(INPUT, f"{name}: the VAE shifts its latents; expected a scaling_factor alone")
+    if tokenizer.vocab_size > text_encoder.config.vocab_size:
+        raise ExportError(
+            INPUT,
+            f"{name}: {tokenizer.vocab_size} tokens, but {text_encoder.config.vocab_size} embeddings in the text encoder",
+        )
+    if text_encoder.config.hidden_size != unet.config.cross_attention_dim:
+        raise ExportError(
+            INPUT,
+            f"{name}: text states of width {text_encoder.config.hidden_size}, but the UNet reads "
+            f"{unet.config.cross_attention_dim}",
+        )
+    for model in (unet, vae, text_encoder):
+        model.eval().requires_grad_(False)
+    return TeacherSource(
+        name=name,
+        source={"library": "diffusers", "version": diffusers.__version__, "checkpoint": checkpoint},
+        unet=unet,
+        vae=vae,
+        text_encoder=text_encoder,
+        tokenizer=tokenizer,
+        schedule=_schedule(name, scheduler),
+        prediction_type=_prediction_type(name, scheduler),
+    )
+
+
+def _schedule(name: str, scheduler: dict) -> dict:
+    missing = [key for key in (*_SCHEDULE_KEYS, "num_train_timesteps") if key not in scheduler]
+    if missing or scheduler.get("trained_betas") is not None or scheduler.get("rescale_betas_zero_snr"):
+        what = f"no {', '.join(missing)}" if missing else "betas outside the formula"
+        raise ExportError(INPUT, f"{name}: the scheduler has {what}; expected beta_schedule, beta_start, beta_end")
+    if scheduler["beta_schedule"] not in ("linear", "scaled_linear"):
+        raise ExportError(
+            INPUT, f"{name}: beta_schedule {scheduler['beta_schedule']!r}; expected linear or scaled_linear"
+        )
+    schedule = {key: kind(scheduler[key]) for key, kind in _SCHEDULE_KEYS.items()}
+    return schedule | {"train_timesteps": int(scheduler["num_train_timesteps"])}
+
+
+def _prediction_type(name: str, scheduler: dict) -> str:
+    prediction_type = scheduler.get("prediction_type", "epsilon")
+    if prediction_type not in ("epsilon", "v_prediction"):
+        raise ExportError(INPUT, f"{name}: prediction_type {prediction_type!r}; expected epsilon or v_prediction")
+    return prediction_type
+
+
+# --- what is traced --------------------------------------------------------------------------------------------------
+
+
+class UnetExport(nn.Module):
+    """The UNet's prediction, and the outputs of its blocks."""
+
+    def __init__(self, unet: UNet2DConditionModel):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, z: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
+        """z f[B,C,h,w], t i64[B], context f[B,L,E] to the prediction f[B,C,h,w]."""
+        return self.unet(z, t, context, return_dict=False)[0]
+
+    def features(self, z: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> list[torch.Tensor]:
+        """The output of each down block, the mid block and each up block, in the order in which they run."""
+        outputs = []
+
+        def keep(block: nn.Module, inputs: tuple, output: torch.Tensor | tuple) -> None:
+            outputs.append(output[0] if isinstance(output, tuple) else output)
+
+        blocks = [*self.unet.down_blocks, self.unet.mid_block, *self.unet.up_blocks]
+        handles = [block.register_forward_hook(keep) for block in blocks]
+        self.forward(z, t, context)
+        for handle in handles:
+            handle.remove()
+        return outputs
+
+
+class VaeEncoderExport(nn.Module):
+    """Pixels f[B,3,H,W] to the moments f[B,2C,h,w] of the latent: mean, then logarithm of the variance."""
+
+    def __init__(self, vae: AutoencoderKL):
+        super().__init__()
+        self.encoder = vae.encoder
+        self.quant_conv = vae.quant_conv if vae.quant_conv is not None else nn.Identity()
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.quant_conv(self.encoder(pixels))
+
+
+class TextEncoderExport(nn.Module):
+    """Token ids i64[B,L] to the context f[B,L,E] that Stable Diffusion's pipeline gives to the UNet."""
+
+    def __init__(self, text_encoder: transformers.CLIPTextModel):
+        super().__init__()
+        self.text_model = text_encoder
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return causal_text_states(self.text_model, ids)
+
+
+class TimeProjection(nn.Module):
+    """diffusers' sinusoidal embedding of the timestep, with its frequencies as a buffer instead of CPU constants.
+
+    The buffer holds them as integers, in units of 2^-40, which is exact for float32 numbers in [1e-4, 1]: a cast of the
+    model to bfloat16 leaves them alone, and the embedding is computed in float32 whatever the model's type, as in
+    diffusers.
+    """
+
+    UNIT = 2.0**-40
+
+    def __init__(self, library: nn.Module):
+        super().__init__()
+        self.half_dim = library.num_channels // 2
+        self.is_odd = library.num_channels % 2 == 1
+        self.flip_sin_to_cos = library.flip_sin_to_cos
+        self.scale = library.scale
+        exponent = -math.log(10000) * torch.arange(0, self.half_dim, dtype=torch.float32)
+        frequencies = torch.exp(exponent / (self.half_dim - library.downscale_freq_shift))
+        self.register_buffer("frequencies", (frequencies.double() / self.UNIT).to(torch.int64))
+
+    def forward(self, timestep: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+        frequencies = self.frequencies.float() * self.UNIT
+        angles = self.scale * (timestep[:, None].float() * frequencies[None, :])
+        halves = [torch.sin(angles), torch.cos(angles)]
+        embedding = torch.cat(halves[::-1] if self.flip_sin_to_cos else halves, dim=-1)
+        if self.is_odd:
+            embedding = nn.functional.pad(embedding, (0, 1, 0, 0))
+        return embedding.type_as(like)
+
+
+@contextmanager
+def portable_time_embedding(unet: UNet2DConditionModel) -> Iterator[None]:
+    """Puts `TimeProjection` in the place of the UNet's own, for as long as it is traced."""
+    library = unet.time_proj
+    unet.time_proj = TimeProjection(library)
+    unet.get_time_embed = lambda sample, timestep: unet.time_proj(timestep, sample)
+    try:
+        yield
+    finally:
+        unet.time_proj = library
+        del unet.get_time_embed

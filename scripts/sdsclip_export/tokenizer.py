@@ -1,0 +1,120 @@
+"""The tokenizer part of a bundle: CLIP's byte-pair merges and the numbers that go with them.
+
+The vocabulary of a merges list is, in this order, CLIP's 256 byte symbols, the same with `</w>`, one token a merge, the
+start and the end of the text (OpenAI CLIP, `simple_tokenizer.py`). So the merges alone fix every id.
+"""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from open_clip.tokenizer import bytes_to_unicode, default_bpe
+
+from sdsclip_export.errors import INPUT, ExportError, one_line
+
+if TYPE_CHECKING:
+    from transformers import CLIPTokenizer
+
+MERGES_FILE = "merges.txt"
+OPENAI_MERGES = 49152 - 256 - 2  # the lines of CLIP's own list that CLIP uses
+
+
+@dataclass
+class Tokenizer:
+    """What `bundle.json` says of a tokenizer, and its merges."""
+
+    merges: list[str]  # "a b</w>", first merge first
+    clean: str  # whose text cleaning applies: "open_clip" or "transformers"
+    context_length: int  # tokens a caption, start and end included
+    pad: int  # the id that fills the rest
+
+    @property
+    def sot(self) -> int:
+        return 2 * 256 + len(self.merges)
+
+    @property
+    def eot(self) -> int:
+        return self.sot + 1
+
+    @property
+    def vocab_size(self) -> int:
+        return self.eot + 1
+
+    def manifest(self) -> dict:
+        """The `tokenizer` object of `bundle.json`."""
+        return {
+            "kind": "clip_bpe",
+            "clean": self.clean,
+            "merges": MERGES_FILE,
+            "context_length": self.context_length,
+            "vocab_size": self.vocab_size,
+            "sot": self.sot,
+            "eot": self.eot,
+            "pad": self.pad,
+            "overflow": "truncate",
+        }
+
+    def write_merges(self, folder: Path) -> None:
+        """Writes `merges.txt`, one merge a line and no header."""
+        (folder / MERGES_FILE).write_text("".join(merge + "\n" for merge in self.merges), encoding="utf-8")
+
+    def example_ids(self, batch: int, seed: int) -> torch.Tensor:
+        """Random captions of different lengths, i64 [batch, context_length], the last one as long as may be."""
+        generator = torch.Generator().manual_seed(seed)
+        ids = torch.full((batch, self.context_length), self.pad, dtype=torch.int64)
+        ids[:, 0] = self.sot
+        for row in range(batch):
+            longest = self.context_length - 2
+            words = longest if row == batch - 1 else int(torch.randint(1, longest + 1, (), generator=generator))
+            ids[row, 1 : words + 1] = torch.randint(0, self.sot, (words,), generator=generator)
+            ids[row, words + 1] = self.eot
+        return ids
+
+
+def openai_merges() -> list[str]:
+    """The 48,894 merges of OpenAI's CLIP, from open_clip's own copy."""
+    lines = gzip.open(default_bpe(), "rt", encoding="utf-8").read().split("\n")
+    return lines[1 : OPENAI_MERGES + 1]
+
+
+def read_merges(path: Path) -> list[str]:
+    """A merges list from a text file or its .gz; a header line ("#version: 0.2", or quoted) is skipped."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rt", encoding="utf-8", newline="\n") as file:
+            lines = file.read().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExportError(INPUT, f"{path}: not a readable merges list ({one_line(error)})") from error
+    if lines and (lines[0].startswith("#version") or lines[0].startswith('"')):
+        lines = lines[1:]
+    merges = [line for line in lines if line]
+    for number, merge in enumerate(merges, start=1):
+        if len(merge.split(" ")) != 2 or not all(merge.split(" ")):
+            raise ExportError(INPUT, f"{path}: merge {number} is {merge!r}; expected two symbols and one space")
+    return merges
+
+
+def vocabulary(merges: list[str], sot: str, eot: str) -> dict[str, int]:
+    """Token to id, as CLIP numbers them."""
+    symbols = list(bytes_to_unicode().values())
+    tokens = symbols + [symbol + "</w>" for symbol in symbols]
+    tokens += [merge.replace(" ", "") for merge in merges] + [sot, eot]
+    return {token: index for index, token in enumerate(tokens)}
+
+
+def from_transformers(library: "CLIPTokenizer", context_length: int, where: str) -> Tokenizer:
+    """The tokenizer of a transformers `CLIPTokenizer`; `where` names it in errors.
+
+    Raises ExportError where its ids are not those that its merges imply.
+    """
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in library._merges]
+    expected = vocabulary(merges, library.bos_token, library.eos_token)
+    if library.get_vocab() != expected:
+        raise ExportError(
+            INPUT,
+            f"{where}: the tokenizer's {len(library.get_vocab())} ids are not the {len(expected)} that CLIP derives "
+            "from its merges; added tokens are not supported",
+        )
+    return Tokenizer(merges, "transformers", context_length, library.pad_token_id)
