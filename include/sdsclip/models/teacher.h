@@ -1,0 +1,73 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+
+#include "sdsclip/models/bundle.h"
+#include "sdsclip/models/device.h"
+
+namespace torch::jit {
+struct Module;
+}
+
+namespace sdsclip {
+
+/// Which of a teacher's networks a run needs: SDS has no use for the VAE.
+struct TeacherParts {
+  bool unet = true;
+  bool vae_encoder = true;
+  bool text_encoder = true;
+};
+
+/// How often each network ran; what makes a diffusion score expensive.
+struct TeacherWork {
+  std::int64_t unet_evaluations = 0;  ///< latents through the UNet, not batches
+  std::int64_t vae_encodings = 0;
+  std::int64_t text_encodings = 0;
+};
+
+/// The frozen text-to-image diffusion model. Its networks are converted to the placement's precision at load;
+/// what goes in and comes out is float32.
+class DiffusionTeacher {
+ public:
+  DiffusionTeacher(const Bundle& bundle, const TeacherParts& parts, const Placement& placement);
+  ~DiffusionTeacher();
+  DiffusionTeacher(DiffusionTeacher&&) noexcept;
+  DiffusionTeacher& operator=(DiffusionTeacher&&) noexcept;
+
+  /// `ids` i64[B, context_length] -> context f32[B, L, E]. Never recorded for a gradient.
+  [[nodiscard]] at::Tensor encode_text(const at::Tensor& ids);
+
+  /// `pixels` f32[B, 3, size, size], normalised -> latent f32[B, C, h, w]: the mean of the posterior times
+  /// `scaling_factor`. Never recorded for a gradient.
+  [[nodiscard]] at::Tensor encode_image(const at::Tensor& pixels);
+
+  /// The UNet's own prediction (noise or velocity, `bundle().prediction_type`), f32[B, C, h, w], of
+  /// `noised` f32[B, C, h, w], `timesteps` i64[B], `context` f32[B, L, E]. Differentiable in `noised` alone:
+  /// the weights are frozen, so no gradient of theirs is ever allocated.
+  [[nodiscard]] at::Tensor predict(const at::Tensor& noised, const at::Tensor& timesteps,
+                                   const at::Tensor& context);
+
+  /// The same as predicted noise: a velocity is converted (`noise_from_velocity`).
+  [[nodiscard]] at::Tensor predict_noise(const at::Tensor& noised, const at::Tensor& timesteps,
+                                         const at::Tensor& context);
+
+  /// f32[train_timesteps] on the placement's device.
+  [[nodiscard]] const at::Tensor& alphas_cumprod() const { return alphas_cumprod_; }
+  [[nodiscard]] const Bundle& bundle() const { return bundle_; }
+  [[nodiscard]] const Placement& placement() const { return placement_; }
+  [[nodiscard]] const TeacherWork& work() const { return work_; }
+
+ private:
+  Bundle bundle_;
+  Placement placement_;
+  at::Tensor alphas_cumprod_;
+  TeacherWork work_;
+  std::unique_ptr<torch::jit::Module> unet_;
+  std::unique_ptr<torch::jit::Module> vae_encoder_;
+  std::unique_ptr<torch::jit::Module> text_encoder_;
+};
+
+}  // namespace sdsclip

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sdsclip/models/clip_model.h"
+
+namespace sdsclip {
+
+/// Which of CLIP's parameters train (`train.tune`). `layernorm` is the paper's choice (section 4.1, after
+/// Basu et al.): weights and biases of every LayerNorm; an image tower without one (ResNet-50's) has the
+/// scale and shift of its BatchNorm layers instead, whose statistics stay frozen. `layernorm+bias` adds every
+/// other bias. `all`: everything but `logit_scale`, which only `train.tune_temperature` names.
+enum class Tune { kLayerNorm, kLayerNormBias, kAll };
+
+/// The parameters that train, in the archive's order, `requires_grad` set on them and on no other.
+std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature);
+
+/// How many numbers they hold.
+std::int64_t element_count(const std::vector<NamedTensor>& tensors);
+
+}  // namespace sdsclip

@@ -1,0 +1,236 @@
+#include "sdsclip/models/bundle.h"
+
+#include <algorithm>
+#include <array>
+
+#include "sdsclip/base/config_tree.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/options.h"
+#include "sdsclip/base/sha256.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kFormat = "sdsclip-bundle";
+constexpr std::int64_t kVersion = 1;
+constexpr std::array<std::string_view, 2> kKindNames = {"clip", "teacher"};
+constexpr std::array<std::string_view, 2> kResizeNames = {"shortest_edge", "squash"};
+constexpr std::array<std::string_view, 2> kPredictionNames = {"epsilon", "v_prediction"};
+
+/// `bundle.json` as it is written, before `files`, whose keys are free, is taken apart.
+struct BundleDocument {
+  std::string format;
+  std::int64_t version = 0;
+  Bundle bundle;
+};
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, BundleImage& image) {
+  visitor.option("size", image.size, "pixels a side");
+  visitor.choice("resize", image.resize, kResizeNames, "how another shape is brought to a square");
+  visitor.option("mean", image.mean, "subtracted from each channel in [0, 1]");
+  visitor.option("std", image.std, "divides each channel after that");
+}
+
+void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
+  visitor.option("kind", tokenizer.kind, "clip_bpe");
+  visitor.option("clean", tokenizer.clean, "whose text cleaning: open_clip or transformers");
+  visitor.option("merges", tokenizer.merges, "file of merges");
+  visitor.option("context_length", tokenizer.context_length, "ids a text");
+  visitor.option("vocab_size", tokenizer.vocab_size, "number of ids");
+  visitor.option("sot", tokenizer.sot, "id that opens a text");
+  visitor.option("eot", tokenizer.eot, "id that closes it");
+  visitor.option("pad", tokenizer.pad, "id that fills the rest");
+  visitor.option("overflow", tokenizer.overflow, "a longer text: truncate or error");
+}
+
+void visit_options(OptionVisitor& visitor, BundleSchedule& schedule) {
+  visitor.option("beta_schedule", schedule.beta_schedule, "linear or scaled_linear");
+  visitor.option("beta_start", schedule.beta_start, "first beta");
+  visitor.option("beta_end", schedule.beta_end, "last beta");
+  visitor.option("train_timesteps", schedule.train_timesteps, "number of timesteps");
+}
+
+void visit_options(OptionVisitor& visitor, BundleLatent& latent) {
+  visitor.option("channels", latent.channels, "channels");
+  visitor.option("size", latent.size, "elements a side");
+  visitor.option("scaling_factor", latent.scaling_factor, "multiplies the encoder's mean");
+}
+
+void visit_options(OptionVisitor& visitor, BundleSource& source) {
+  visitor.option("library", source.library, "exported from");
+  visitor.option("version", source.version, "its version");
+  visitor.option("checkpoint", source.checkpoint, "weights");
+}
+
+void visit_options(OptionVisitor& visitor, BundleDocument& document) {
+  Bundle& bundle = document.bundle;
+  visitor.option("format", document.format, "sdsclip-bundle");
+  visitor.option("version", document.version, "1");
+  visitor.choice("kind", bundle.kind, kKindNames, "clip or teacher");
+  visitor.option("name", bundle.name, "for people");
+  visitor.section("source", bundle.source, "where it comes from");
+  visitor.section("image", bundle.image, "what it expects of images");
+  visitor.section("tokenizer", bundle.tokenizer, "what it expects of texts");
+  if (bundle.kind == BundleKind::kClip) {
+    visitor.option("embed_dim", bundle.embed_dim, "D");
+    visitor.option("activation", bundle.activation, "gelu or quick_gelu");
+  } else {
+    visitor.section("schedule", bundle.schedule, "noise schedule");
+    visitor.choice("prediction_type", bundle.prediction_type, kPredictionNames, "what the UNet predicts");
+    visitor.section("latent", bundle.latent, "the latent's shape");
+    visitor.option("context_dim", bundle.context_dim, "E");
+  }
+}
+
+namespace {
+
+/// Removes `name` from the map and returns it; null where it is not there.
+ConfigNode take_field(ConfigNode& map, std::string_view name) {
+  const auto field = std::find_if(map.fields.begin(), map.fields.end(),
+                                  [&](const auto& candidate) { return candidate.first == name; });
+  if (field == map.fields.end()) return {};
+  ConfigNode taken = std::move(field->second);
+  map.fields.erase(field);
+  return taken;
+}
+
+void require(bool condition, const fs::path& json, std::string_view key, std::string_view got,
+             std::string_view expected) {
+  if (!condition) throw input_error("{}: {}: got {}, expected {}", json.string(), key, got, expected);
+}
+
+void check_content(const Bundle& bundle, const fs::path& json) {
+  const BundleImage& image = bundle.image;
+  require(image.size >= 1 && image.size <= 8192, json, "image.size", std::to_string(image.size), "1 to 8192");
+  require(image.mean.size() == 3 && image.std.size() == 3, json, "image.mean, image.std",
+          fmt::format("{} and {} numbers", image.mean.size(), image.std.size()), "3 and 3");
+  for (const double deviation : image.std) {
+    require(deviation > 0, json, "image.std", fmt::format("{}", deviation), "positive numbers");
+  }
+  const BundleTokenizer& tokenizer = bundle.tokenizer;
+  require(tokenizer.kind == "clip_bpe", json, "tokenizer.kind", tokenizer.kind, "clip_bpe");
+  require(tokenizer.clean == "open_clip" || tokenizer.clean == "transformers", json, "tokenizer.clean",
+          tokenizer.clean, "open_clip or transformers");
+  require(tokenizer.context_length >= 2, json, "tokenizer.context_length",
+          std::to_string(tokenizer.context_length), "2 or more");
+  require(tokenizer.overflow == "truncate" || tokenizer.overflow == "error", json, "tokenizer.overflow",
+          tokenizer.overflow, "truncate or error");
+  std::vector<std::string> needed = {tokenizer.merges};
+  if (bundle.kind == BundleKind::kClip) {
+    require(bundle.embed_dim >= 1, json, "embed_dim", std::to_string(bundle.embed_dim), "1 or more");
+    needed.emplace_back("clip.ts");
+  } else {
+    const BundleSchedule& schedule = bundle.schedule;
+    require(schedule.beta_schedule == "linear" || schedule.beta_schedule == "scaled_linear", json,
+            "schedule.beta_schedule", schedule.beta_schedule, "linear or scaled_linear");
+    require(schedule.train_timesteps >= 1, json, "schedule.train_timesteps",
+            std::to_string(schedule.train_timesteps), "1 or more");
+    require(bundle.latent.channels >= 1 && bundle.latent.size >= 1, json, "latent",
+            fmt::format("{} channels of size {}", bundle.latent.channels, bundle.latent.size),
+            "1 or more of each");
+    for (const char* name : {"unet.ts", "vae_encoder.ts", "text_encoder.ts"}) needed.emplace_back(name);
+  }
+  for (const std::string& name : needed) {
+    require(bundle.files.contains(name), json, "files", fmt::format("no '{}'", name), "an entry for it");
+  }
+}
+
+std::map<std::string, BundleFile> read_files(const ConfigNode& node, const fs::path& json) {
+  require(node.kind == ConfigNode::Kind::kMap, json, "files", describe(node.kind), "a map of file names");
+  std::map<std::string, BundleFile> files;
+  for (const std::pair<std::string, ConfigNode>& field : node.fields) {
+    const fs::path name = field.first;
+    require(name.filename() == name && name != "..", json, "files", field.first, "a name without a folder");
+    const ConfigNode* bytes = field.second.find("bytes");
+    const ConfigNode* digest = field.second.find("sha256");
+    if (bytes == nullptr || bytes->kind != ConfigNode::Kind::kInteger || digest == nullptr ||
+        digest->text.size() != 64) {
+      throw input_error("{}: files.{}: expected 'bytes' (an integer) and 'sha256' (64 digits)",
+                        field.second.origin, field.first);
+    }
+    files[field.first] = {std::stoll(bytes->text), digest->text};
+  }
+  return files;
+}
+
+}  // namespace
+
+std::string_view kind_name(BundleKind kind) {
+  return kKindNames[static_cast<std::size_t>(kind)];
+}
+
+Bundle read_bundle(const fs::path& folder) {
+  const fs::path json = folder / "bundle.json";
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    throw usage_error(
+        "{}: no such bundle folder; make one with scripts/export_clip.py or scripts/export_teacher.py",
+        folder.string());
+  }
+  const std::string text = read_file(json);
+  ConfigNode root = parse_json(text, json.string());
+  if (root.kind != ConfigNode::Kind::kMap) {
+    throw input_error("{}: got {}, expected a map", json.string(), describe(root.kind));
+  }
+  const ConfigNode* format = root.find("format");
+  const ConfigNode* version = root.find("version");
+  if (format == nullptr || format->text != kFormat || version == nullptr ||
+      version->text != std::to_string(kVersion)) {
+    throw input_error("{}: got format '{}' version '{}', expected '{}' version {}; export the model again",
+                      json.string(), format == nullptr ? "" : format->text,
+                      version == nullptr ? "" : version->text, kFormat, kVersion);
+  }
+  const ConfigNode files = take_field(root, "files");
+  take_field(root, "features");  // the UNet's feature shapes, read by what distils features
+  BundleDocument document;
+  bind_options(root, document, DocumentRole::kInput);
+
+  Bundle bundle = std::move(document.bundle);
+  bundle.folder = folder;
+  bundle.sha256 = sha256(text);
+  bundle.files = read_files(files, json);
+  check_content(bundle, json);
+  for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
+    const fs::path path = folder / file.first;
+    if (!fs::is_regular_file(path, ignored)) {
+      throw input_error("{}: missing, but named in {}; export the bundle again", path.string(),
+                        json.string());
+    }
+    const std::int64_t bytes = static_cast<std::int64_t>(fs::file_size(path));
+    if (bytes != file.second.bytes) {
+      throw input_error("{}: got {} bytes, expected {} ({}); export or copy the bundle again", path.string(),
+                        bytes, file.second.bytes, json.string());
+    }
+  }
+  return bundle;
+}
+
+Bundle read_bundle(const fs::path& folder, BundleKind expected) {
+  Bundle bundle = read_bundle(folder);
+  if (bundle.kind != expected) {
+    throw usage_error("{}: got a bundle of kind '{}', expected '{}'", folder.string(), kind_name(bundle.kind),
+                      kind_name(expected));
+  }
+  return bundle;
+}
+
+void verify_bundle(const Bundle& bundle, const std::vector<std::string>& names) {
+  for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
+    if (!names.empty() && std::find(names.begin(), names.end(), file.first) == names.end()) continue;
+    const fs::path path = bundle.folder / file.first;
+    const std::string digest = sha256_of_file(path);
+    if (digest != file.second.sha256) {
+      throw input_error(
+          "{}: got SHA-256 {}, expected {} (bundle.json); the file was changed or damaged: export or "
+          "copy the bundle again",
+          path.string(), digest, file.second.sha256);
+    }
+  }
+}
+
+}  // namespace sdsclip

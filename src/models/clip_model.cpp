@@ -1,0 +1,101 @@
+#include "sdsclip/models/clip_model.h"
+
+#include <fmt/ranges.h>
+
+#include <map>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/models/safetensors.h"
+#include "torchscript.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::string_view kMapPrefix = "sds.";  // h_w, which is no part of CLIP
+
+void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const char* method) {
+  if (embeddings.dim() != 2 || embeddings.size(1) != bundle.embed_dim) {
+    throw input_error("{}: {} gave shape {}, expected [B, {}] (embed_dim of bundle.json)",
+                      bundle.folder.string(), method,
+                      fmt::format("[{}]", fmt::join(embeddings.sizes(), ", ")), bundle.embed_dim);
+  }
+}
+
+at::Tensor call(torch::jit::Module& module, const char* method, const at::Tensor& input,
+                const ClipModel& model) {
+  const AutocastScope autocast(model.placement());
+  const at::Tensor output = module.get_method(method)({input}).toTensor();
+  check_embeddings(output, model.bundle(), method);
+  return output.to(at::kFloat);
+}
+
+}  // namespace
+
+ClipModel::ClipModel(const Bundle& bundle, const Placement& placement)
+    : bundle_(bundle),
+      placement_(placement),
+      module_(std::make_unique<torch::jit::Module>(load_archive(bundle, "clip.ts", placement))) {
+  for (const char* method : {"encode_image", "encode_text"}) {
+    if (!module_->find_method(method)) {
+      throw input_error("{}/clip.ts: has no method '{}'; export the bundle again", bundle.folder.string(),
+                        method);
+    }
+  }
+  if (!module_->hasattr("logit_scale")) {
+    throw input_error("{}/clip.ts: has no parameter 'logit_scale'; export the bundle again",
+                      bundle.folder.string());
+  }
+}
+
+ClipModel::~ClipModel() = default;
+ClipModel::ClipModel(ClipModel&&) noexcept = default;
+ClipModel& ClipModel::operator=(ClipModel&&) noexcept = default;
+
+at::Tensor ClipModel::encode_image(const at::Tensor& pixels) const {
+  return call(*module_, "encode_image", pixels, *this);
+}
+
+at::Tensor ClipModel::encode_text(const at::Tensor& ids) const {
+  return call(*module_, "encode_text", ids, *this);
+}
+
+at::Tensor ClipModel::logit_scale() const {
+  return module_->attr("logit_scale").toTensor();
+}
+
+std::vector<NamedTensor> ClipModel::parameters() const {
+  std::vector<NamedTensor> list;
+  for (const auto& parameter : module_->named_parameters())
+    list.emplace_back(parameter.name, parameter.value);
+  return list;
+}
+
+std::vector<NamedTensor> ClipModel::buffers() const {
+  std::vector<NamedTensor> list;
+  for (const auto& buffer : module_->named_buffers()) list.emplace_back(buffer.name, buffer.value);
+  return list;
+}
+
+void load_tuned(ClipModel& model, const std::filesystem::path& file) {
+  std::map<std::string, at::Tensor> own;
+  for (const NamedTensor& parameter : model.parameters()) own.insert(parameter);
+  const at::NoGradGuard no_grad;
+  for (const NamedTensor& tuned : read_safetensors(file).tensors) {
+    if (tuned.first.starts_with(kMapPrefix)) continue;
+    const auto found = own.find(tuned.first);
+    if (found == own.end()) {
+      throw input_error("{}: has a tensor '{}' that {} does not have; was it tuned from another model?",
+                        file.string(), tuned.first, model.bundle().folder.string());
+    }
+    at::Tensor& target = found->second;
+    if (target.sizes() != tuned.second.sizes() || target.scalar_type() != tuned.second.scalar_type()) {
+      throw input_error("{}: tensor '{}' is {} [{}], expected {} [{}] as in {}", file.string(), tuned.first,
+                        c10::toString(tuned.second.scalar_type()), fmt::join(tuned.second.sizes(), ", "),
+                        c10::toString(target.scalar_type()), fmt::join(target.sizes(), ", "),
+                        model.bundle().folder.string());
+    }
+    target.copy_(tuned.second);
+  }
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,79 @@
+#include "sdsclip/models/teacher.h"
+
+#include <fmt/ranges.h>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/models/noise_schedule.h"
+#include "torchscript.h"
+
+namespace sdsclip {
+namespace {
+
+std::unique_ptr<torch::jit::Module> load_part(const Bundle& bundle, const std::string& file,
+                                              const Placement& placement) {
+  torch::jit::Module module = load_archive(bundle, file, placement);
+  if (placement.precision != Precision::kFp32) convert_floating(module, dtype_of(placement.precision));
+  return std::make_unique<torch::jit::Module>(std::move(module));
+}
+
+void check_shape(const at::Tensor& tensor, at::IntArrayRef expected, const Bundle& bundle, const char* what) {
+  if (tensor.sizes() != expected) {
+    throw input_error("{}: {} has shape [{}], expected [{}] (bundle.json)", bundle.folder.string(), what,
+                      fmt::join(tensor.sizes(), ", "), fmt::join(expected, ", "));
+  }
+}
+
+}  // namespace
+
+DiffusionTeacher::DiffusionTeacher(const Bundle& bundle, const TeacherParts& parts,
+                                   const Placement& placement)
+    : bundle_(bundle),
+      placement_(placement),
+      alphas_cumprod_(sdsclip::alphas_cumprod(bundle.schedule).to(placement.device)) {
+  if (parts.unet) unet_ = load_part(bundle, "unet.ts", placement);
+  if (parts.vae_encoder) vae_encoder_ = load_part(bundle, "vae_encoder.ts", placement);
+  if (parts.text_encoder) text_encoder_ = load_part(bundle, "text_encoder.ts", placement);
+}
+
+DiffusionTeacher::~DiffusionTeacher() = default;
+DiffusionTeacher::DiffusionTeacher(DiffusionTeacher&&) noexcept = default;
+DiffusionTeacher& DiffusionTeacher::operator=(DiffusionTeacher&&) noexcept = default;
+
+at::Tensor DiffusionTeacher::encode_text(const at::Tensor& ids) {
+  const at::NoGradGuard no_grad;
+  work_.text_encodings += ids.size(0);
+  const at::Tensor context = text_encoder_->forward({ids}).toTensor().to(at::kFloat);
+  check_shape(context, {ids.size(0), bundle_.tokenizer.context_length, bundle_.context_dim}, bundle_,
+              "the text encoder's output");
+  return context;
+}
+
+at::Tensor DiffusionTeacher::encode_image(const at::Tensor& pixels) {
+  const at::NoGradGuard no_grad;
+  work_.vae_encodings += pixels.size(0);
+  const at::Tensor input = pixels.to(dtype_of(placement_.precision));
+  const at::Tensor moments = vae_encoder_->forward({input}).toTensor().to(at::kFloat);
+  const BundleLatent& latent = bundle_.latent;
+  check_shape(moments, {pixels.size(0), 2 * latent.channels, latent.size, latent.size}, bundle_,
+              "the VAE encoder's output");
+  return moments.narrow(1, 0, latent.channels) * latent.scaling_factor;
+}
+
+at::Tensor DiffusionTeacher::predict(const at::Tensor& noised, const at::Tensor& timesteps,
+                                     const at::Tensor& context) {
+  work_.unet_evaluations += noised.size(0);
+  const at::ScalarType dtype = dtype_of(placement_.precision);
+  const at::Tensor prediction =
+      unet_->forward({noised.to(dtype), timesteps, context.to(dtype)}).toTensor().to(at::kFloat);
+  check_shape(prediction, noised.sizes(), bundle_, "the UNet's output");
+  return prediction;
+}
+
+at::Tensor DiffusionTeacher::predict_noise(const at::Tensor& noised, const at::Tensor& timesteps,
+                                           const at::Tensor& context) {
+  const at::Tensor prediction = predict(noised, timesteps, context);
+  if (bundle_.prediction_type == PredictionType::kEpsilon) return prediction;
+  return noise_from_velocity(prediction, noised, timesteps, alphas_cumprod_);
+}
+
+}  // namespace sdsclip
