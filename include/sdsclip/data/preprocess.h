@@ -1,0 +1,51 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "sdsclip/data/image.h"
+
+namespace sdsclip {
+
+/// How an image of any shape becomes a square one.
+enum class ResizeMode {
+  kShortestEdge,  ///< the shorter side becomes `size`, then a square is cut from the middle
+  kSquash         ///< both sides become `size`
+};
+
+/// The image part of a bundle.
+struct PreprocessOptions {
+  int size = 224;                                 ///< pixels of both sides
+  ResizeMode resize = ResizeMode::kShortestEdge;  ///< how to get there
+  std::array<float, 3> mean = {0.48145466F, 0.4578275F,
+                               0.40821073F};  ///< of R, G, B in [0, 1] (OpenAI CLIP's)
+  std::array<float, 3> std = {0.26862954F, 0.26130258F, 0.27577711F};  ///< likewise
+
+  /// Bytes of one image between `resize_and_crop` and `normalize_pixels`; as many floats after it.
+  [[nodiscard]] std::size_t element_count() const {
+    return static_cast<std::size_t>(size) * static_cast<std::size_t>(size) * 3;
+  }
+};
+
+/// Bicubic resampling with antialiasing, bit for bit Pillow's `resize((width, height), BICUBIC)` of an RGB
+/// image (Pillow, `src/libImaging/Resample.c`: a = -0.5, weights in 22-bit fixed point, a horizontal and then
+/// a vertical pass with 8-bit pixels between them). `width` and `height` are 1 or more.
+Image resize_bicubic(const Image& image, int width, int height);
+
+/// torchvision's `Resize` and `CenterCrop` on a Pillow image, bit for bit: the longer side becomes
+/// `int(size * long / short)`, the crop's corner is rounded half to even, a side that is too short is padded
+/// with black. `out` takes size x size x 3 bytes, interleaved RGB. Only the pixels that the crop keeps are
+/// computed.
+void resize_and_crop(const Image& image, const PreprocessOptions& options, std::span<std::uint8_t> out);
+
+/// `(x / 255 - mean) / std` in float32, from interleaved bytes (size x size x 3) to planes: float [3, size,
+/// size]. Bit for bit torchvision's `ToTensor` and `Normalize`.
+void normalize_pixels(std::span<const std::uint8_t> pixels, const PreprocessOptions& options,
+                      std::span<float> out);
+
+/// `resize_and_crop`, then `normalize_pixels`: float [3, size, size].
+void preprocess(const Image& image, const PreprocessOptions& options, std::span<float> out);
+
+}  // namespace sdsclip

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sdsclip {
+
+/// Whose cleaning of the text before the byte-pair encoding.
+enum class TextCleaning {
+  kOpenClip,     ///< open_clip's `SimpleTokenizer`: ftfy, HTML entities, whitespace, lower case
+  kTransformers  ///< transformers' `CLIPTokenizer`: NFC, whitespace, lower case of each character
+};
+
+/// What to do with a text of more than `context_length` tokens, start and end included.
+enum class Overflow {
+  kTruncate,  ///< keep the first ones, the last kept one becomes `eot` (open_clip, transformers)
+  kError      ///< `Error(kInput)` that names the text (OpenAI's CLIP)
+};
+
+/// The tokenizer part of a bundle.
+struct TokenizerOptions {
+  TextCleaning clean = TextCleaning::kOpenClip;  ///< as the model's source library does
+  int context_length = 77;                       ///< ids a text, 2 or more
+  std::int64_t sot = 49406;                      ///< id of the start of the text
+  std::int64_t eot = 49407;                      ///< id of its end
+  std::int64_t pad = 0;                          ///< id that fills the rest
+  Overflow overflow = Overflow::kTruncate;       ///< of too long a text
+};
+
+/// CLIP's byte-pair encoding, id for id that of the library that `options.clean` names:
+/// open_clip 3.3.0 `SimpleTokenizer` with ftfy 6.3.1, or transformers 5.24.0 `CLIPTokenizer` (tokenizers
+/// 0.23.3).
+///
+/// Limits, all of them on text that captions hardly ever hold:
+/// - ftfy also undoes mojibake (text decoded with the wrong encoding, such as "sÃ³" for "só"). We do not:
+/// such text
+///   keeps its characters. Everything else that ftfy does is done.
+/// - Character properties, normalization and case come from ICU 72 (Unicode 15.0). Python 3.11 knows
+/// Unicode 14.0,
+///   `regex` and tokenizers know later versions, so characters newer than 14.0 may be split or lowered
+///   differently.
+///
+/// Safe to use from several threads at once.
+class ClipTokenizer {
+ public:
+  /// `merges`: the text of a merges list, one "left right" a line, first merge first, no header. `name`
+  /// stands for it in errors. Throws `Error(kInput)` on a malformed list and on options that do not fit it.
+  ClipTokenizer(std::string_view merges, const TokenizerOptions& options, const std::string& name = "merges");
+  ~ClipTokenizer();
+  ClipTokenizer(ClipTokenizer&&) noexcept;
+  ClipTokenizer& operator=(ClipTokenizer&&) noexcept;
+
+  /// Exactly `context_length` ids: `sot`, the text's, `eot`, and `pad` to the end. `text` is UTF-8; throws
+  /// `Error(kInput)` where it is not, and on too long a text with `Overflow::kError`.
+  [[nodiscard]] std::vector<std::int64_t> encode(std::string_view text) const;
+
+  /// The text's own ids, of any number, without `sot`, `eot` and `pad`.
+  [[nodiscard]] std::vector<std::int64_t> encode_without_padding(std::string_view text) const;
+
+  [[nodiscard]] const TokenizerOptions& options() const;
+  [[nodiscard]] std::int64_t vocab_size() const;
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace sdsclip
