@@ -1,0 +1,153 @@
+// The bootstrap draws n cases out of n with replacement, 10,000 times. Drawing them one by one is 10,000 n
+// draws a metric. But cases that have the same marks in the same groups are interchangeable, and how often
+// each kind is drawn is multinomial; so a resample is one binomial draw a kind (a kind's share of what is
+// left), two for a plain accuracy, however many cases there are.
+#include "bootstrap.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "sdsclip/base/random.h"
+
+namespace sdsclip {
+namespace {
+
+// The standard library's distributions ask for a generator of this shape.
+class WordGenerator {
+ public:
+  using result_type = std::uint32_t;
+  explicit WordGenerator(RandomSequence& sequence) : sequence_(sequence) {}
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
+  result_type operator()() { return sequence_.next_word(); }
+
+ private:
+  RandomSequence& sequence_;
+};
+
+// A kind of case with its groups renumbered from 0.
+struct Kind {
+  std::vector<GroupShare> shares;
+  std::int64_t cases = 0;
+};
+
+struct Kinds {
+  std::vector<Kind> kinds;
+  std::int64_t cases = 0;
+  std::size_t groups = 0;
+};
+
+Kinds collect(const MetricMarks& marks) {
+  Kinds result;
+  std::map<std::int32_t, std::int32_t> numbers;
+  for (const auto& [shares, cases] : count_kinds(marks)) {
+    Kind kind{.shares = shares, .cases = cases};
+    for (GroupShare& share : kind.shares) {
+      share.group = numbers.try_emplace(share.group, static_cast<std::int32_t>(numbers.size())).first->second;
+    }
+    result.kinds.push_back(std::move(kind));
+    result.cases += cases;
+  }
+  result.groups = numbers.size();
+  return result;
+}
+
+// One resample's metric.
+class Resampler {
+ public:
+  explicit Resampler(const Kinds& kinds) : kinds_(kinds), marks_(kinds.groups), counts_(kinds.groups) {}
+
+  double draw(RandomSequence& sequence) {
+    std::fill(marks_.begin(), marks_.end(), 0.0);
+    std::fill(counts_.begin(), counts_.end(), 0.0);
+    WordGenerator generator(sequence);
+    std::int64_t draws_left = kinds_.cases;
+    std::int64_t cases_left = kinds_.cases;
+    for (const Kind& kind : kinds_.kinds) {
+      const double share = static_cast<double>(kind.cases) / static_cast<double>(cases_left);
+      const std::int64_t drawn = kind.cases == cases_left
+                                     ? draws_left
+                                     : std::binomial_distribution<std::int64_t>(draws_left, share)(generator);
+      add(kind, static_cast<double>(drawn));
+      draws_left -= drawn;
+      cases_left -= kind.cases;
+    }
+    return mean_of_groups();
+  }
+
+ private:
+  void add(const Kind& kind, double times) {
+    for (const GroupShare& share : kind.shares) {
+      const std::size_t group = static_cast<std::size_t>(share.group);
+      marks_[group] += times * share.marks;
+      counts_[group] += times * share.count;
+    }
+  }
+
+  // At least one group is there, because a resample has as many cases as the data.
+  [[nodiscard]] double mean_of_groups() const {
+    double total = 0;
+    double groups = 0;
+    for (std::size_t group = 0; group < marks_.size(); ++group) {
+      if (counts_[group] == 0) continue;
+      total += marks_[group] / counts_[group];
+      ++groups;
+    }
+    return total / groups;
+  }
+
+  const Kinds& kinds_;
+  std::vector<double> marks_;
+  std::vector<double> counts_;
+};
+
+}  // namespace
+
+std::map<std::vector<GroupShare>, std::int64_t> count_kinds(const MetricMarks& marks) {
+  std::vector<std::size_t> order(marks.mark.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&marks](std::size_t a, std::size_t b) {
+    return marks.case_index[a] < marks.case_index[b];
+  });
+  std::map<std::vector<GroupShare>, std::int64_t> kinds;
+  for (std::size_t start = 0; start < order.size();) {
+    std::map<std::int32_t, GroupShare> shares;
+    const std::int32_t case_index = marks.case_index[order[start]];
+    std::size_t end = start;
+    for (; end < order.size() && marks.case_index[order[end]] == case_index; ++end) {
+      const std::int32_t group = marks.group.empty() ? 0 : marks.group[order[end]];
+      GroupShare& share = shares[group];
+      share.group = group;
+      share.marks += marks.mark[order[end]];
+      ++share.count;
+    }
+    std::vector<GroupShare> kind;
+    for (const auto& [group, share] : shares) kind.push_back(share);
+    ++kinds[kind];
+    start = end;
+  }
+  return kinds;
+}
+
+double sorted_quantile(const std::vector<double>& sorted, double quantile) {
+  const double position = quantile * static_cast<double>(sorted.size() - 1);
+  const std::size_t below = static_cast<std::size_t>(position);
+  const std::size_t above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - std::floor(position)) * (sorted[above] - sorted[below]);
+}
+
+Interval bootstrap_interval(const MetricMarks& marks, const BootstrapOptions& options) {
+  const Kinds kinds = collect(marks);
+  Resampler resampler(kinds);
+  RandomSequence sequence(options.seed, stream_of("benchmarks/bootstrap"));
+  std::vector<double> values(static_cast<std::size_t>(options.resamples));
+  for (double& value : values) value = resampler.draw(sequence);
+  std::sort(values.begin(), values.end());
+  const double outside = (1 - options.confidence) / 2;
+  return {.low = sorted_quantile(values, outside), .high = sorted_quantile(values, 1 - outside)};
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,73 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "sdsclip/benchmarks/benchmark.h"
+
+namespace sdsclip {
+
+/// An image as a record names it.
+struct ImageSource {
+  std::filesystem::path file;  ///< below the data folder
+  std::optional<Box> crop;     ///< the part of it that the case is about
+};
+
+/// A case as a loader reads it, before its images and captions are rows of tables.
+struct CaseDraft {
+  std::string id;                     ///< unique in the benchmark
+  std::vector<ImageSource> images;    ///< at least one
+  std::vector<std::string> captions;  ///< in the order that the judge expects
+  std::vector<std::string> tags;
+  std::string where;  ///< file and record, for error messages
+};
+
+/// Collects cases into a `CaseTable`: each image and caption becomes one row however often it is named, ids
+/// are checked to be unique, images to exist, and `limit` and `skip_missing` are applied.
+class CaseTableBuilder {
+ public:
+  /// Throws `Error(kInput)` where `options.data` is not a folder.
+  explicit CaseTableBuilder(const LoadOptions& options);
+
+  /// Starts the next part of the benchmark: `limit` counts anew.
+  void begin_part() { cases_in_part_ = 0; }
+  /// True once `limit` cases of the current part are kept: the rest need not be read.
+  [[nodiscard]] bool part_is_full() const;
+
+  /// Adds a case, or counts it as skipped. Throws `Error(kInput)` on a repeated id or a missing image.
+  void add(const CaseDraft& draft);
+
+  /// For loaders that fill the tables themselves.
+  /// The row of an image, or nothing where its file is missing and missing images are skipped.
+  std::optional<std::int32_t> image_row(BenchmarkImage image, const std::string& where);
+  std::int32_t caption_row(const std::string& caption);
+  std::int32_t ensemble_row(BenchmarkCaption caption, const std::string& where);
+  void add_case(Case question, const std::string& where);
+  void skip_case() { ++table_.skipped_missing; }
+
+  /// The table. Throws `Error(kInput)` where no case is left: a metric over nothing is no number.
+  CaseTable finish();
+
+ private:
+  bool file_exists(const std::filesystem::path& file, const std::string& where);
+
+  LoadOptions options_;
+  CaseTable table_;
+  std::int64_t cases_in_part_ = 0;
+  std::unordered_map<std::string, std::int32_t> image_rows_;
+  std::unordered_map<std::string, std::int32_t> caption_rows_;
+  std::unordered_set<std::string> case_ids_;
+  std::unordered_map<std::string, bool> known_files_;  // whether each file asked for exists
+};
+
+/// An image's file name as some data sets write it, without extension: completed with the extension of the
+/// file that is there, `name.png` where none is.
+std::filesystem::path with_image_extension(const std::filesystem::path& data,
+                                           const std::filesystem::path& file);
+
+}  // namespace sdsclip

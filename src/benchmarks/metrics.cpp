@@ -1,0 +1,92 @@
+#include "sdsclip/benchmarks/metrics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "bootstrap.h"
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+struct Sum {
+  double marks = 0;
+  double count = 0;
+};
+
+}  // namespace
+
+double metric_value(const MetricMarks& marks) {
+  std::map<std::int32_t, Sum> groups;
+  for (std::size_t i = 0; i < marks.mark.size(); ++i) {
+    Sum& sum = groups[marks.group.empty() ? 0 : marks.group[i]];
+    sum.marks += marks.mark[i];
+    ++sum.count;
+  }
+  double total = 0;
+  for (const auto& [group, sum] : groups) total += sum.marks / sum.count;
+  return total / static_cast<double>(groups.size());
+}
+
+Metric summarise(const MetricMarks& marks, const BootstrapOptions& options) {
+  return {.name = marks.name,
+          .value = metric_value(marks),
+          .n = static_cast<std::int64_t>(marks.mark.size()),
+          .ci95 = bootstrap_interval(marks, options),
+          .ties = marks.ties};
+}
+
+std::vector<Metric> summarise(std::span<const MetricMarks> marks, const BootstrapOptions& options) {
+  std::vector<Metric> metrics;
+  metrics.reserve(marks.size());
+  for (const MetricMarks& one : marks) metrics.push_back(summarise(one, options));
+  return metrics;
+}
+
+std::optional<Metric> find_metric(std::span<const Metric> metrics, std::string_view name) {
+  const auto found = std::find_if(metrics.begin(), metrics.end(),
+                                  [name](const Metric& metric) { return metric.name == name; });
+  if (found == metrics.end()) return std::nullopt;
+  return *found;
+}
+
+PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b, const BootstrapOptions& options) {
+  if (a.name != b.name || a.case_index != b.case_index || a.group != b.group) {
+    throw input_error(
+        "compare: '{}' with {} marks and '{}' with {} marks are not of the same cases; both runs need the "
+        "same "
+        "benchmark, data and --limit",
+        a.name, a.mark.size(), b.name, b.mark.size());
+  }
+  PairedDifference result;
+  result.name = a.name;
+  result.n = static_cast<std::int64_t>(a.mark.size());
+  result.value_a = metric_value(a);
+  result.value_b = metric_value(b);
+  MetricMarks difference = a;
+  for (std::size_t i = 0; i < a.mark.size(); ++i) {
+    difference.mark[i] = b.mark[i] - a.mark[i];
+    if (difference.mark[i] < 0) ++result.only_a_right;
+    if (difference.mark[i] > 0) ++result.only_b_right;
+  }
+  result.difference = result.value_b - result.value_a;
+  // Plain and macro averages are linear in the marks: the difference of two is the average of the
+  // differences.
+  result.ci95 = bootstrap_interval(difference, options);
+  result.p_value = exact_mcnemar(result.only_a_right, result.only_b_right);
+  return result;
+}
+
+double exact_mcnemar(std::int64_t only_a, std::int64_t only_b) {
+  const double n = static_cast<double>(only_a + only_b);
+  const std::int64_t least = std::min(only_a, only_b);
+  double tail = 0;
+  for (std::int64_t k = 0; k <= least; ++k) {
+    const double i = static_cast<double>(k);
+    tail += std::exp(std::lgamma(n + 1) - std::lgamma(i + 1) - std::lgamma(n - i + 1) - n * std::log(2.0));
+  }
+  return std::min(1.0, 2 * tail);
+}
+
+}  // namespace sdsclip

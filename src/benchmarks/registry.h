@@ -1,0 +1,12 @@
+#pragma once
+
+#include "sdsclip/benchmarks/benchmark.h"
+
+// Each benchmark's file defines its function; registry.cpp lists them. A new benchmark is one file, a line
+// here and a line there.
+namespace sdsclip {
+
+Benchmark winoground();
+Benchmark zeroshot();
+
+}  // namespace sdsclip

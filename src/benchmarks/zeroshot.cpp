@@ -1,0 +1,126 @@
+// Zero-shot classification (Radford et al., 2021, section 3.1): a class is the average of its name in every
+// template; the class that scores highest is the answer. Metrics as CLIP_benchmark's
+// zeroshot_classification.py names them.
+//
+// DIR/classnames.txt                                               a class a line, in the order of the labels
+// DIR/templates.txt or DIR/zeroshot_classification_templates.txt   a template a line, `{c}` or `{}` for the
+// class and the images in one of the layouts of zeroshot_layouts.h.
+#include <algorithm>
+#include <array>
+#include <set>
+#include <string>
+
+#include "judging.h"
+#include "registry.h"
+#include "sdsclip/base/error.h"
+#include "text_lines.h"
+#include "zeroshot_layouts.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::array<std::string_view, 3> kHeadline = {"zeroshot/acc1", "zeroshot/acc5",
+                                                       "zeroshot/mean_per_class_recall"};
+
+struct Template {
+  std::string before;  // the class name
+  std::string after;
+};
+
+Template parse_template(const TextLine& line, const fs::path& path) {
+  for (const std::string_view placeholder : {"{c}", "{}"}) {
+    const std::size_t position = line.text.find(placeholder);
+    if (position == std::string::npos) continue;
+    return {.before = line.text.substr(0, position),
+            .after = line.text.substr(position + placeholder.size())};
+  }
+  throw input_error("{}: line {}: got '{}', expected {{c}} or {{}} where the class name goes", path.string(),
+                    line.number, line.text);
+}
+
+std::vector<Template> read_templates(const fs::path& data) {
+  const fs::path published = data / "zeroshot_classification_templates.txt";
+  const fs::path path = fs::exists(published) ? published : data / "templates.txt";
+  std::vector<Template> templates;
+  for (const TextLine& line : read_text_lines(path)) templates.push_back(parse_template(line, path));
+  if (templates.empty()) throw input_error("{}: no template, expected one a line", path.string());
+  return templates;
+}
+
+CaseTable load(const LoadOptions& options) {
+  CaseTableBuilder builder(options);
+  const std::vector<std::string> class_names = read_class_names(options.data);
+  const std::vector<Template> templates = read_templates(options.data);
+  std::set<std::string> seen;
+  for (std::size_t label = 0; label < class_names.size(); ++label) {
+    const std::string& name = class_names[label];
+    // ImageNet has classes of the same name ("missile", "sunglasses"): their ids differ, their texts do not.
+    const bool repeated = !seen.insert(name).second;
+    BenchmarkCaption caption{.id = repeated ? fmt::format("{} (class {})", name, label) : name, .texts = {}};
+    for (const Template& item : templates) caption.texts.push_back(item.before + name + item.after);
+    builder.ensemble_row(std::move(caption), (options.data / "classnames.txt").string());
+  }
+  if (is_webdataset(options.data)) {
+    load_webdataset(builder, options.data, class_names.size());
+  } else if (is_cifar(options.data)) {
+    load_cifar(builder, options.data, class_names.size());
+  } else if (is_mnist(options.data)) {
+    load_mnist(builder, options.data, class_names.size());
+  } else {
+    load_image_folder(builder, options.data, class_names);
+  }
+  return builder.finish();
+}
+
+// Right when fewer than `k` other classes score as high or higher: a tie counts against the model.
+Verdict in_top(std::span<const double> row, std::int32_t label, std::int64_t k) {
+  const double right = row[static_cast<std::size_t>(label)];
+  const std::int64_t higher = std::count_if(row.begin(), row.end(), [right](double s) { return s > right; });
+  const std::int64_t tied = std::count(row.begin(), row.end(), right) - 1;
+  return {.right = higher + tied < k, .tied = higher < k && higher + tied >= k};
+}
+
+std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
+  MarkBook book;
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    const std::int32_t label = table.cases[index].positives.front();
+    const std::span<const double> row = scores.row(index, 0);
+    const Verdict top1 = in_top(row, label, 1);
+    book.add("zeroshot/acc1", index, top1);
+    // Of fewer than five classes the right one is always among the first five.
+    if (table.captions.size() >= 5) book.add("zeroshot/acc5", index, in_top(row, label, 5));
+    book.add("zeroshot/mean_per_class_recall", index, top1, label);
+  }
+  return book.take();
+}
+
+}  // namespace
+
+std::vector<std::string> read_class_names(const fs::path& data) {
+  const fs::path path = data / "classnames.txt";
+  std::vector<std::string> names;
+  for (const TextLine& line : read_text_lines(path)) names.push_back(line.text);
+  if (names.empty()) throw input_error("{}: no class name, expected one a line", path.string());
+  return names;
+}
+
+void add_labelled_image(CaseTableBuilder& builder, BenchmarkImage image, std::int32_t label,
+                        const std::string& where) {
+  const std::string id = image.id;
+  const std::optional<std::int32_t> row = builder.image_row(std::move(image), where);
+  if (!row) return builder.skip_case();
+  builder.add_case({.id = id, .images = {*row}, .captions = {}, .positives = {label}, .tags = {}}, where);
+}
+
+Benchmark zeroshot() {
+  return {.name = "zeroshot",
+          .summary = "zero-shot classification: acc1, acc5 and mean per-class recall",
+          .load = load,
+          .judge = judge,
+          .headline = kHeadline,
+          .expected = {}};
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "case_table_builder.h"
+#include "sdsclip/benchmarks/benchmark.h"
+
+// The layouts in which zero-shot classification sets come. Each loader adds one case an image, in a fixed
+// order, the class's row as its only positive; all throw `Error(kInput)` that names file and record.
+namespace sdsclip {
+
+/// `classnames.txt`: the classes in the order of their labels, a line each.
+std::vector<std::string> read_class_names(const std::filesystem::path& data);
+
+/// Adds an image of class `label`, or counts it as skipped.
+void add_labelled_image(CaseTableBuilder& builder, BenchmarkImage image, std::int32_t label,
+                        const std::string& where);
+
+/// DIR/<class>/*.png|jpg|jpeg|webp, the class with spaces as `_` or as they are, or as `folders.txt` says.
+void load_image_folder(CaseTableBuilder& builder, const std::filesystem::path& data,
+                       const std::vector<std::string>& class_names);
+
+/// CLIP_benchmark's WebDataset layout: DIR/test/nshards.txt, DIR/test/{0..n-1}.tar with KEY.cls beside
+/// KEY.jpg.
+bool is_webdataset(const std::filesystem::path& data);
+void load_webdataset(CaseTableBuilder& builder, const std::filesystem::path& data, std::size_t classes);
+
+/// CIFAR-10's test_batch.bin (a label, then 3x32x32 bytes) or CIFAR-100's test.bin (coarse and fine label,
+/// then pixels).
+bool is_cifar(const std::filesystem::path& data);
+void load_cifar(CaseTableBuilder& builder, const std::filesystem::path& data, std::size_t classes);
+
+/// MNIST's t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte.
+bool is_mnist(const std::filesystem::path& data);
+void load_mnist(CaseTableBuilder& builder, const std::filesystem::path& data, std::size_t classes);
+
+}  // namespace sdsclip

@@ -1,0 +1,166 @@
+#include "sdsclip/benchmarks/metrics.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "bootstrap.h"
+#include "support/expect_error.h"
+
+namespace sdsclip {
+namespace {
+
+MetricMarks marks_of(const std::vector<double>& mark, const std::vector<std::int32_t>& group = {}) {
+  MetricMarks marks{.name = "a/metric", .case_index = {}, .mark = mark, .group = group, .ties = 0};
+  for (std::size_t i = 0; i < mark.size(); ++i) marks.case_index.push_back(static_cast<std::int32_t>(i));
+  return marks;
+}
+
+MetricMarks accuracy(std::int64_t right, std::int64_t n) {
+  std::vector<double> mark(static_cast<std::size_t>(n), 0.0);
+  std::fill_n(mark.begin(), right, 1.0);
+  return marks_of(mark);
+}
+
+// The smallest k whose cumulative probability under Binomial(n, p) reaches `quantile`.
+double binomial_quantile(int n, double p, double quantile) {
+  double cumulative = 0;
+  for (int k = 0; k <= n; ++k) {
+    cumulative += std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) +
+                           k * std::log(p) + (n - k) * std::log1p(-p));
+    if (cumulative >= quantile) return k;
+  }
+  return n;
+}
+
+TEST(MetricValue, IsThePlainMeanWithoutGroups) {
+  EXPECT_DOUBLE_EQ(metric_value(accuracy(3, 8)), 0.375);
+}
+
+TEST(MetricValue, AveragesGroupMeansWithGroups) {
+  // Group 7: 1 of 1; group 2: 1 of 3. Macro (1 + 1/3) / 2, where the plain mean is 1/2.
+  EXPECT_DOUBLE_EQ(metric_value(marks_of({1, 1, 0, 0}, {7, 2, 2, 2})), 2.0 / 3.0);
+}
+
+// A resample's number of right answers is binomial, so the interval's ends are known exactly, up to a step of
+// 1/n for the 10,000 draws.
+TEST(Bootstrap, AgreesWithTheExactBinomialDistribution) {
+  for (const int right : {12, 124, 200, 390}) {
+    const int n = 400;
+    const Interval interval = bootstrap_interval(accuracy(right, n));
+    const double p = right / 400.0;
+    EXPECT_NEAR(interval.low * n, binomial_quantile(n, p, 0.025), 1.0) << right;
+    EXPECT_NEAR(interval.high * n, binomial_quantile(n, p, 0.975), 1.0) << right;
+  }
+}
+
+TEST(Bootstrap, HasNoWidthWhereAllMarksAreEqual) {
+  const Interval interval = bootstrap_interval(accuracy(30, 30));
+  EXPECT_DOUBLE_EQ(interval.low, 1);
+  EXPECT_DOUBLE_EQ(interval.high, 1);
+}
+
+TEST(Bootstrap, IsTheSameForTheSameSeedOnly) {
+  const MetricMarks marks = marks_of({1, 0, 0, 1, 1, 0, 1, 0, 1}, {0, 0, 0, 1, 1, 1, 2, 2, 2});
+  const Interval a = bootstrap_interval(marks, {.resamples = 101, .seed = 3, .confidence = 0.95});
+  const Interval b = bootstrap_interval(marks, {.resamples = 101, .seed = 3, .confidence = 0.95});
+  const Interval c = bootstrap_interval(marks, {.resamples = 101, .seed = 4, .confidence = 0.95});
+  EXPECT_EQ(a.low, b.low);
+  EXPECT_EQ(a.high, b.high);
+  EXPECT_TRUE(a.low != c.low || a.high != c.high);
+}
+
+// Two groups of one case each, one right and one wrong: a resample is {both right, both wrong} with
+// probability 1/4 each and mixed (macro 1/2) otherwise, so the 2.5% and 97.5% quantiles are 0 and 1, and the
+// quartile ends 0.5.
+TEST(Bootstrap, FormsTheMacroAverageAnewInEachResample) {
+  const MetricMarks marks = marks_of({1, 0}, {0, 1});
+  const Interval wide = bootstrap_interval(marks);
+  EXPECT_DOUBLE_EQ(wide.low, 0);
+  EXPECT_DOUBLE_EQ(wide.high, 1);
+  const Interval narrow = bootstrap_interval(marks, {.resamples = 10'000, .seed = 0, .confidence = 0.4});
+  EXPECT_DOUBLE_EQ(narrow.low, 0.5);
+  EXPECT_DOUBLE_EQ(narrow.high, 0.5);
+}
+
+// Five marks a case that are all equal carry the information of one: the interval is that of 100 cases, not
+// of 500.
+TEST(Bootstrap, DrawsWholeCases) {
+  MetricMarks marks{.name = "clustered", .case_index = {}, .mark = {}, .group = {}, .ties = 0};
+  for (std::int32_t index = 0; index < 100; ++index) {
+    for (int k = 0; k < 5; ++k) {
+      marks.case_index.push_back(index);
+      marks.mark.push_back(index < 40 ? 1.0 : 0.0);
+    }
+  }
+  const Interval interval = bootstrap_interval(marks);
+  EXPECT_NEAR(interval.low * 100, binomial_quantile(100, 0.4, 0.025), 1.0);
+  EXPECT_NEAR(interval.high * 100, binomial_quantile(100, 0.4, 0.975), 1.0);
+}
+
+TEST(Bootstrap, MergesCasesThatAddTheSame) {
+  const auto kinds = count_kinds(marks_of({1, 0, 1, 1, 0}, {0, 0, 0, 1, 1}));
+  EXPECT_EQ(kinds.size(), 4u);
+  EXPECT_EQ(kinds.at({GroupShare{.group = 0, .marks = 1, .count = 1}}), 2);
+}
+
+TEST(Quantile, InterpolatesAsNumpyDoes) {
+  // numpy.percentile([1, 2, 4, 8], [25, 50, 97.5]) -> 1.75, 3.0, 7.7
+  const std::vector<double> values = {1, 2, 4, 8};
+  EXPECT_DOUBLE_EQ(sorted_quantile(values, 0.25), 1.75);
+  EXPECT_DOUBLE_EQ(sorted_quantile(values, 0.5), 3.0);
+  EXPECT_DOUBLE_EQ(sorted_quantile(values, 0.975), 7.7);
+  EXPECT_DOUBLE_EQ(sorted_quantile(values, 1.0), 8.0);
+}
+
+TEST(Summarise, KeepsNameCountAndTies) {
+  MetricMarks marks = accuracy(1, 4);
+  marks.ties = 2;
+  const Metric metric = summarise(marks);
+  EXPECT_EQ(metric.name, "a/metric");
+  EXPECT_EQ(metric.n, 4);
+  EXPECT_EQ(metric.ties, 2);
+  EXPECT_DOUBLE_EQ(metric.value, 0.25);
+}
+
+// Sums of binomial coefficients as exact fractions, by Python:
+// Fraction(2 * sum(comb(180, i) for i in range(60)), 2**180), and by hand: 2 * (1 + 20 + 190 + 1140 + 4845 +
+// 15504) / 2^20 and 2 / 2^10.
+TEST(McNemar, GivesTheExactTwoSidedProbability) {
+  EXPECT_NEAR(exact_mcnemar(121, 59), 4.434449263755176e-06, 1e-16);
+  EXPECT_NEAR(exact_mcnemar(59, 121), 4.434449263755176e-06, 1e-16);
+  EXPECT_NEAR(exact_mcnemar(5, 15), 0.04138946533203125, 1e-12);
+  EXPECT_NEAR(exact_mcnemar(0, 10), 0.001953125, 1e-14);
+  EXPECT_EQ(exact_mcnemar(0, 0), 1);
+  EXPECT_EQ(exact_mcnemar(10, 10), 1);
+}
+
+TEST(CompareMarks, PairsTheRunsCaseByCase) {
+  const MetricMarks a = marks_of({1, 1, 0, 0, 1, 0});
+  const MetricMarks b = marks_of({1, 0, 1, 1, 1, 0});
+  const PairedDifference difference = compare_marks(a, b);
+  EXPECT_EQ(difference.only_a_right, 1);
+  EXPECT_EQ(difference.only_b_right, 2);
+  EXPECT_DOUBLE_EQ(difference.difference, 4.0 / 6 - 3.0 / 6);
+  EXPECT_DOUBLE_EQ(difference.p_value, 1);  // 2 * (1 + 3) / 8
+  EXPECT_LE(difference.ci95.low, difference.difference);
+  EXPECT_GE(difference.ci95.high, difference.difference);
+}
+
+// Cases on which both agree widen nothing: with one discordant case in 400 the paired interval is a few cases
+// wide, where the two accuracies' own intervals are 9 points wide.
+TEST(CompareMarks, IsNarrowWhereTheRunsAgree) {
+  const MetricMarks a = accuracy(124, 400);
+  const MetricMarks b = accuracy(125, 400);
+  const PairedDifference difference = compare_marks(a, b);
+  EXPECT_GE(difference.ci95.low, 0);
+  EXPECT_LE(difference.ci95.high, 4.0 / 400);
+}
+
+TEST(CompareMarks, RefusesRunsOfOtherCases) {
+  testing::expect_error(ExitCode::kInput, {"a/metric", "not of the same cases"},
+                        [] { compare_marks(accuracy(1, 4), accuracy(1, 5)); });
+}
+
+}  // namespace
+}  // namespace sdsclip

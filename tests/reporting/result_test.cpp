@@ -1,0 +1,103 @@
+#include "sdsclip/reporting/result.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <limits>
+
+#include "sdsclip/base/files.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace sdsclip {
+namespace {
+
+using nlohmann::ordered_json;
+using testing::expect_error;
+
+RunResult example() {
+  return {.command = "eval",
+          .benchmark = "winoground",
+          .model = {.name = "ViT-B-32", .sha256 = "abc"},
+          .settings = {{"seed", 0}, {"limit", 400}},
+          .versions = {{"sdsclip", "0.1.0"}, {"torch", "2.11.0"}},
+          .seconds = 12.5,
+          .skipped_missing = 3,
+          .work = {.unet_evaluations = 1, .vae_encodings = 2, .text_encodings = 800, .image_encodings = 801},
+          .metrics = {{.name = "winoground/text",
+                       .value = 0.31,
+                       .n = 400,
+                       .ci95 = {.low = 0.265, .high = 0.355},
+                       .ties = 2},
+                      {.name = "winoground/group",
+                       .value = 0.08,
+                       .n = 400,
+                       .ci95 = {.low = 0.055, .high = 0.107},
+                       .ties = 0}}};
+}
+
+class Result : public ::testing::Test {
+ protected:
+  /// Writes the example with one change and reads it back.
+  RunResult read_changed(const std::function<void(ordered_json&)>& change) {
+    ordered_json file = to_json(example());
+    change(file);
+    std::ofstream(path_) << file;
+    return read_result(path_);
+  }
+
+  testing::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "result.json";
+};
+
+TEST_F(Result, HasTheKeysOfTheContract) {
+  write_result(path_, example());
+  const ordered_json expected = ordered_json::parse(R"({
+    "schema": 1, "command": "eval", "benchmark": "winoground", "model": {"name": "ViT-B-32", "sha256": "abc"},
+    "settings": {"seed": 0, "limit": 400}, "versions": {"sdsclip": "0.1.0", "torch": "2.11.0"}, "seconds": 12.5,
+    "skipped_missing": 3,
+    "work": {"unet_evaluations": 1, "vae_encodings": 2, "text_encodings": 800, "image_encodings": 801},
+    "metrics": {"winoground/text": {"value": 0.31, "n": 400, "ci95": [0.265, 0.355], "ties": 2},
+                "winoground/group": {"value": 0.08, "n": 400, "ci95": [0.055, 0.107], "ties": 0}}})");
+  EXPECT_EQ(ordered_json::parse(read_file(path_)), expected);
+}
+
+TEST_F(Result, ReadsBackWhatWasWritten) {
+  write_result(path_, example());
+  const RunResult result = read_result(path_);
+  EXPECT_EQ(to_json(result), to_json(example()));
+  EXPECT_EQ(result.metrics[1].name, "winoground/group");  // the order is kept
+}
+
+TEST_F(Result, WritesTagsThatAreNotUtf8) {
+  RunResult result = example();
+  result.metrics[0].name = "winoground/tag/\xff/text";
+  write_result(path_, result);
+  EXPECT_EQ(read_result(path_).metrics.size(), 2u);
+}
+
+TEST_F(Result, NeverWritesAValueThatIsNotFinite) {
+  RunResult result = example();
+  result.metrics[0].value = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_THROW(write_result(path_, result), std::logic_error);
+  EXPECT_FALSE(std::filesystem::exists(path_));
+}
+
+TEST_F(Result, RefusesOtherFilesByKey) {
+  expect_error(ExitCode::kInput, {"result.json"}, [&] { read_result(path_); });
+  std::ofstream(path_) << "{";
+  expect_error(ExitCode::kInput, {"result.json", "not valid JSON"}, [&] { read_result(path_); });
+  expect_error(ExitCode::kInput, {"'schema'", "got 2", "expected 1"},
+               [&] { read_changed([](ordered_json& file) { file["schema"] = 2; }); });
+  expect_error(ExitCode::kInput, {"'command'", "got 5", "a text"},
+               [&] { read_changed([](ordered_json& file) { file["command"] = 5; }); });
+  expect_error(ExitCode::kInput, {"result.json.metrics.winoground/text", "'ci95'", "two numbers"}, [&] {
+    read_changed([](ordered_json& file) { file["metrics"]["winoground/text"]["ci95"] = {1}; });
+  });
+  expect_error(ExitCode::kInput, {"result.json.work", "'vae_encodings' is missing"},
+               [&] { read_changed([](ordered_json& file) { file["work"].erase("vae_encodings"); }); });
+}
+
+}  // namespace
+}  // namespace sdsclip

@@ -1,0 +1,72 @@
+#include "sdsclip/reporting/table.h"
+
+#include <gtest/gtest.h>
+
+namespace sdsclip {
+namespace {
+
+Metric text_score() {
+  return {
+      .name = "winoground/text", .value = 0.31, .n = 400, .ci95 = {.low = 0.265, .high = 0.3556}, .ties = 2};
+}
+
+TEST(Table, AlignsTheFirstColumnLeftAndNumbersRight) {
+  const Table table{.header = {"run", "text"}, .rows = {{"pretrained", "0.3"}, {"sds", "0.315"}}};
+  EXPECT_EQ(format_terminal(table),
+            "run          text\n"
+            "----------  -----\n"
+            "pretrained    0.3\n"
+            "sds         0.315\n");
+}
+
+TEST(Table, CountsWideAndCombiningLettersAsTheTerminalDoes) {
+  EXPECT_EQ(display_width("abc"), 3u);
+  EXPECT_EQ(display_width("\u00e9"), 1u);      // e with acute accent, one code point
+  EXPECT_EQ(display_width("e\u0301"), 1u);     // e and a combining acute accent
+  EXPECT_EQ(display_width("\u732b"), 2u);      // a CJK ideograph
+  EXPECT_EQ(display_width("\U0001F600"), 2u);  // an emoji
+  EXPECT_EQ(display_width("\xff"), 1u);
+}
+
+TEST(Table, EscapesBarsInMarkdown) {
+  const Table table{.header = {"name", "n"}, .rows = {{"a|b", "3"}}};
+  EXPECT_EQ(format_markdown(table), "| name | n |\n| --- | ---: |\n| a\\|b | 3 |\n");
+}
+
+TEST(Table, FormatsAMetricWithItsInterval) {
+  EXPECT_EQ(format_with_interval(text_score()), "0.310 [0.265, 0.356]");
+}
+
+TEST(Table, ListsEveryMetricOfARun) {
+  const Table table = metric_table(std::vector<Metric>{text_score()});
+  EXPECT_EQ(table.rows,
+            (std::vector<std::vector<std::string>>{{"winoground/text", "0.310 [0.265, 0.356]", "400", "2"}}));
+}
+
+TEST(Table, ShowsADashWhereARunLacksAMetric) {
+  const std::vector<NamedMetrics> runs = {{.name = "a", .metrics = {text_score()}},
+                                          {.name = "b", .metrics = {}}};
+  const Table table = comparison_table(runs, std::vector<std::string>{"winoground/text"});
+  EXPECT_EQ(table.rows[0][1], "0.310 [0.265, 0.356]");
+  EXPECT_EQ(table.rows[1][1], "-");
+}
+
+TEST(Table, SignsDifferences) {
+  PairedDifference difference;
+  difference.name = "winoground/text";
+  difference.n = 400;
+  difference.value_a = 0.25;
+  difference.value_b = 0.31;
+  difference.difference = 0.06;
+  difference.ci95 = {.low = -0.01, .high = 0.13};
+  difference.only_a_right = 20;
+  difference.only_b_right = 44;
+  difference.p_value = 0.00367;
+  const Table table = difference_table(std::vector<PairedDifference>{difference});
+  EXPECT_EQ(table.rows[0],
+            (std::vector<std::string>{"winoground/text", "0.250", "0.310", "+0.060 [-0.010, +0.130]", "20",
+                                      "44", "0.00367", "400"}));
+}
+
+}  // namespace
+}  // namespace sdsclip
