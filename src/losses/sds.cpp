@@ -1,0 +1,198 @@
+#include "sdsclip/losses/sds.h"
+
+#include <torch/nn/functional.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/random.h"
+#include "sdsclip/models/noise_schedule.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::array<std::string_view, 2> kNoisingNames = {"ddpm", "none"};
+constexpr std::array<std::string_view, 2> kEmbeddingNames = {"projected", "unit"};
+constexpr std::array<std::string_view, 2> kReductionNames = {"sum", "mean"};
+constexpr std::array<std::string_view, 2> kJacobianNames = {"full", "dropped"};
+constexpr std::array<std::string_view, 3> kTimestepsNames = {"uniform", "stratified", "logit_normal"};
+constexpr std::array<std::string_view, 2> kWeightNames = {"one", "1-abar"};
+constexpr std::array<std::string_view, 2> kErrorNames = {"eps", "v"};
+
+/// The place of `item` in a shuffle of `count` items: how many of them have a smaller random key. Asked for
+/// each item on its own, so that any part of a batch can be drawn without the rest.
+std::vector<std::int64_t> shuffled_ranks(std::uint64_t seed, std::uint64_t stream, std::int64_t count) {
+  std::vector<std::pair<double, std::int64_t>> keyed;
+  for (std::int64_t item = 0; item < count; ++item) {
+    keyed.emplace_back(uniform_draw(seed, stream, static_cast<std::uint64_t>(item)), item);
+  }
+  std::sort(keyed.begin(), keyed.end());
+  std::vector<std::int64_t> ranks(keyed.size());
+  for (std::size_t rank = 0; rank < keyed.size(); ++rank) {
+    ranks[static_cast<std::size_t>(keyed[rank].second)] = static_cast<std::int64_t>(rank);
+  }
+  return ranks;
+}
+
+/// The logistic function of a standard normal draw, drawn again until it falls into [t_min, t_max).
+double truncated_logit_normal(const SdsOptions& options, std::uint64_t seed, std::uint64_t stream) {
+  std::array<float, 4> normals{};
+  for (std::uint64_t first = 0;; first += 4) {
+    fill_normal(seed, stream, first, normals);
+    for (const float normal : normals) {
+      const double u = 1.0 / (1.0 + std::exp(-static_cast<double>(normal)));
+      if (u >= options.t_min && u < options.t_max) return u;
+    }
+  }
+}
+
+std::vector<std::int64_t> draw_timesteps(const SdsOptions& options, std::int64_t train_timesteps,
+                                         std::uint64_t seed, std::uint64_t stream, std::int64_t items,
+                                         std::int64_t first, std::int64_t count) {
+  std::vector<std::int64_t> ranks;
+  if (options.timesteps == SdsTimesteps::kStratified) {
+    ranks = shuffled_ranks(seed, substream(stream, 1), items);
+  }
+  std::vector<std::int64_t> timesteps;
+  for (std::int64_t item = first; item < first + count; ++item) {
+    const std::uint64_t index = static_cast<std::uint64_t>(item);
+    double u = 0;
+    if (options.timesteps == SdsTimesteps::kLogitNormal) {
+      u = truncated_logit_normal(options, seed, substream(stream, index));
+    } else {
+      u = uniform_draw(seed, stream, index);
+      if (options.timesteps == SdsTimesteps::kStratified) {
+        u = (static_cast<double>(ranks[static_cast<std::size_t>(item)]) + u) / static_cast<double>(items);
+      }
+      u = options.t_min + (options.t_max - options.t_min) * u;
+    }
+    const std::int64_t timestep =
+        static_cast<std::int64_t>(std::floor(u * static_cast<double>(train_timesteps)));
+    timesteps.push_back(std::clamp<std::int64_t>(timestep, 0, train_timesteps - 1));
+  }
+  return timesteps;
+}
+
+/// w_t of each item, f32[N]: the weight of its timestep, and 1 / abar_t where the error is that of the
+/// velocity
+/// (`eps_hat - eps = sqrt(abar_t) (v_hat - v)` for the same z_t).
+at::Tensor item_weights(const SdsOptions& options, const at::Tensor& abar) {
+  at::Tensor weights = options.weight == SdsWeight::kOneMinusAbar ? 1.0 - abar : at::ones_like(abar);
+  if (options.error == SdsError::kV) weights = weights / abar;
+  return weights;
+}
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, SdsOptions& options) {
+  visitor.option("lambda", options.lambda,
+                 "weight of L_SDS in L_total (eq. 4); 0: the teacher is not even loaded; its size depends on "
+                 "`reduction`");
+  visitor.choice("noising", options.noising, kNoisingNames,
+                 "what the UNet sees: z_t, or z itself (eq. 3 to the letter)");
+  visitor.choice("embedding", options.embedding, kEmbeddingNames,
+                 "what h_w sees: the projected embedding, or it at unit norm");
+  visitor.choice("reduction", options.reduction, kReductionNames,
+                 "over the latent's elements (16,384 at 4x64x64); then a mean over the batch");
+  visitor.choice("jacobian", options.jacobian, kJacobianNames,
+                 "of the UNet in the gradient: full, or dropped as in DreamFusion");
+  visitor.option("t_min", options.t_min, "timesteps from this share of the schedule on");
+  visitor.option("t_max", options.t_max, "timesteps below this share of the schedule");
+  visitor.choice("timesteps", options.timesteps, kTimestepsNames, "how they are drawn in that range");
+  visitor.option("samples", options.samples, "draws of (t, eps) an image a step");
+  visitor.choice("weight", options.weight, kWeightNames, "of a timestep's error");
+  visitor.choice("error", options.error, kErrorNames,
+                 "of the predicted noise, or of the velocity (1/abar_t times it)");
+  visitor.option("warmup_steps", options.warmup_steps, "first steps that train h_w alone, on L_SDS alone");
+}
+
+void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
+  if (!(options.t_min >= 0 && options.t_min < options.t_max && options.t_max <= 1)) {
+    throw usage_error("sds.t_min, sds.t_max: got {} and {}, expected 0 <= t_min < t_max <= 1", options.t_min,
+                      options.t_max);
+  }
+  if (options.samples < 1) throw usage_error("sds.samples: got {}, expected 1 or more", options.samples);
+  if (!(options.lambda >= 0) || std::isinf(options.lambda)) {
+    throw usage_error("sds.lambda: got {}, expected a number of 0 or more", options.lambda);
+  }
+  if (options.warmup_steps < 0) {
+    throw usage_error("sds.warmup_steps: got {}, expected 0 or more", options.warmup_steps);
+  }
+  if (options.noising == SdsNoising::kNone) {
+    if (teacher.prediction_type == PredictionType::kVPrediction) {
+      throw usage_error(
+          "sds.noising: got none with a v-prediction teacher ({}), which needs a noised latent; use ddpm",
+          teacher.folder.string());
+    }
+    if (options.error == SdsError::kV) {
+      throw usage_error("sds.error: got v with sds.noising none, where there is no velocity; use eps");
+    }
+  }
+}
+
+LatentMap make_latent_map(std::int64_t embed_dim, const BundleLatent& latent, std::uint64_t seed,
+                          c10::Device device) {
+  const std::int64_t elements = latent.channels * latent.size * latent.size;
+  const double bound = 1.0 / std::sqrt(static_cast<double>(embed_dim));
+  at::Tensor weight = at::empty({elements, embed_dim}, at::kFloat);
+  float* values = weight.data_ptr<float>();
+  RandomSequence random(seed, stream_of("sds/h_w"));
+  for (std::int64_t i = 0; i < weight.numel(); ++i)
+    values[i] = static_cast<float>(random.uniform(-bound, bound));
+  LatentMap map{weight.to(device), at::zeros({elements}, at::kFloat).to(device)};
+  map.weight.set_requires_grad(true);
+  map.bias.set_requires_grad(true);
+  return map;
+}
+
+at::Tensor map_to_latent(const LatentMap& map, const at::Tensor& image_embeds, const SdsOptions& options,
+                         const BundleLatent& latent) {
+  namespace F = torch::nn::functional;
+  const at::Tensor input = options.embedding == SdsEmbedding::kUnit
+                               ? F::normalize(image_embeds, F::NormalizeFuncOptions().dim(1))
+                               : image_embeds;
+  return at::linear(input, map.weight, map.bias).view({-1, latent.channels, latent.size, latent.size});
+}
+
+SdsDraws draw_sds(const SdsOptions& options, const Bundle& teacher, std::uint64_t seed, std::int64_t step,
+                  std::int64_t batch, std::int64_t first, std::int64_t count, c10::Device device) {
+  const std::uint64_t step_key = static_cast<std::uint64_t>(step);
+  const std::uint64_t time_stream = substream(stream_of("sds/timestep"), step_key);
+  const std::uint64_t noise_stream = substream(stream_of("sds/noise"), step_key);
+  const std::vector<std::int64_t> timesteps = draw_timesteps(
+      options, teacher.schedule.train_timesteps, seed, time_stream, batch * options.samples, first, count);
+  const BundleLatent& latent = teacher.latent;
+  at::Tensor noise = at::empty({count, latent.channels, latent.size, latent.size}, at::kFloat);
+  const std::size_t elements = static_cast<std::size_t>(latent.channels * latent.size * latent.size);
+  for (std::int64_t i = 0; i < count; ++i) {
+    float* item = noise.data_ptr<float>() + static_cast<std::size_t>(i) * elements;
+    fill_normal(seed, substream(noise_stream, static_cast<std::uint64_t>(first + i)), 0, {item, elements});
+  }
+  return {at::tensor(timesteps, at::kLong).to(device), noise.to(device)};
+}
+
+at::Tensor sds_loss_sum(DiffusionTeacher& teacher, const SdsOptions& options, const at::Tensor& z,
+                        const at::Tensor& context, const SdsDraws& draws) {
+  const at::Tensor abar = teacher.alphas_cumprod().index_select(0, draws.timesteps);
+  const bool noised = options.noising == SdsNoising::kDdpm;
+  const bool full = options.jacobian == SdsJacobian::kFull;
+  const at::Tensor input = noised ? add_noise(z, draws.noise, draws.timesteps, teacher.alphas_cumprod()) : z;
+  at::Tensor residual;
+  {
+    const at::AutoGradMode record(full && at::GradMode::is_enabled());
+    residual = teacher.predict_noise(input, draws.timesteps, context) - draws.noise;
+  }
+  at::Tensor weights = item_weights(options, abar);
+  if (options.reduction == SdsReduction::kMean) weights = weights / static_cast<double>(z[0].numel());
+  const at::Tensor loss = (residual.pow(2).sum({1, 2, 3}) * weights).sum();
+  if (full) return loss;
+  const at::Tensor slope = noised ? 2.0 * weights * abar.sqrt() : 2.0 * weights;
+  const at::Tensor gradient = slope.view({-1, 1, 1, 1}) * residual;
+  const at::Tensor carrier =
+      (z * gradient.detach()).sum();  // its gradient in z is `gradient`, whatever its value
+  return loss.detach() + (carrier - carrier.detach());
+}
+
+}  // namespace sdsclip

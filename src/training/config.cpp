@@ -1,0 +1,95 @@
+#include "sdsclip/training/config.h"
+
+#include <array>
+#include <cmath>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
+constexpr std::array<std::string_view, 3> kTuneNames = {"layernorm", "layernorm+bias", "all"};
+constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
+
+void require_at_least(std::string_view key, double value, double least) {
+  if (!(value >= least)) throw usage_error("{}: got {}, expected {} or more", key, value, least);
+}
+
+void require_positive(std::string_view key, double value) {
+  if (!(value > 0) || std::isinf(value)) throw usage_error("{}: got {}, expected a number above 0", key, value);
+}
+
+void require_below_one(std::string_view key, double value) {
+  if (!(value >= 0 && value < 1)) throw usage_error("{}: got {}, expected 0 or more and below 1", key, value);
+}
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, TrainOptions& options) {
+  visitor.option("epochs", options.epochs, "passes over the data, unless `steps` says otherwise");
+  visitor.option("steps", options.steps, "optimizer steps; 0: `epochs` decides");
+  visitor.option("batch_size", options.batch_size, "pairs a step");
+  visitor.option("micro_batch_clip", options.micro_batch_clip,
+                 "pairs through CLIP at a time; 0: the whole batch, which needs no second forward");
+  visitor.option("micro_batch_unet", options.micro_batch_unet, "latents through the UNet at a time; 0: the whole batch");
+  visitor.option("lr", options.lr, "peak learning rate");
+  visitor.option("lr_h_w", options.lr_h_w, "peak learning rate of h_w; 0: `lr`");
+  visitor.choice("schedule", options.schedule, kScheduleNames, "of the learning rate after the warm-up");
+  visitor.option("warmup_steps", options.warmup_steps, "steps of linear warm-up of the learning rate");
+  visitor.option("weight_decay", options.weight_decay, "AdamW's; not on tensors of fewer than two dimensions");
+  visitor.option("beta1", options.beta1, "AdamW's");
+  visitor.option("beta2", options.beta2, "AdamW's");
+  visitor.option("epsilon", options.epsilon, "AdamW's");
+  visitor.option("grad_clip_norm", options.grad_clip_norm, "largest norm of all gradients together; 0: no clipping");
+  visitor.choice("tune", options.tune, kTuneNames, "which of CLIP's parameters train");
+  visitor.option("tune_temperature", options.tune_temperature, "whether `logit_scale` trains too");
+  visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
+  visitor.option("checkpoint_every", options.checkpoint_every, "steps between checkpoints; 0: only at the end");
+  visitor.option("keep_checkpoints", options.keep_checkpoints, "how many of the newest checkpoints are kept");
+  visitor.option("diagnose_every", options.diagnose_every,
+                 "steps between measurements of L_SDS with shuffled captions, one more UNet pass each; 0: never");
+}
+
+void visit_options(OptionVisitor& visitor, TrainConfig& config) {
+  visitor.option("clip", config.clip, "bundle folder of the student");
+  visitor.option("teacher", config.teacher, "bundle folder of the teacher; not needed where sds.lambda is 0");
+  visitor.option("seed", config.seed, "of every draw of the run");
+  visitor.section("data", config.data, "pairs to train on");
+  visitor.section("train", config.train, "the optimization");
+  visitor.section("contrastive", config.contrastive, "L_CLIP (appendix C.1)");
+  visitor.section("sds", config.sds, "L_SDS (section 3)");
+}
+
+bool uses_teacher(const TrainConfig& config) { return config.sds.lambda > 0; }
+
+void check_train_config(const TrainConfig& config) {
+  const TrainOptions& train = config.train;
+  if (config.clip.empty()) throw usage_error("clip: got nothing, expected a bundle folder");
+  if (uses_teacher(config) && config.teacher.empty()) {
+    throw usage_error("teacher: got nothing, expected a bundle folder, as sds.lambda is {}", config.sds.lambda);
+  }
+  require_at_least("seed", static_cast<double>(config.seed), 0);
+  require_at_least("train.steps", static_cast<double>(train.steps), 0);
+  if (train.steps == 0) require_positive("train.epochs", train.epochs);
+  require_at_least("train.batch_size", static_cast<double>(train.batch_size), 1);
+  require_at_least("train.micro_batch_clip", static_cast<double>(train.micro_batch_clip), 0);
+  require_at_least("train.micro_batch_unet", static_cast<double>(train.micro_batch_unet), 0);
+  require_positive("train.lr", train.lr);
+  require_at_least("train.lr_h_w", train.lr_h_w, 0);
+  require_at_least("train.warmup_steps", static_cast<double>(train.warmup_steps), 0);
+  require_at_least("train.weight_decay", train.weight_decay, 0);
+  require_below_one("train.beta1", train.beta1);
+  require_below_one("train.beta2", train.beta2);
+  require_positive("train.epsilon", train.epsilon);
+  require_at_least("train.grad_clip_norm", train.grad_clip_norm, 0);
+  require_at_least("train.checkpoint_every", static_cast<double>(train.checkpoint_every), 0);
+  require_at_least("train.keep_checkpoints", static_cast<double>(train.keep_checkpoints), 1);
+  require_at_least("train.diagnose_every", static_cast<double>(train.diagnose_every), 0);
+  require_at_least("contrastive.weight", config.contrastive.weight, 0);
+  if (config.contrastive.weight == 0 && !uses_teacher(config)) {
+    throw usage_error("contrastive.weight and sds.lambda: got 0 and 0, expected at least one loss");
+  }
+}
+
+}  // namespace sdsclip
