@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace sdsclip {
+
+/// Random access to a file that stays open: several threads may read at once. Errors name the file.
+class FileReader {
+ public:
+  /// Throws `Error(kInput)` where the file is missing or unreadable, or is a folder.
+  explicit FileReader(std::filesystem::path path);
+  ~FileReader();
+  FileReader(FileReader&& other) noexcept;
+  FileReader& operator=(FileReader&& other) noexcept;
+
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  /// Bytes [offset, offset + count). Throws `Error(kInput)` where the file ends before, as it does when it was
+  /// changed since it was indexed.
+  [[nodiscard]] std::string read(std::uint64_t offset, std::size_t count) const;
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+};
+
+/// The whole file, in one read.
+std::string read_whole_file(const std::filesystem::path& path);
+
+}  // namespace sdsclip

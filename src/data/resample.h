@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+#include "sdsclip/data/image.h"
+
+namespace sdsclip {
+
+/// A rectangle of a resized image.
+struct Window {
+  int x = 0;
+  int y = 0;
+  int width = 0;
+  int height = 0;
+};
+
+/// The pixels in `window` of `image` resized to `width` x `height` by Pillow's bicubic resampling, to `out`
+/// (window.height x window.width x 3 bytes). Nothing outside the window is computed.
+void resample_window(const Image& image, int width, int height, const Window& window, std::uint8_t* out);
+
+}  // namespace sdsclip
