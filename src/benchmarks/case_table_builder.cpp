@@ -96,11 +96,10 @@ void CaseTableBuilder::add(const CaseDraft& draft) {
 }
 
 CaseTable CaseTableBuilder::finish() {
-  if (table_.cases.empty()) {
-    throw input_error("{}: no case to judge ({} left out because an image is missing)",
-                      options_.data.string(), table_.skipped_missing);
-  }
-  return std::move(table_);
+  if (!table_.cases.empty()) return std::move(table_);
+  if (table_.missing_files.empty()) throw input_error("{}: no case to judge", options_.data.string());
+  throw input_error("{}: no case to judge: all {} miss an image, such as {}", options_.data.string(),
+                    table_.skipped_missing, table_.missing_files.front().string());
 }
 
 fs::path with_image_extension(const fs::path& data, const fs::path& file) {

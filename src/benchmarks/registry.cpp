@@ -10,7 +10,8 @@
 namespace sdsclip {
 
 std::span<const Benchmark> all_benchmarks() {
-  static const std::array kBenchmarks = {winoground(), zeroshot()};
+  static const std::array kBenchmarks = {winoground(), aro(),       clevr(),   sugarcrepe(),
+                                         mmvp(),       retrieval(), zeroshot()};
   return kBenchmarks;
 }
 

@@ -7,6 +7,11 @@
 namespace sdsclip {
 
 Benchmark winoground();
+Benchmark aro();
+Benchmark clevr();
+Benchmark sugarcrepe();
+Benchmark mmvp();
+Benchmark retrieval();
 Benchmark zeroshot();
 
 }  // namespace sdsclip

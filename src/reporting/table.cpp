@@ -125,4 +125,26 @@ Table difference_table(std::span<const PairedDifference> differences) {
   return table;
 }
 
+std::string format_data_report(const DataReport& report) {
+  constexpr std::size_t kNamed = 5;
+  Table table{.header = {"part", "cases here", "cases published"}, .rows = {}};
+  for (const PartCount& part : report.parts) {
+    table.rows.push_back(
+        {part.name, std::to_string(part.cases), part.published ? std::to_string(*part.published) : "-"});
+  }
+  std::string text = fmt::format("{} in {}: {} images, {} captions\n", report.benchmark, report.data.string(),
+                                 report.images, report.captions);
+  text += format_terminal(table);
+  if (report.missing_files.empty()) return text + "no image is missing\n";
+  text += fmt::format("{} images are missing, {} cases need them:\n", report.missing_files.size(),
+                      report.skipped_missing);
+  for (std::size_t i = 0; i < std::min(kNamed, report.missing_files.size()); ++i) {
+    text += "  " + report.missing_files[i].string() + "\n";
+  }
+  if (report.missing_files.size() > kNamed) {
+    text += fmt::format("  and {} more\n", report.missing_files.size() - kNamed);
+  }
+  return text;
+}
+
 }  // namespace sdsclip

@@ -68,5 +68,26 @@ TEST(Table, SignsDifferences) {
                                       "44", "0.00367", "400"}));
 }
 
+TEST(Table, NamesTheFirstMissingFilesOfADataSet) {
+  DataReport report;
+  report.benchmark = "winoground";
+  report.data = "wg";
+  report.images = 794;
+  report.captions = 800;
+  report.parts = {{.name = "all", .cases = 394, .published = 400},
+                  {.name = "x", .cases = 3, .published = std::nullopt}};
+  report.skipped_missing = 6;
+  for (const char* name : {"1", "2", "3", "4", "5", "6"}) report.missing_files.push_back(name);
+  EXPECT_EQ(format_data_report(report),
+            "winoground in wg: 794 images, 800 captions\n"
+            "part  cases here  cases published\n"
+            "----  ----------  ---------------\n"
+            "all          394              400\n"
+            "x              3                -\n"
+            "6 images are missing, 6 cases need them:\n"
+            "  1\n  2\n  3\n  4\n  5\n"
+            "  and 1 more\n");
+}
+
 }  // namespace
 }  // namespace sdsclip

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/benchmarks/data_check.h"
 #include "sdsclip/benchmarks/metrics.h"
 
 namespace sdsclip {
@@ -40,6 +40,10 @@ Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::
 /// `sdsclip compare`: a row a metric, both values, the difference with its interval, the discordant marks and
 /// McNemar's p-value.
 Table difference_table(std::span<const PairedDifference> differences);
+
+/// `sdsclip data check`: the counts beside the published ones, and which files are missing (the first five by
+/// name).
+std::string format_data_report(const DataReport& report);
 
 /// How many columns a terminal gives to `text`: UTF-8 code points, wide ones (East Asian, emoji) twice,
 /// combining marks not at all.
