@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "sdsclip/base/options.h"
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/models/clip_model.h"
+#include "sdsclip/scoring/score_store.h"
+
+namespace sdsclip {
+
+/// How CLIP scores are computed. The batches are the units of work and part of the run's identity, since
+/// low bits may depend on them; the rest changes no value.
+struct ClipScoreOptions {
+  std::int64_t image_batch = 64;  ///< images a unit
+  std::int64_t text_batch = 256;  ///< texts a unit
+  std::int64_t workers = 2;       ///< threads that decode ahead of the encoder
+  bool quiet = false;             ///< no progress bar
+};
+void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
+
+struct ClipScoring {
+  CaseScores scores;
+  ScoringWork work;          ///< of all lives of the run
+  std::int64_t matches = 0;  ///< (case, image, caption) scores
+};
+
+/// `model_sha256` is the bundle's, or one that covers the tuned weights too.
+RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,
+                              const std::string& benchmark, const ClipScoreOptions& options);
+
+/// Fills the score matrix with cosines of unit-norm embeddings. CLIP's logit is the cosine times
+/// exp(logit_scale), a positive constant of the model, so no ranking and no metric differs.
+///
+/// Each image and each text is decoded, tokenized and encoded once, in units of a fixed shape whose
+/// last one is padded, with decoding ahead on other threads; pixels are freed at once, embeddings are kept in
+/// the store, and units that are there already are not computed again. A caption of several texts is the
+/// average of their unit-norm embeddings, normalised again (CLIP_benchmark, zeroshot_classification.py).
+///
+/// Throws `Error(kInput)` that names the image or text that cannot be used, `Error(kRuntime)` on an embedding
+/// that is not finite, `Error(kInterrupted)` between units.
+ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
+                            ScoreStore& store);
+
+/// The scores of a complete store, without the model. Throws `Error(kInput)` where units are missing.
+ClipScoring judge_stored_clip(const CaseTable& table, const ScoreStore& store);
+
+}  // namespace sdsclip

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sdsclip/base/options.h"
+
+namespace sdsclip {
+
+/// Where the samples' timesteps lie.
+enum class TimestepGrid {
+  kNested,        ///< van der Corput's sequence, shifted by the seed: every prefix covers the range evenly
+  kEven,          ///< the middles of `samples` equal parts of the range (diffusion-classifier)
+  kDiffusionItm,  ///< range(10, 990, 1000 // samples) (diffusion-itm); always over all timesteps
+};
+
+/// What is drawn: determines the stored errors.
+struct SamplingOptions {
+  std::int64_t samples = 50;                  ///< (t, eps) draws a pair; adaptive: at most so many
+  std::int64_t seed = 0;                      ///< 0 or more; of the noise and of the nested grid's shift
+  double t_min = 0.0;                         ///< t = floor(u * train_timesteps), u in [t_min, t_max)
+  double t_max = 1.0;                         ///< likewise
+  TimestepGrid grid = TimestepGrid::kNested;  ///< order and place of the timesteps
+};
+void visit_options(OptionVisitor& visitor, SamplingOptions& options);
+
+/// How far a prediction is from the noise.
+enum class ErrorNorm {
+  kL2,          ///< sum of squares over the latent (the paper's equations 1 and 2)
+  kL1,          ///< sum of absolute values
+  kL2Unsquared  ///< square root of the sum of squares (diffusion-itm)
+};
+
+/// Whose error is meant: the noise's, or the velocity's, (eps_hat - eps) / sqrt(abar_t).
+enum class ErrorTarget { kEps, kV };
+
+/// How stored errors become a score. Changes no stored error, so it can be chosen after the run.
+struct EstimatorOptions {
+  ErrorNorm norm = ErrorNorm::kL2;        ///< see above
+  ErrorTarget error = ErrorTarget::kEps;  ///< see above
+  std::string weight = "uniform";         ///< of a timestep: uniform, snr, or learned:FILE
+  bool subtract_unconditional = false;    ///< d(x, c) - d(x, ''): makes images comparable
+};
+void visit_options(OptionVisitor& visitor, EstimatorOptions& options);
+
+/// Spending samples where a decision is open (racing); see docs/diffusion-score.md.
+struct AdaptiveOptions {
+  bool enabled = false;          ///< stop candidates whose paired difference is decided
+  double confidence = 0.998;     ///< two-sided, of the paired t-test
+  std::int64_t min_samples = 4;  ///< of every pair, before any decision
+  double budget = 0;             ///< UNet evaluations a pair, on average over all pairs; 0: no limit
+};
+void visit_options(OptionVisitor& visitor, AdaptiveOptions& options);
+
+/// How an image becomes a square.
+enum class ResizeChoice { kBundle, kShortestEdge, kSquash };
+
+struct DiffusionScoreOptions {
+  SamplingOptions sampling;
+  EstimatorOptions estimator;
+  AdaptiveOptions adaptive;
+  ResizeChoice resize = ResizeChoice::kBundle;  ///< as the bundle says, or as a preset's authors do
+  std::int64_t micro_batch = 0;   ///< UNet evaluations a unit; 0: as many as the device takes well
+  std::int64_t encode_batch = 8;  ///< images or texts a unit of the VAE and of the text encoder
+  std::int64_t cache_mib = 2048;  ///< memory for latents and contexts; what does not fit is encoded again
+  std::int64_t workers = 2;       ///< threads that decode images
+  bool quiet = false;             ///< no progress bar
+};
+void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options);
+
+/// Sets what the named preset fixes and leaves the rest: `paper` (50 samples, equations 1 and 2),
+/// `diffusion-itm` (Krojer et al., 2023), `diffusion-classifier` (Li et al., 2023). Throws `Error(kUsage)`
+/// that lists them on another name.
+void apply_preset(std::string_view name, DiffusionScoreOptions& options);
+
+/// Throws `Error(kUsage)` that names the option on values that make no sense, alone or together.
+void check_options(const DiffusionScoreOptions& options);
+
+}  // namespace sdsclip

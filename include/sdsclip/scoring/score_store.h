@@ -1,0 +1,135 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/benchmarks/metrics.h"
+
+namespace sdsclip {
+
+/// What a run computed. Added up in the store unit by unit, so that a resumed run tells the whole.
+struct ScoringWork {
+  std::int64_t unet_evaluations = 0;  ///< latents through the UNet, padding included
+  std::int64_t vae_encodings = 0;     ///< images through the VAE
+  std::int64_t text_encodings = 0;    ///< texts through CLIP's or the teacher's text encoder
+  std::int64_t image_encodings = 0;   ///< images through CLIP's image encoder
+  double seconds = 0;                 ///< wall clock of the scoring loop
+};
+ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part);
+ScoringWork operator-(const ScoringWork& a, const ScoringWork& b);
+
+/// What makes two runs the same run: only a store with an equal identity is continued.
+struct RunIdentity {
+  std::string scorer;        ///< `clip` or `diffusion`
+  std::string benchmark;     ///< as on the command line
+  std::string model_name;    ///< as in its `bundle.json`
+  std::string model_sha256;  ///< of the weights that ran, tuned ones included
+  std::vector<std::pair<std::string, std::string>> settings;  ///< every option that changes a stored value
+};
+
+/// The texts behind a table's captions, each once. Row 0 is the empty text, which stands for the teacher's
+/// unconditional prediction.
+struct TextTable {
+  std::vector<std::string> texts;                     ///< unique
+  std::vector<std::vector<std::int32_t>> of_caption;  ///< rows of `texts` for each caption of the table
+};
+TextTable unique_texts(const CaseTable& table);
+
+/// Where sample k of the diffusion score lies.
+struct SamplePoint {
+  std::int64_t timestep = 0;
+  double alpha_cumprod = 0;  ///< of that timestep: the noise level, for weights without the model
+  bool operator==(const SamplePoint&) const = default;
+};
+
+/// The error of one sample of the diffusion score.
+struct SampleErrorRow {
+  std::int32_t image = 0;   ///< row of `CaseTable::images`
+  std::int32_t text = 0;    ///< row of `TextTable::texts`
+  std::int32_t sample = 0;  ///< k: row of `read_sample_points()`
+  double error = 0;         ///< sum over the latent of (eps_hat - eps)^2
+  double error_l1 = 0;      ///< sum over the latent of |eps_hat - eps|
+};
+
+enum class EmbeddingKind { kImage, kText };
+
+/// How a run meets a store that is, or is not, there.
+enum class StoreOpening {
+  kNew,     ///< must not be there (`Error(kUsage)`: use --resume or another --out)
+  kResume,  ///< continued where it is there and of the same run, else created
+  kJudge    ///< must be there; of the identity only scorer and benchmark are compared
+};
+
+/// `scores.sqlite`: everything that a scoring run computed, from which scores, metrics, intervals and curves
+/// follow without the model.
+///
+/// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete (empty where the
+/// cases ask for more than `kMaxScoreRows` pairs; the embeddings or errors are there), for a diffusion run
+/// `sample_error(image, caption, timestep, sample, error, error_l1)`, and the table
+/// `case_mark(case_id, metric, mark)`. Images, captions and texts are stored once and referred to by number.
+///
+/// Results arrive in units, each one transaction of a write-ahead log: a process killed at any moment loses
+/// at most the unit that it was computing. The file itself appears whole, with its header.
+///
+/// All functions throw `Error(kRuntime)` on a full disk, `Error(kInput)` on a damaged file.
+class ScoreStore {
+ public:
+  static constexpr std::int64_t kMaxScoreRows = 2'000'000;
+
+  /// Throws `Error(kInput)` that says what differs where the file is no score store, is damaged, has another
+  /// schema version, or belongs to another run or case table.
+  ScoreStore(const std::filesystem::path& path, const RunIdentity& identity, const CaseTable& table,
+             StoreOpening opening);
+  ~ScoreStore();
+  ScoreStore(ScoreStore&&) noexcept;
+  ScoreStore& operator=(ScoreStore&&) noexcept;
+
+  /// The identity that the file states.
+  [[nodiscard]] const RunIdentity& identity() const;
+  [[nodiscard]] const std::filesystem::path& path() const;
+
+  /// A choice that `auto` made and that a resumed run must repeat, such as the micro-batch.
+  [[nodiscard]] std::optional<std::int64_t> choice(const std::string& key) const;
+  void keep_choice(const std::string& key, std::int64_t value);
+
+  /// Unit `unit` of the images' or the texts' embeddings: f32[rows, dim], not of unit norm.
+  void write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
+                        const ScoringWork& work);
+  [[nodiscard]] std::set<std::int64_t> embedding_units(EmbeddingKind kind) const;
+  [[nodiscard]] std::vector<float> read_embeddings(EmbeddingKind kind, std::int64_t unit) const;
+
+  /// The samples k from 0 on. Adds those that are missing; one that differs from the stored one is an
+  /// `Error(kInput)`.
+  void write_sample_points(std::span<const SamplePoint> points);
+  [[nodiscard]] std::vector<SamplePoint> read_sample_points() const;
+
+  /// One unit of the diffusion score.
+  void write_errors(std::span<const SampleErrorRow> rows, const ScoringWork& work);
+  /// Ordered by image, text and sample.
+  [[nodiscard]] std::vector<SampleErrorRow> read_errors() const;
+
+  /// Replaces what `pair_score` shows.
+  void write_scores(const CaseTable& table, const CaseScores& scores);
+  /// Replaces the marks of `case_mark`.
+  void write_marks(const CaseTable& table, std::span<const MetricMarks> marks);
+
+  /// All units' work, of this and of earlier lives of the run.
+  [[nodiscard]] ScoringWork work() const;
+
+ private:
+  class Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+/// How many (case, image, caption) scores the cases ask for: the matches that "time a match" divides by.
+std::int64_t match_count(const CaseTable& table);
+
+}  // namespace sdsclip

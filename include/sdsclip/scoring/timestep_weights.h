@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/scoring/score_store.h"
+
+namespace sdsclip {
+
+/// Weights of the timesteps, learned from stored errors: w(t) = weights[floor(t * bins / train_timesteps)].
+struct TimestepWeights {
+  std::int64_t train_timesteps = 1000;
+  std::vector<double> weights;  ///< one a bin of equal width; 0 or more, their mean is 1
+  [[nodiscard]] double at(std::int64_t timestep) const;
+};
+
+/// A JSON file. Throws `Error(kInput)` that names file and key on anything malformed.
+TimestepWeights read_timestep_weights(const std::filesystem::path& path);
+void write_timestep_weights(const std::filesystem::path& path, const TimestepWeights& weights);
+
+struct WeightFitOptions {
+  std::int64_t bins = 10;    ///< parts of the range of timesteps
+  double ridge = 0.01;       ///< pull towards equal weights
+  std::int64_t steps = 500;  ///< of projected gradient descent
+};
+
+/// A stored diffusion run and the cases that it scored.
+struct StoredRun {
+  const CaseTable* table = nullptr;
+  const ScoreStore* store = nullptr;
+};
+
+/// Fits the weights on the runs' cases by logistic regression (after Clark and Jaini, 2023, section 3.2, who
+/// fit them on a held-out part): the chance that the right caption of an image beats a wrong one is
+/// sigma(sum_b w_b x_b), x_b the mean over the bin's samples of e(wrong) - e(right), scaled to unit variance
+/// over all bins; w_b >= 0. Right are the case's `positives`, or, where it has none, caption i of image i
+/// (the order that every benchmark's loader keeps).
+///
+/// Throws `Error(kInput)` where no case has a right and a wrong caption.
+TimestepWeights fit_timestep_weights(std::span<const StoredRun> runs, const WeightFitOptions& options = {});
+
+}  // namespace sdsclip
