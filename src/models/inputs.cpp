@@ -46,7 +46,8 @@ at::Tensor tokenize(const ClipTokenizer& tokenizer, std::span<const std::string>
 at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOptions& options) {
   const std::size_t elements = options.element_count();
   const std::size_t count = pixels.size() / elements;
-  at::Tensor tensor = at::empty({static_cast<std::int64_t>(count), 3, options.size, options.size}, at::kFloat);
+  at::Tensor tensor =
+      at::empty({static_cast<std::int64_t>(count), 3, options.size, options.size}, at::kFloat);
   float* out = tensor.data_ptr<float>();
   for (std::size_t i = 0; i < count; ++i) {
     normalize_pixels(pixels.subspan(i * elements, elements), options, {out + i * elements, elements});

@@ -2,6 +2,7 @@
 
 #include <torch/script.h>
 
+#include <algorithm>
 #include <set>
 
 #include "sdsclip/base/error.h"
@@ -79,6 +80,11 @@ std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, boo
     throw usage_error("{}: train.tune selects no parameter of this model", model.bundle().folder.string());
   }
   return selected;
+}
+
+bool any_in_image_tower(const std::vector<NamedTensor>& tensors) {
+  return std::any_of(tensors.begin(), tensors.end(),
+                     [](const NamedTensor& tensor) { return in_image_tower(tensor.first); });
 }
 
 std::int64_t element_count(const std::vector<NamedTensor>& tensors) {

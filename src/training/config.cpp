@@ -17,7 +17,8 @@ void require_at_least(std::string_view key, double value, double least) {
 }
 
 void require_positive(std::string_view key, double value) {
-  if (!(value > 0) || std::isinf(value)) throw usage_error("{}: got {}, expected a number above 0", key, value);
+  if (!(value > 0) || std::isinf(value))
+    throw usage_error("{}: got {}, expected a number above 0", key, value);
 }
 
 void require_below_one(std::string_view key, double value) {
@@ -32,23 +33,28 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("batch_size", options.batch_size, "pairs a step");
   visitor.option("micro_batch_clip", options.micro_batch_clip,
                  "pairs through CLIP at a time; 0: the whole batch, which needs no second forward");
-  visitor.option("micro_batch_unet", options.micro_batch_unet, "latents through the UNet at a time; 0: the whole batch");
+  visitor.option("micro_batch_unet", options.micro_batch_unet,
+                 "latents through the UNet at a time; 0: the whole batch");
   visitor.option("lr", options.lr, "peak learning rate");
   visitor.option("lr_h_w", options.lr_h_w, "peak learning rate of h_w; 0: `lr`");
   visitor.choice("schedule", options.schedule, kScheduleNames, "of the learning rate after the warm-up");
   visitor.option("warmup_steps", options.warmup_steps, "steps of linear warm-up of the learning rate");
-  visitor.option("weight_decay", options.weight_decay, "AdamW's; not on tensors of fewer than two dimensions");
+  visitor.option("weight_decay", options.weight_decay,
+                 "AdamW's; not on tensors of fewer than two dimensions");
   visitor.option("beta1", options.beta1, "AdamW's");
   visitor.option("beta2", options.beta2, "AdamW's");
   visitor.option("epsilon", options.epsilon, "AdamW's");
-  visitor.option("grad_clip_norm", options.grad_clip_norm, "largest norm of all gradients together; 0: no clipping");
+  visitor.option("grad_clip_norm", options.grad_clip_norm,
+                 "largest norm of all gradients together; 0: no clipping");
   visitor.choice("tune", options.tune, kTuneNames, "which of CLIP's parameters train");
   visitor.option("tune_temperature", options.tune_temperature, "whether `logit_scale` trains too");
   visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
-  visitor.option("checkpoint_every", options.checkpoint_every, "steps between checkpoints; 0: only at the end");
+  visitor.option("checkpoint_every", options.checkpoint_every,
+                 "steps between checkpoints; 0: only at the end");
   visitor.option("keep_checkpoints", options.keep_checkpoints, "how many of the newest checkpoints are kept");
-  visitor.option("diagnose_every", options.diagnose_every,
-                 "steps between measurements of L_SDS with shuffled captions, one more UNet pass each; 0: never");
+  visitor.option(
+      "diagnose_every", options.diagnose_every,
+      "steps between measurements of L_SDS with shuffled captions, one more UNet pass each; 0: never");
 }
 
 void visit_options(OptionVisitor& visitor, TrainConfig& config) {
@@ -61,13 +67,16 @@ void visit_options(OptionVisitor& visitor, TrainConfig& config) {
   visitor.section("sds", config.sds, "L_SDS (section 3)");
 }
 
-bool uses_teacher(const TrainConfig& config) { return config.sds.lambda > 0; }
+bool uses_teacher(const TrainConfig& config) {
+  return config.sds.lambda > 0;
+}
 
 void check_train_config(const TrainConfig& config) {
   const TrainOptions& train = config.train;
   if (config.clip.empty()) throw usage_error("clip: got nothing, expected a bundle folder");
   if (uses_teacher(config) && config.teacher.empty()) {
-    throw usage_error("teacher: got nothing, expected a bundle folder, as sds.lambda is {}", config.sds.lambda);
+    throw usage_error("teacher: got nothing, expected a bundle folder, as sds.lambda is {}",
+                      config.sds.lambda);
   }
   require_at_least("seed", static_cast<double>(config.seed), 0);
   require_at_least("train.steps", static_cast<double>(train.steps), 0);

@@ -17,6 +17,9 @@ enum class Tune { kLayerNorm, kLayerNormBias, kAll };
 /// The parameters that train, in the archive's order, `requires_grad` set on them and on no other.
 std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature);
 
+/// Whether any of them belongs to the image tower, the one that L_SDS reaches.
+bool any_in_image_tower(const std::vector<NamedTensor>& tensors);
+
 /// How many numbers they hold.
 std::int64_t element_count(const std::vector<NamedTensor>& tensors);
 

@@ -16,34 +16,35 @@ enum class LearningRateSchedule { kCosine, kConstant };
 
 /// The section `train` of a configuration.
 struct TrainOptions {
-  double epochs = 5;                      ///< passes over the data, unless `steps` says otherwise
-  std::int64_t steps = 0;                 ///< optimizer steps; 0: `epochs` decides
-  std::int64_t batch_size = 32;           ///< pairs a step
-  std::int64_t micro_batch_clip = 0;      ///< pairs through CLIP at a time; 0: the whole batch
-  std::int64_t micro_batch_unet = 8;      ///< latents through the UNet at a time; 0: the whole batch
-  double lr = 5e-5;                       ///< peak learning rate
-  double lr_h_w = 0;                      ///< of h_w; 0: `lr`
+  double epochs = 5;                  ///< passes over the data, unless `steps` says otherwise
+  std::int64_t steps = 0;             ///< optimizer steps; 0: `epochs` decides
+  std::int64_t batch_size = 32;       ///< pairs a step
+  std::int64_t micro_batch_clip = 0;  ///< pairs through CLIP at a time; 0: the whole batch
+  std::int64_t micro_batch_unet = 8;  ///< latents through the UNet at a time; 0: the whole batch
+  double lr = 5e-5;                   ///< peak learning rate
+  double lr_h_w = 0;                  ///< of h_w; 0: `lr`
   LearningRateSchedule schedule = LearningRateSchedule::kCosine;  ///< after the warm-up
-  std::int64_t warmup_steps = 0;          ///< linear warm-up of the learning rate
-  double weight_decay = 0.2;              ///< AdamW's, not on tensors of fewer than two dimensions (open_clip)
-  double beta1 = 0.9;                     ///< AdamW's (open_clip, ViT)
-  double beta2 = 0.98;                    ///< AdamW's (open_clip, ViT)
-  double epsilon = 1e-6;                  ///< AdamW's (open_clip, ViT)
-  double grad_clip_norm = 0;              ///< largest norm of all gradients together; 0: no clipping
-  Tune tune = Tune::kLayerNorm;           ///< which of CLIP's parameters train
-  bool tune_temperature = false;          ///< whether `logit_scale` trains too
-  Precision precision = Precision::kFp32; ///< of the networks
-  std::int64_t checkpoint_every = 100;    ///< steps between checkpoints; 0: only the last
-  std::int64_t keep_checkpoints = 2;      ///< newest ones that are kept
-  std::int64_t diagnose_every = 10;       ///< steps between measurements of the matched-versus-shuffled gap; 0: never
+  std::int64_t warmup_steps = 0;                                  ///< linear warm-up of the learning rate
+  double weight_decay = 0.2;      ///< AdamW's, not on tensors of fewer than two dimensions (open_clip)
+  double beta1 = 0.9;             ///< AdamW's (open_clip, ViT)
+  double beta2 = 0.98;            ///< AdamW's (open_clip, ViT)
+  double epsilon = 1e-6;          ///< AdamW's (open_clip, ViT)
+  double grad_clip_norm = 0;      ///< largest norm of all gradients together; 0: no clipping
+  Tune tune = Tune::kLayerNorm;   ///< which of CLIP's parameters train
+  bool tune_temperature = false;  ///< whether `logit_scale` trains too
+  Precision precision = Precision::kFp32;  ///< of the networks
+  std::int64_t checkpoint_every = 100;     ///< steps between checkpoints; 0: only the last
+  std::int64_t keep_checkpoints = 2;       ///< newest ones that are kept
+  std::int64_t diagnose_every =
+      10;  ///< steps between measurements of the matched-versus-shuffled gap; 0: never
 };
 void visit_options(OptionVisitor& visitor, TrainOptions& options);
 
 /// A whole configuration file.
 struct TrainConfig {
-  std::string clip;        ///< bundle folder of the student
-  std::string teacher;     ///< bundle folder of the teacher; not needed where sds.lambda is 0
-  std::int64_t seed = 0;   ///< of every draw of the run
+  std::string clip;       ///< bundle folder of the student
+  std::string teacher;    ///< bundle folder of the teacher; not needed where sds.lambda is 0
+  std::int64_t seed = 0;  ///< of every draw of the run
   DataOptions data;
   TrainOptions train;
   ContrastiveOptions contrastive;

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "sdsclip/data/loader.h"
+#include "sdsclip/models/clip_model.h"
+#include "sdsclip/training/optimizer.h"
+
+namespace sdsclip {
+
+/// Where a run stands, apart from its tensors.
+struct TrainingState {
+  std::int64_t step = 0;    ///< steps that are done
+  LoaderPosition position;  ///< of the next batch
+};
+
+/// Writes `OUT/checkpoints/step-N/` whole or not at all: the trained tensors, the optimizer's moments and the
+/// state. Then removes all but the newest `keep` checkpoints.
+void save_checkpoint(const std::filesystem::path& out, const TrainingState& state,
+                     const std::vector<NamedTensor>& trained, const Optimizer& optimizer, std::int64_t keep);
+
+/// Restores the newest checkpoint that is sound into the tensors and the optimizer, and returns its state;
+/// nothing where there is none. A damaged one is passed over with a warning. Throws `Error(kInput)` where a
+/// sound one is of another model.
+std::optional<TrainingState> load_newest_checkpoint(const std::filesystem::path& out,
+                                                    const std::vector<NamedTensor>& trained,
+                                                    Optimizer& optimizer);
+
+}  // namespace sdsclip
