@@ -1,0 +1,252 @@
+#include "sdsclip/scoring/score_store.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/log.h"
+#include "sqlite.h"
+#include "store_file.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+const char* name_of(EmbeddingKind kind) {
+  return kind == EmbeddingKind::kImage ? "image" : "text";
+}
+
+}  // namespace
+
+ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part) {
+  total.unet_evaluations += part.unet_evaluations;
+  total.vae_encodings += part.vae_encodings;
+  total.text_encodings += part.text_encodings;
+  total.image_encodings += part.image_encodings;
+  total.seconds += part.seconds;
+  return total;
+}
+
+ScoringWork operator-(const ScoringWork& a, const ScoringWork& b) {
+  return {.unet_evaluations = a.unet_evaluations - b.unet_evaluations,
+          .vae_encodings = a.vae_encodings - b.vae_encodings,
+          .text_encodings = a.text_encodings - b.text_encodings,
+          .image_encodings = a.image_encodings - b.image_encodings,
+          .seconds = a.seconds - b.seconds};
+}
+
+TextTable unique_texts(const CaseTable& table) {
+  TextTable unique{.texts = {""}, .of_caption = {}};
+  std::unordered_map<std::string, std::int32_t> row_of = {{"", 0}};
+  for (const BenchmarkCaption& caption : table.captions) {
+    std::vector<std::int32_t> rows;
+    for (const std::string& text : caption.texts) {
+      const auto [entry, is_new] = row_of.try_emplace(text, static_cast<std::int32_t>(unique.texts.size()));
+      if (is_new) unique.texts.push_back(text);
+      rows.push_back(entry->second);
+    }
+    unique.of_caption.push_back(std::move(rows));
+  }
+  return unique;
+}
+
+std::int64_t match_count(const CaseTable& table) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < table.cases.size(); ++i) {
+    count += static_cast<std::int64_t>(table.cases[i].images.size()) * table.caption_count(i);
+  }
+  return count;
+}
+
+class ScoreStore::Implementation {
+ public:
+  explicit Implementation(const fs::path& file) : path(file), database(file, Database::Mode::kExisting) {}
+
+  void add_work(const ScoringWork& work) {
+    database
+        .prepare(
+            "UPDATE work SET unet_evaluations = unet_evaluations + ?, vae_encodings = vae_encodings + ?, "
+            "text_encodings = text_encodings + ?, image_encodings = image_encodings + ?, seconds = seconds + "
+            "?")
+        .run(work.unet_evaluations, work.vae_encodings, work.text_encodings, work.image_encodings,
+             work.seconds);
+  }
+
+  fs::path path;
+  mutable Database database;
+  RunIdentity identity;
+};
+
+ScoreStore::ScoreStore(const fs::path& path, const RunIdentity& identity, const CaseTable& table,
+                       StoreOpening opening) {
+  std::error_code ignored;
+  const bool is_there = fs::exists(path, ignored);
+  if (is_there && opening == StoreOpening::kNew) {
+    throw usage_error("{}: is there already; go on with it by --resume, or give another --out",
+                      path.string());
+  }
+  if (!is_there && opening == StoreOpening::kJudge) {
+    throw input_error("{}: no such file; --judge-only needs the scores of an earlier run", path.string());
+  }
+  if (!is_there) create_store(path, identity, table);
+  check_length(path);
+  implementation_ = std::make_unique<Implementation>(path);
+  Database& database = implementation_->database;
+  check_store(database, path, identity, table, opening);
+  implementation_->identity = read_identity(database);
+  database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
+}
+
+ScoreStore::~ScoreStore() = default;
+ScoreStore::ScoreStore(ScoreStore&&) noexcept = default;
+ScoreStore& ScoreStore::operator=(ScoreStore&&) noexcept = default;
+
+const RunIdentity& ScoreStore::identity() const {
+  return implementation_->identity;
+}
+
+const fs::path& ScoreStore::path() const {
+  return implementation_->path;
+}
+
+std::optional<std::int64_t> ScoreStore::choice(const std::string& key) const {
+  Statement query = implementation_->database.prepare("SELECT value FROM choice WHERE key = ?");
+  query.start(std::string_view(key));
+  if (!query.step()) return std::nullopt;
+  return query.integer(0);
+}
+
+void ScoreStore::keep_choice(const std::string& key, std::int64_t value) {
+  implementation_->database.prepare("INSERT OR REPLACE INTO choice VALUES (?, ?)")
+      .run(std::string_view(key), value);
+}
+
+void ScoreStore::write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
+                                  const ScoringWork& work) {
+  Transaction transaction(implementation_->database);
+  implementation_->database.prepare("INSERT INTO embedding VALUES (?, ?, ?)")
+      .run(std::string_view(name_of(kind)), unit, std::as_bytes(values));
+  implementation_->add_work(work);
+  transaction.commit();
+}
+
+std::set<std::int64_t> ScoreStore::embedding_units(EmbeddingKind kind) const {
+  std::set<std::int64_t> units;
+  Statement query = implementation_->database.prepare("SELECT unit FROM embedding WHERE kind = ?");
+  query.start(std::string_view(name_of(kind)));
+  while (query.step()) units.insert(query.integer(0));
+  return units;
+}
+
+std::vector<float> ScoreStore::read_embeddings(EmbeddingKind kind, std::int64_t unit) const {
+  Statement query =
+      implementation_->database.prepare("SELECT data FROM embedding WHERE kind = ? AND unit = ?");
+  query.start(std::string_view(name_of(kind)), unit);
+  if (!query.step()) {
+    throw input_error("{}: unit {} of the {} embeddings is missing; run again with --resume to complete it",
+                      path().string(), unit, name_of(kind));
+  }
+  const std::span<const std::byte> bytes = query.blob(0);
+  std::vector<float> values(bytes.size() / sizeof(float));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
+  return values;
+}
+
+void ScoreStore::write_sample_points(std::span<const SamplePoint> points) {
+  const std::vector<SamplePoint> stored = read_sample_points();
+  for (std::size_t k = 0; k < std::min(stored.size(), points.size()); ++k) {
+    if (stored[k] == points[k]) continue;
+    throw input_error(
+        "{}: belongs to another run: its sample {} is at timestep {}, this run's at {}; give another "
+        "--out",
+        path().string(), k, stored[k].timestep, points[k].timestep);
+  }
+  Transaction transaction(implementation_->database);
+  Statement insert = implementation_->database.prepare("INSERT INTO sample_point VALUES (?, ?, ?)");
+  for (std::size_t k = stored.size(); k < points.size(); ++k) {
+    insert.run(static_cast<std::int64_t>(k), points[k].timestep, points[k].alpha_cumprod);
+  }
+  transaction.commit();
+}
+
+std::vector<SamplePoint> ScoreStore::read_sample_points() const {
+  std::vector<SamplePoint> points;
+  Statement query =
+      implementation_->database.prepare("SELECT timestep, alpha_cumprod FROM sample_point ORDER BY sample");
+  while (query.step()) points.push_back({.timestep = query.integer(0), .alpha_cumprod = query.real(1)});
+  return points;
+}
+
+void ScoreStore::write_errors(std::span<const SampleErrorRow> rows, const ScoringWork& work) {
+  Transaction transaction(implementation_->database);
+  Statement insert = implementation_->database.prepare("INSERT INTO error VALUES (?, ?, ?, ?, ?)");
+  for (const SampleErrorRow& row : rows) insert.run(row.image, row.text, row.sample, row.error, row.error_l1);
+  implementation_->add_work(work);
+  transaction.commit();
+}
+
+std::vector<SampleErrorRow> ScoreStore::read_errors() const {
+  std::vector<SampleErrorRow> rows;
+  rows.reserve(static_cast<std::size_t>(implementation_->database.integer("SELECT count(*) FROM error")));
+  Statement query = implementation_->database.prepare(
+      "SELECT image_id, text_id, sample, error, error_l1 FROM error ORDER BY image_id, text_id, sample");
+  while (query.step()) {
+    rows.push_back({.image = static_cast<std::int32_t>(query.integer(0)),
+                    .text = static_cast<std::int32_t>(query.integer(1)),
+                    .sample = static_cast<std::int32_t>(query.integer(2)),
+                    .error = query.real(3),
+                    .error_l1 = query.real(4)});
+  }
+  return rows;
+}
+
+void ScoreStore::write_scores(const CaseTable& table, const CaseScores& scores) {
+  const std::int64_t matches = match_count(table);
+  if (matches > kMaxScoreRows) {
+    log_info(
+        "{}: the view pair_score stays empty: {} pairs are more than {}; what they follow from is stored",
+        path().string(), matches, kMaxScoreRows);
+    return;
+  }
+  Transaction transaction(implementation_->database);
+  implementation_->database.execute("DELETE FROM score");
+  Statement insert = implementation_->database.prepare("INSERT INTO score VALUES (?, ?, ?, ?)");
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    const std::vector<std::int32_t>& images = table.cases[index].images;
+    for (std::size_t row = 0; row < images.size(); ++row) {
+      const std::span<const double> values = scores.row(index, static_cast<std::int64_t>(row));
+      for (std::size_t column = 0; column < values.size(); ++column) {
+        insert.run(static_cast<std::int64_t>(index), images[row],
+                   table.caption_at(index, static_cast<std::int64_t>(column)), values[column]);
+      }
+    }
+  }
+  transaction.commit();
+}
+
+void ScoreStore::write_marks(const CaseTable& table, std::span<const MetricMarks> marks) {
+  Transaction transaction(implementation_->database);
+  implementation_->database.execute("DELETE FROM case_mark");
+  Statement insert = implementation_->database.prepare("INSERT INTO case_mark VALUES (?, ?, ?)");
+  for (const MetricMarks& metric : marks) {
+    for (std::size_t i = 0; i < metric.mark.size(); ++i) {
+      const Case& question = table.cases[static_cast<std::size_t>(metric.case_index[i])];
+      insert.run(std::string_view(question.id), std::string_view(metric.name), metric.mark[i]);
+    }
+  }
+  transaction.commit();
+}
+
+ScoringWork ScoreStore::work() const {
+  Statement query = implementation_->database.prepare(
+      "SELECT unet_evaluations, vae_encodings, text_encodings, image_encodings, seconds FROM work");
+  query.step();
+  return {.unet_evaluations = query.integer(0),
+          .vae_encodings = query.integer(1),
+          .text_encodings = query.integer(2),
+          .image_encodings = query.integer(3),
+          .seconds = query.real(4)};
+}
+
+}  // namespace sdsclip

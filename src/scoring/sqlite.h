@@ -1,0 +1,91 @@
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+// The part of SQLite that the score store uses, with errors as `Error`: `kRuntime` for a full disk or a file
+// in use, `kInput` for one that is damaged or cannot be opened.
+namespace sdsclip {
+
+class Statement {
+ public:
+  Statement(sqlite3* connection, std::string_view sql);
+
+  /// Binds the values to the parameters in order and runs the statement to its end.
+  template <typename... Values>
+  void run(const Values&... values) {
+    start(values...);
+    while (step()) {
+    }
+    reset();
+  }
+
+  /// Binds the values; then `step` goes from row to row until it returns false.
+  template <typename... Values>
+  void start(const Values&... values) {
+    reset();
+    int index = 0;
+    (bind(++index, values), ...);
+  }
+  bool step();
+  void reset();
+
+  [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] double real(int column) const;
+  [[nodiscard]] std::string text(int column) const;
+  /// Valid until the next `step`.
+  [[nodiscard]] std::span<const std::byte> blob(int column) const;
+
+ private:
+  void bind(int index, std::int64_t value);
+  void bind(int index, std::int32_t value) { bind(index, std::int64_t{value}); }
+  void bind(int index, double value);
+  void bind(int index, std::string_view value);
+  void bind(int index, std::span<const std::byte> value);
+
+  struct Finalize {
+    void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+  };
+  sqlite3* connection_;
+  std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+};
+
+class Database {
+ public:
+  enum class Mode { kCreate, kExisting };
+  Database(const std::filesystem::path& path, Mode mode);
+
+  void execute(const std::string& sql);
+  Statement prepare(std::string_view sql) { return Statement(connection_.get(), sql); }
+  /// The single value that a query gives.
+  std::int64_t integer(std::string_view sql);
+  std::string text(std::string_view sql);
+
+ private:
+  struct Close {
+    void operator()(sqlite3* connection) const { sqlite3_close_v2(connection); }
+  };
+  std::unique_ptr<sqlite3, Close> connection_;
+};
+
+/// All or nothing: rolled back where it is dropped without `commit`.
+class Transaction {
+ public:
+  explicit Transaction(Database& database);
+  ~Transaction();
+  Transaction(const Transaction&) = delete;
+  Transaction& operator=(const Transaction&) = delete;
+  void commit();
+
+ private:
+  Database& database_;
+  bool committed_ = false;
+};
+
+}  // namespace sdsclip

@@ -1,0 +1,184 @@
+#include "store_file.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <fstream>
+
+#include "score_schema.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/sha256.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kAdvice = "give another --out, or delete the file";
+
+// Numbers are parted, so that no two tables can give the same text.
+template <typename Values>
+void append_numbers(std::string& text, const Values& values) {
+  for (const std::int32_t value : values) text += fmt::format("{},", value);
+  text += ';';
+}
+
+std::string table_digest(const CaseTable& table) {
+  std::string all;
+  for (const BenchmarkImage& image : table.images) all += fmt::format("{}:{}", image.id.size(), image.id);
+  all += '|';
+  for (const BenchmarkCaption& caption : table.captions) {
+    all += fmt::format("{}:{}{}", caption.id.size(), caption.id, caption.texts.size());
+    for (const std::string& text : caption.texts) all += fmt::format(";{}:{}", text.size(), text);
+  }
+  all += '|';
+  for (const Case& question : table.cases) {
+    all += fmt::format("{}:{}", question.id.size(), question.id);
+    append_numbers(all, question.images);
+    append_numbers(all, question.captions);
+    append_numbers(all, question.positives);
+  }
+  return sha256(all);
+}
+
+template <typename Row, typename NameOf>
+void write_names(Database& database, const std::string& sql, const std::vector<Row>& rows,
+                 NameOf name_of_row) {
+  Statement insert = database.prepare(sql);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    insert.run(static_cast<std::int64_t>(i), name_of_row(rows[i]));
+}
+
+void write_header(Database& database, const RunIdentity& identity, const CaseTable& table) {
+  Transaction transaction(database);
+  Statement run = database.prepare("INSERT INTO run VALUES (?, ?)");
+  run.run(std::string_view("scorer"), std::string_view(identity.scorer));
+  run.run(std::string_view("benchmark"), std::string_view(identity.benchmark));
+  run.run(std::string_view("model"), std::string_view(identity.model_name));
+  run.run(std::string_view("model_sha256"), std::string_view(identity.model_sha256));
+  run.run(std::string_view("table_sha256"), std::string_view(table_digest(table)));
+  Statement setting = database.prepare("INSERT INTO setting VALUES (?, ?, ?)");
+  for (std::size_t i = 0; i < identity.settings.size(); ++i) {
+    const auto& [key, value] = identity.settings[i];
+    setting.run(static_cast<std::int64_t>(i), std::string_view(key), std::string_view(value));
+  }
+  write_names(database, "INSERT INTO image VALUES (?, ?)", table.images,
+              [](const BenchmarkImage& image) -> std::string_view { return image.id; });
+  write_names(database, "INSERT INTO caption VALUES (?, ?)", table.captions,
+              [](const BenchmarkCaption& caption) -> std::string_view { return caption.id; });
+  write_names(database, "INSERT INTO text VALUES (?, ?)", unique_texts(table).texts,
+              [](const std::string& text) -> std::string_view { return text; });
+  write_names(database, "INSERT INTO eval_case VALUES (?, ?)", table.cases,
+              [](const Case& question) -> std::string_view { return question.id; });
+  transaction.commit();
+}
+
+void check_format(Database& database, const fs::path& path) {
+  const std::int64_t application = database.integer("PRAGMA application_id");
+  if (application != kApplicationId) {
+    throw input_error("{}: is no score store of sdsclip (application id {}, expected {}); {}", path.string(),
+                      application, kApplicationId, kAdvice);
+  }
+  const std::int64_t version = database.integer("PRAGMA user_version");
+  if (version != kSchemaVersion) {
+    throw input_error("{}: is a score store of version {}, expected {}; {}", path.string(), version,
+                      kSchemaVersion, kAdvice);
+  }
+  const std::string damage = database.text("PRAGMA quick_check(1)");
+  if (damage != "ok") throw input_error("{}: is damaged ({}); {}", path.string(), damage, kAdvice);
+}
+
+std::string header_value(Database& database, const char* key) {
+  return database.text(fmt::format("SELECT value FROM run WHERE key = '{}'", key));
+}
+
+void check_equal(const fs::path& path, std::string_view what, const std::string& stored,
+                 const std::string& expected) {
+  if (stored == expected) return;
+  throw input_error("{}: belongs to another run: its {} is {}, this run's is {}; {}", path.string(), what,
+                    stored.empty() ? "not set" : stored, expected.empty() ? "not set" : expected, kAdvice);
+}
+
+void check_settings(const fs::path& path, const RunIdentity& stored, const RunIdentity& expected) {
+  const auto value_of = [](const RunIdentity& identity, const std::string& key) {
+    for (const auto& [own_key, value] : identity.settings) {
+      if (own_key == key) return value;
+    }
+    return std::string();
+  };
+  for (const auto& [key, value] : expected.settings) check_equal(path, key, value_of(stored, key), value);
+  for (const auto& [key, value] : stored.settings) check_equal(path, key, value, value_of(expected, key));
+}
+
+void check_identity(const fs::path& path, const RunIdentity& stored, const RunIdentity& expected,
+                    StoreOpening opening) {
+  check_equal(path, "scorer", stored.scorer, expected.scorer);
+  check_equal(path, "benchmark", stored.benchmark, expected.benchmark);
+  if (opening == StoreOpening::kJudge) return;
+  check_equal(path, "model", stored.model_name, expected.model_name);
+  check_equal(path, "model's SHA-256", stored.model_sha256, expected.model_sha256);
+  check_settings(path, stored, expected);
+}
+
+}  // namespace
+
+void create_store(const fs::path& path, const RunIdentity& identity, const CaseTable& table) {
+  const fs::path temporary = fmt::format("{}.tmp-{}", path.string(), ::getpid());
+  std::error_code ignored;
+  fs::remove(temporary, ignored);
+  // Leftovers of a store that was deleted would be taken for this one's log.
+  for (const char* suffix : {"-wal", "-shm"}) fs::remove(path.string() + suffix, ignored);
+  {
+    Database database(temporary, Database::Mode::kCreate);
+    database.execute(
+        fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchemaVersion));
+    database.execute(kScoreSchema);
+    write_header(database, identity, table);
+  }
+  std::error_code error;
+  fs::rename(temporary, path, error);
+  if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
+}
+
+RunIdentity read_identity(Database& database) {
+  RunIdentity identity{.scorer = header_value(database, "scorer"),
+                       .benchmark = header_value(database, "benchmark"),
+                       .model_name = header_value(database, "model"),
+                       .model_sha256 = header_value(database, "model_sha256"),
+                       .settings = {}};
+  Statement settings = database.prepare("SELECT key, value FROM setting ORDER BY position");
+  while (settings.step()) identity.settings.emplace_back(settings.text(0), settings.text(1));
+  return identity;
+}
+
+// A file that was cut short can pass SQLite's own check where only the unused end of its last page is gone.
+// With a log beside it the file may rightly be shorter: the log has the missing pages.
+void check_length(const fs::path& path) {
+  std::error_code ignored;
+  const std::uintmax_t log_bytes = fs::file_size(path.string() + "-wal", ignored);
+  if (!ignored && log_bytes > 0) return;
+  std::array<unsigned char, 32> header{};
+  std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(header.data()), header.size());
+  // SQLite's file format, sections 1.3.2 and 1.3.9: big-endian, a page size of 1 stands for 65,536.
+  if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return;  // opening it says so
+  const std::uint32_t page_size = (header[16] << 8U) | header[17];
+  std::uint32_t pages = 0;
+  for (std::size_t i = 28; i < 32; ++i) pages = (pages << 8U) | header[i];
+  const std::uintmax_t expected = std::uintmax_t{page_size == 1 ? 65'536 : page_size} * pages;
+  const std::uintmax_t bytes = fs::file_size(path, ignored);
+  if (!ignored && bytes < expected) {
+    throw input_error("{}: is damaged: {} bytes long, expected {}; {}", path.string(), bytes, expected,
+                      kAdvice);
+  }
+}
+
+void check_store(Database& database, const fs::path& path, const RunIdentity& identity,
+                 const CaseTable& table, StoreOpening opening) {
+  check_format(database, path);
+  check_identity(path, read_identity(database), identity, opening);
+  check_equal(path, "table of cases (data, --limit)", header_value(database, "table_sha256"),
+              table_digest(table));
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,215 @@
+#include "sdsclip/scoring/score_store.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "scoring/case_tables.h"
+#include "sdsclip/base/files.h"
+#include "sqlite.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::expect_error;
+using testing::swap_table;
+
+RunIdentity identity(const std::string& t_max = "1.0") {
+  return {.scorer = "diffusion",
+          .benchmark = "winoground",
+          .model_name = "tiny",
+          .model_sha256 = "abc",
+          .settings = {{"sampling.t_max", t_max}, {"sampling.seed", "0"}}};
+}
+
+class Store : public ::testing::Test {
+ protected:
+  ScoreStore open(StoreOpening opening, const RunIdentity& run = identity()) {
+    return ScoreStore(path_, run, table_, opening);
+  }
+  std::string query(const std::string& sql) { return Database(path_, Database::Mode::kExisting).text(sql); }
+
+  testing::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "scores.sqlite";
+  CaseTable table_ = swap_table(2);
+};
+
+TEST_F(Store, GivesBackTheErrorsInOrderAndAddsUpTheWork) {
+  {
+    ScoreStore store = open(StoreOpening::kNew);
+    store.write_errors(std::vector<SampleErrorRow>{{1, 2, 0, 3.5, 1.25}, {0, 1, 1, 2.5, 0.5}},
+                       {.unet_evaluations = 2, .seconds = 0.5});
+    store.write_errors(std::vector<SampleErrorRow>{{0, 1, 0, 1.5, 0.75}},
+                       {.unet_evaluations = 1, .vae_encodings = 4, .seconds = 0.25});
+  }
+  const ScoreStore store = open(StoreOpening::kResume);
+  const std::vector<SampleErrorRow> rows = store.read_errors();
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].error, 1.5);
+  EXPECT_EQ(rows[1].sample, 1);
+  EXPECT_EQ(rows[2].image, 1);
+  EXPECT_EQ(rows[2].error_l1, 1.25);
+  EXPECT_EQ(store.work().unet_evaluations, 3);
+  EXPECT_EQ(store.work().vae_encodings, 4);
+  EXPECT_EQ(store.work().seconds, 0.75);
+}
+
+TEST_F(Store, ShowsUsersTheErrorsWithTheirNames) {
+  {
+    ScoreStore store = open(StoreOpening::kNew);
+    store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}, {250, 0.5}});
+    store.write_errors(std::vector<SampleErrorRow>{{3, 4, 1, 3.5, 1.25}, {3, 0, 1, 9.0, 8.0}}, {});
+  }
+  EXPECT_EQ(query("SELECT image || '/' || caption || '/' || timestep || '/' || error || '/' || error_l1 "
+                  "FROM sample_error WHERE caption <> ''"),
+            "images/1b.png/caption 1b/250/3.5/1.25");
+  EXPECT_EQ(query("SELECT error FROM sample_error WHERE caption = ''"), "9.0");
+}
+
+TEST_F(Store, ShowsUsersTheScoresOfEveryCase) {
+  {
+    ScoreStore store = open(StoreOpening::kNew);
+    CaseScores scores(table_);
+    scores.set(1, 0, 1, -2.5);
+    store.write_scores(table_, scores);
+    store.write_scores(table_, scores);  // replaces and does not add
+    store.write_marks(
+        table_,
+        std::vector<MetricMarks>{
+            {.name = "winoground/text", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {}, .ties = 0}});
+  }
+  EXPECT_EQ(query("SELECT count(*) FROM pair_score"), "8");
+  EXPECT_EQ(query("SELECT score FROM pair_score WHERE case_id = 'case 1' AND image = 'images/1a.png' "
+                  "AND caption = 'caption 1b'"),
+            "-2.5");
+  EXPECT_EQ(query("SELECT mark FROM case_mark WHERE case_id = 'case 1' AND metric = 'winoground/text'"),
+            "1.0");
+}
+
+TEST_F(Store, GivesBackEmbeddingsBitForBitAndNamesAMissingUnit) {
+  ScoreStore store = open(StoreOpening::kNew);
+  const std::vector<float> values = {1.0F, -0.0F, 1.0e-40F, 3.4e38F};
+  store.write_embeddings(EmbeddingKind::kImage, 7, values, {.image_encodings = 2});
+  EXPECT_EQ(store.embedding_units(EmbeddingKind::kImage), std::set<std::int64_t>{7});
+  EXPECT_TRUE(store.embedding_units(EmbeddingKind::kText).empty());
+  EXPECT_EQ(store.read_embeddings(EmbeddingKind::kImage, 7), values);
+  expect_error(ExitCode::kInput, {"unit 7", "text", "--resume"},
+               [&] { (void)store.read_embeddings(EmbeddingKind::kText, 7); });
+}
+
+TEST_F(Store, RemembersChoices) {
+  ScoreStore store = open(StoreOpening::kNew);
+  EXPECT_FALSE(store.choice("micro_batch").has_value());
+  store.keep_choice("micro_batch", 16);
+  EXPECT_EQ(store.choice("micro_batch"), 16);
+}
+
+TEST_F(Store, IsNotOverwritten) {
+  open(StoreOpening::kNew);
+  expect_error(ExitCode::kUsage, {"scores.sqlite", "--resume", "--out"}, [&] { open(StoreOpening::kNew); });
+}
+
+TEST_F(Store, RefusesAnotherRunAndSaysWhatDiffers) {
+  open(StoreOpening::kNew);
+  expect_error(ExitCode::kInput, {"another run", "sampling.t_max is 1.0", "0.9"},
+               [&] { open(StoreOpening::kResume, identity("0.9")); });
+  RunIdentity other = identity();
+  other.model_sha256 = "def";
+  expect_error(ExitCode::kInput, {"another run", "SHA-256", "abc", "def"},
+               [&] { open(StoreOpening::kResume, other); });
+  other = identity();
+  other.settings.emplace_back("resize", "squash");
+  expect_error(ExitCode::kInput, {"resize is not set", "squash"},
+               [&] { open(StoreOpening::kResume, other); });
+  table_ = swap_table(1);
+  expect_error(ExitCode::kInput, {"another run", "--limit"}, [&] { open(StoreOpening::kResume); });
+}
+
+TEST_F(Store, IsJudgedWithoutTheModelButNotAsAnotherBenchmark) {
+  expect_error(ExitCode::kInput, {"no such file", "--judge-only"}, [&] { open(StoreOpening::kJudge); });
+  open(StoreOpening::kNew);
+  RunIdentity judged{
+      .scorer = "diffusion", .benchmark = "winoground", .model_name = "", .model_sha256 = "", .settings = {}};
+  EXPECT_EQ(open(StoreOpening::kJudge, judged).identity().model_sha256, "abc");
+  judged.benchmark = "aro";
+  expect_error(ExitCode::kInput, {"benchmark", "winoground", "aro"},
+               [&] { open(StoreOpening::kJudge, judged); });
+}
+
+TEST_F(Store, RefusesForeignAndDamagedFiles) {
+  std::ofstream(path_) << "";
+  expect_error(ExitCode::kInput, {"no score store"}, [&] { open(StoreOpening::kResume); });
+  std::ofstream(path_) << "this is a text file and no data base at all, whatever its name may say";
+  expect_error(ExitCode::kInput, {"damaged or no SQLite file"}, [&] { open(StoreOpening::kResume); });
+  std::filesystem::remove(path_);
+  Database(path_, Database::Mode::kCreate).execute("CREATE TABLE other (a)");
+  expect_error(ExitCode::kInput, {"no score store"}, [&] { open(StoreOpening::kResume); });
+}
+
+TEST_F(Store, RefusesAHalfCopiedFile) {
+  {
+    ScoreStore store = open(StoreOpening::kNew);
+    store.write_embeddings(EmbeddingKind::kImage, 0, std::vector<float>(20'000, 1.0F), {});
+  }
+  const std::string whole = read_file(path_);
+  for (const std::size_t part : {whole.size() / 4, whole.size() / 2, whole.size() - 100}) {
+    std::ofstream(path_, std::ios::binary | std::ios::trunc) << whole.substr(0, part);
+    expect_error(ExitCode::kInput, {"damaged"}, [&] { open(StoreOpening::kResume); });
+  }
+}
+
+TEST_F(Store, RefusesAVersionThatItDoesNotKnow) {
+  open(StoreOpening::kNew);
+  Database(path_, Database::Mode::kExisting).execute("PRAGMA user_version=2");
+  expect_error(ExitCode::kInput, {"version 2", "expected 1"}, [&] { open(StoreOpening::kResume); });
+}
+
+TEST_F(Store, KeepsItsSamplePoints) {
+  ScoreStore store = open(StoreOpening::kNew);
+  store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}});
+  store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}, {250, 0.5}});
+  EXPECT_EQ(store.read_sample_points().size(), 2u);
+  expect_error(ExitCode::kInput, {"sample 1", "250", "251"}, [&] {
+    store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}, {251, 0.5}});
+  });
+}
+
+TEST_F(Store, KeepsAllCompleteUnitsThroughAKill) {
+  open(StoreOpening::kNew);
+  int ready[2];
+  ASSERT_EQ(::pipe(ready), 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ScoreStore store = open(StoreOpening::kResume);
+    for (std::int32_t k = 0; k < 1000; ++k) {
+      store.write_errors(std::vector<SampleErrorRow>{{0, 1, k, 1.0 * k, 0.0}, {0, 2, k, 1.0 * k, 0.0}}, {});
+      if (k == 20 && ::write(ready[1], "x", 1) != 1) ::_exit(1);
+    }
+    ::pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(::read(ready[0], &byte, 1), 1);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::close(ready[0]);
+  ::close(ready[1]);
+  const std::vector<SampleErrorRow> rows = open(StoreOpening::kResume).read_errors();
+  EXPECT_GE(rows.size(), 42u);
+  EXPECT_EQ(rows.size() % 2, 0u);  // units are whole
+}
+
+TEST(UniqueTexts, KeepTheEmptyTextFirstAndShareRepeatedOnes) {
+  CaseTable table;
+  table.captions = {{.id = "a", .texts = {"x", "y"}}, {.id = "b", .texts = {"y", ""}}};
+  const TextTable texts = unique_texts(table);
+  EXPECT_EQ(texts.texts, (std::vector<std::string>{"", "x", "y"}));
+  EXPECT_EQ(texts.of_caption, (std::vector<std::vector<std::int32_t>>{{1, 2}, {2, 0}}));
+}
+
+}  // namespace
+}  // namespace sdsclip
