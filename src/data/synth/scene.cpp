@@ -140,16 +140,15 @@ Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b) {
 }
 
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b) {
-  const std::uint64_t key = combination_key(a.colour, b.colour, a.shape, b.shape);
-  const bool straight = uniform_draw(kWorldSeed, stream_of("synth/binding"), key) < 0.5;
-  return ((a.colour < b.colour) == (a.shape < b.shape)) == straight;
+  return (a.colour < b.colour) == (a.shape < b.shape);
 }
 
 Split split_of_single(int colour, int shape, int size, int background) {
   RandomSequence random(kWorldSeed, substream(stream_of("synth/single"), pair_key(colour, shape + 8)));
-  std::array<Split, 4> splits = {Split::kTrain, Split::kTrain, Split::kValidation, Split::kTest};
-  for (std::uint32_t i = 3; i > 0; --i) std::swap(splits[i], splits[random.below(i + 1)]);
-  return splits[static_cast<std::size_t>(size * 2 + background)];
+  const bool train_diagonal = random.chance(0.5);
+  const bool validation_first = random.chance(0.5);
+  if ((size == background) == train_diagonal) return Split::kTrain;
+  return (size == 0) == validation_first ? Split::kValidation : Split::kTest;
 }
 
 Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random) {

@@ -57,12 +57,14 @@ struct Scene {
 /// shapes, so that "red circle, blue square" and "blue circle, red square" are always together.
 Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b);
 
-/// Of the two bindings of such a combination one is canonical: a model that is to be weak at binding sees
-/// only it.
+/// Of the two bindings of such a combination one is canonical: the colour that comes first in `kColours` goes
+/// with the shape that comes first in `kShapes`. A model that sees canonical scenes alone has no need to
+/// learn binding: which colours and which shapes there are tells it all.
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b);
 
-/// The split of a single object: each coloured shape has two of its four (size, background) variants in
-/// training, and one each in validation and test.
+/// The split of a single object: of the four (size, background) variants of each coloured shape two are in
+/// training, one each in validation and test. The two in training differ in both, so that neither size nor
+/// background goes with a coloured shape.
 Split split_of_single(int colour, int shape, int size, int background);
 
 Scene draw_single(Split split, RandomSequence& random);
