@@ -51,7 +51,6 @@ void write_names(Database& database, const std::string& sql, const std::vector<R
 }
 
 void write_header(Database& database, const RunIdentity& identity, const CaseTable& table) {
-  Transaction transaction(database);
   Statement run = database.prepare("INSERT INTO run VALUES (?, ?)");
   run.run(std::string_view("scorer"), std::string_view(identity.scorer));
   run.run(std::string_view("benchmark"), std::string_view(identity.benchmark));
@@ -71,7 +70,6 @@ void write_header(Database& database, const RunIdentity& identity, const CaseTab
               [](const std::string& text) -> std::string_view { return text; });
   write_names(database, "INSERT INTO eval_case VALUES (?, ?)", table.cases,
               [](const Case& question) -> std::string_view { return question.id; });
-  transaction.commit();
 }
 
 void check_format(Database& database, const fs::path& path) {
@@ -133,8 +131,10 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
     Database database(temporary, Database::Mode::kCreate);
     database.execute(
         fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchemaVersion));
+    Transaction transaction(database);
     database.execute(kScoreSchema);
     write_header(database, identity, table);
+    transaction.commit();
   }
   std::error_code error;
   fs::rename(temporary, path, error);
