@@ -3,14 +3,18 @@
 #include <fmt/ranges.h>
 
 #include <map>
+#include <nlohmann/json.hpp>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/sha256.h"
 #include "sdsclip/models/safetensors.h"
 #include "torchscript.h"
 
 namespace sdsclip {
 namespace {
 
+constexpr const char* kArchive = "clip.ts";
 constexpr std::string_view kMapPrefix = "sds.";  // h_w, which is no part of CLIP
 
 void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const char* method) {
@@ -34,7 +38,7 @@ at::Tensor call(torch::jit::Module& module, const char* method, const at::Tensor
 ClipModel::ClipModel(const Bundle& bundle, const Placement& placement)
     : bundle_(bundle),
       placement_(placement),
-      module_(std::make_unique<torch::jit::Module>(load_archive(bundle, "clip.ts", placement))) {
+      module_(std::make_unique<torch::jit::Module>(load_archive(bundle, kArchive, placement))) {
   for (const char* method : {"encode_image", "encode_text"}) {
     if (!module_->find_method(method)) {
       throw input_error("{}/clip.ts: has no method '{}'; export the bundle again", bundle.folder.string(),
@@ -96,6 +100,27 @@ void load_tuned(ClipModel& model, const std::filesystem::path& file) {
     }
     target.copy_(tuned.second);
   }
+}
+
+void save_bundle(const ClipModel& model, const std::string& name, const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::exists(folder, ignored)) {
+    throw usage_error("{}: is there already; remove it or choose another --out", folder.string());
+  }
+  const Bundle& bundle = model.bundle();
+  AtomicFolder made(folder);
+  for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
+    if (file.first != kArchive) fs::copy_file(bundle.folder / file.first, made.path() / file.first);
+  }
+  const fs::path archive = made.path() / kArchive;
+  model.module().save(archive.string());
+  const fs::path json = bundle.folder / "bundle.json";
+  nlohmann::ordered_json document = nlohmann::ordered_json::parse(read_file(json));
+  document["name"] = name;
+  document["files"][kArchive] = {{"bytes", fs::file_size(archive)}, {"sha256", sha256_of_file(archive)}};
+  write_file_atomically(made.path() / "bundle.json", document.dump(2) + "\n");
+  made.commit();
 }
 
 }  // namespace sdsclip

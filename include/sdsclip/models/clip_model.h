@@ -56,4 +56,7 @@ class ClipModel {
 /// `Error(kInput)` on a name that the model does not have and on another shape or dtype.
 void load_tuned(ClipModel& model, const std::filesystem::path& file);
 
+/// Writes the model as it is now as a bundle of its own, named `name`, whole or not at all.
+void save_bundle(const ClipModel& model, const std::string& name, const std::filesystem::path& folder);
+
 }  // namespace sdsclip

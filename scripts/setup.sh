@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# Installs what is missing: Debian packages (scripts/debian-packages.txt) and a .venv with the pinned Python packages
+# (scripts/requirements.lock), whose torch wheel is also the LibTorch of the build. Safe to run twice: what is there
+# already is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step="starting"
+trap 'echo "setup: failed while $step (see the message above)" >&2' ERR
+say() { echo "setup: $*"; }
+
+step="looking for Debian packages"
+mapfile -t packages < <(grep -v -e '^#' -e '^$' scripts/debian-packages.txt)
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query -W -f '${Status}' "$package" 2>/dev/null || true)
+  [ "$status" = "install ok installed" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  say "installing ${#missing[@]} Debian packages: ${missing[*]}"
+  as_root=()
+  if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+  step="updating Debian's package lists"
+  "${as_root[@]}" apt-get update -qq
+  step="installing Debian packages"
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
+    > /dev/null
+fi
+say "Debian packages are there"
+
+step="making .venv"
+python=/usr/bin/python3
+[ -x "$python" ] || python=python3
+lock=scripts/requirements.lock
+stamp=.venv/.requirements.sha256
+wanted=$(sha256sum < "$lock")
+if [ ! -x .venv/bin/python ]; then
+  say "making .venv"
+  "$python" -m venv .venv
+fi
+if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
+  say "installing the pinned Python packages (about 2.5 GB of downloads, LibTorch among them)"
+  step="installing Python packages"
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$lock"
+  echo "$wanted" > "$stamp"
+fi
+say "Python packages are there"

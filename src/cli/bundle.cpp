@@ -1,0 +1,46 @@
+#include "sdsclip/models/bundle.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "commands.h"
+#include "paths.h"
+#include "sdsclip/reporting/table.h"
+
+namespace sdsclip {
+
+void run_bundle(const Arguments& arguments) {
+  const Bundle bundle = read_bundle(bundle_path(arguments.bundle.bundle));
+  if (arguments.bundle.verify) verify_bundle(bundle);
+
+  Table table{{"bundle", bundle.folder.string()}, {}};
+  const auto row = [&](const std::string& name, const std::string& value) {
+    table.rows.push_back({name, value});
+  };
+  row("name", bundle.name);
+  row("kind", std::string(kind_name(bundle.kind)));
+  row("source",
+      fmt::format("{} {}, {}", bundle.source.library, bundle.source.version, bundle.source.checkpoint));
+  row("image", fmt::format("{0} x {0}", bundle.image.size));
+  row("tokenizer",
+      fmt::format("{}, {} ids of {}, pad {}", bundle.tokenizer.clean, bundle.tokenizer.context_length,
+                  bundle.tokenizer.vocab_size, bundle.tokenizer.pad));
+  if (bundle.kind == BundleKind::kClip) {
+    row("embed_dim", std::to_string(bundle.embed_dim));
+    row("activation", bundle.activation);
+  } else {
+    row("latent", fmt::format("{0} x {1} x {1}", bundle.latent.channels, bundle.latent.size));
+    row("prediction_type", bundle.prediction_type == PredictionType::kEpsilon ? "epsilon" : "v_prediction");
+    row("timesteps", std::to_string(bundle.schedule.train_timesteps));
+  }
+  for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
+    row(file.first,
+        fmt::format("{} bytes, SHA-256 {}...{}", file.second.bytes, file.second.sha256.substr(0, 12),
+                    arguments.bundle.verify ? ", verified" : ""));
+  }
+  row("identity", bundle.sha256);
+  std::fputs(format_terminal(table).c_str(), stdout);
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,105 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+
+#include "commands.h"
+#include "paths.h"
+#include "results.h"
+#include "sdsclip/base/config_tree.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/models/teacher.h"
+#include "sdsclip/reporting/table.h"
+#include "sdsclip/scoring/diffusion_scorer.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+DiffusionScoreOptions score_options(const Arguments& arguments) {
+  const DiffusionScoreArguments& given = arguments.diffusion_score;
+  DiffusionScoreOptions options;
+  if (!given.preset.empty()) apply_preset(given.preset, options);
+  // Through the same strict binding as a configuration file, so that choices are checked in one place.
+  ConfigNode root;
+  const auto set = [&root](const char* key, const auto& value) {
+    if (value) apply_setting(root, fmt::format("{}={}", key, *value));
+  };
+  set("sampling.samples", given.samples);
+  set("sampling.seed", arguments.common.seed);
+  set("estimator.norm", given.norm);
+  set("estimator.error", given.error);
+  set("estimator.weight", given.weight);
+  bind_options(root, options);
+  if (given.t_range.size() == 2) {
+    options.sampling.t_min = given.t_range[0];
+    options.sampling.t_max = given.t_range[1];
+  }
+  if (given.adaptive) options.adaptive.enabled = true;
+  if (given.subtract_unconditional) options.estimator.subtract_unconditional = true;
+  if (given.micro_batch > 0) options.micro_batch = given.micro_batch;
+  options.quiet = arguments.common.quiet;
+  check_options(options);
+  return options;
+}
+
+void print_convergence(const CaseTable& table, const Benchmark& benchmark, const EstimatorOptions& options,
+                       const ScoreStore& store) {
+  Table rows{{"samples", "evaluations"}, {}};
+  for (const std::string_view name : benchmark.headline) rows.header.emplace_back(name);
+  for (const ConvergencePoint& point : convergence_curve(table, benchmark, options, store)) {
+    std::vector<std::string> row = {std::to_string(point.samples), std::to_string(point.sample_evaluations)};
+    for (const std::string_view name : benchmark.headline) {
+      const std::optional<Metric> metric = find_metric(point.metrics, name);
+      row.push_back(metric ? format_with_interval(*metric) : "-");
+    }
+    rows.rows.push_back(std::move(row));
+  }
+  std::fputs("\n", stdout);
+  std::fputs(format_terminal(rows).c_str(), stdout);
+}
+
+}  // namespace
+
+void run_diffusion_score(const Arguments& arguments) {
+  const DiffusionScoreArguments& given = arguments.diffusion_score;
+  const DiffusionScoreOptions options = score_options(arguments);
+  const fs::path folder = bundle_path(given.teacher);
+  const std::vector<BenchmarkRun> runs =
+      plan_runs(given.scoring, fmt::format("diffusion-score-{}", folder.filename().string()));
+  const Bundle bundle = read_bundle(folder, BundleKind::kTeacher);
+  const Placement placement = prepare_compute(compute_options(arguments.common));
+  DiffusionTeacher teacher(bundle, {}, placement);
+
+  std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
+  for (const BenchmarkRun& run : runs) {
+    const Clock::time_point start = Clock::now();
+    const CaseTable table = run.benchmark->load({run.data, given.scoring.limit, given.scoring.skip_missing});
+    create_folder(run.out);
+    const RunIdentity identity = diffusion_run_identity(teacher, std::string(run.benchmark->name), options);
+    ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(given.scoring));
+    DiffusionScoring scoring = given.scoring.judge_only
+                                   ? judge_stored_diffusion(table, options.estimator, store)
+                                   : score_with_diffusion(teacher, table, options, store);
+    nlohmann::ordered_json settings = settings_json(list_options(options));
+    settings["teacher"] = folder.string();
+    settings["data"] = run.data.string();
+    settings["limit"] = given.scoring.limit;
+    settings["precision"] = arguments.common.precision;
+    settings["sample_evaluations"] = scoring.sample_evaluations;
+    settings["full_evaluations"] = scoring.full_evaluations;
+    const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
+    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+    done.emplace_back(run,
+                      finish_run("diffusion-score", run, table, scored, std::move(settings), seconds, store));
+    std::printf("%lld sample evaluations used of %lld\n", static_cast<long long>(scoring.sample_evaluations),
+                static_cast<long long>(scoring.full_evaluations));
+    if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+  }
+  print_overview(done);
+}
+
+}  // namespace sdsclip

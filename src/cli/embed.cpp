@@ -1,0 +1,77 @@
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+#include "commands.h"
+#include "paths.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/text.h"
+#include "sdsclip/models/clip_model.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/models/safetensors.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::size_t kBatch = 64;
+
+std::vector<std::string> read_lines(const std::string& file) {
+  std::vector<std::string> lines = split(read_file(file), '\n');
+  if (!lines.empty() && lines.back().empty()) lines.pop_back();
+  if (lines.empty()) throw input_error("{}: holds no line", file);
+  return lines;
+}
+
+/// `encode` of each batch of lines, put together: f32[N, D].
+template <typename Encode>
+at::Tensor encode_all(const std::vector<std::string>& lines, Encode&& encode) {
+  std::vector<at::Tensor> batches;
+  for (std::size_t first = 0; first < lines.size(); first += kBatch) {
+    const std::size_t count = std::min(kBatch, lines.size() - first);
+    batches.push_back(encode(std::span<const std::string>(lines.data() + first, count)).cpu());
+  }
+  return at::cat(batches);
+}
+
+}  // namespace
+
+void run_embed(const Arguments& arguments) {
+  const EmbedArguments& given = arguments.embed;
+  if (given.images.empty() && given.text.empty()) {
+    throw usage_error("embed: got neither --images nor --text, expected one of them or both");
+  }
+  const at::NoGradGuard no_grad;
+  const Placement placement = prepare_compute(compute_options(arguments.common));
+  ClipModel model(read_bundle(bundle_path(given.clip), BundleKind::kClip), placement);
+  if (!given.tuned.empty()) load_tuned(model, given.tuned);
+
+  std::vector<std::pair<std::string, at::Tensor>> tensors;
+  if (!given.images.empty()) {
+    const PreprocessOptions options = preprocess_options(model.bundle().image);
+    tensors.emplace_back("image_embeds",
+                         encode_all(read_lines(given.images), [&](std::span<const std::string> files) {
+                           std::vector<std::uint8_t> pixels(files.size() * options.element_count());
+                           for (std::size_t i = 0; i < files.size(); ++i) {
+                             const std::span<std::uint8_t> own(pixels.data() + i * options.element_count(),
+                                                               options.element_count());
+                             resize_and_crop(read_image(files[i]), options, own);
+                           }
+                           return model.encode_image(pixel_tensor(pixels, options).to(placement.device));
+                         }));
+  }
+  if (!given.text.empty()) {
+    const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
+    tensors.emplace_back("text_embeds",
+                         encode_all(read_lines(given.text), [&](std::span<const std::string> texts) {
+                           return model.encode_text(tokenize(tokenizer, texts).to(placement.device));
+                         }));
+  }
+  write_safetensors(given.out, tensors);
+  for (const std::pair<std::string, at::Tensor>& tensor : tensors) {
+    log_info("{}: {} [{}, {}]", given.out, tensor.first, tensor.second.size(0), tensor.second.size(1));
+  }
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,24 @@
+#include "commands.h"
+#include "paths.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/models/clip_model.h"
+#include "sdsclip/models/safetensors.h"
+
+namespace sdsclip {
+
+void run_export(const Arguments& arguments) {
+  const ExportArguments& given = arguments.export_model;
+  const Placement placement = prepare_compute(compute_options(arguments.common));
+  ClipModel model(read_bundle(bundle_path(given.clip), BundleKind::kClip), placement);
+  load_tuned(model, given.tuned);
+  if (given.format == "bundle") {
+    save_bundle(model, model.bundle().name + "-tuned", given.out);
+  } else {
+    std::vector<NamedTensor> tensors = model.parameters();
+    for (const NamedTensor& buffer : model.buffers()) tensors.push_back(buffer);
+    write_safetensors(given.out, tensors, {{"format", "pt"}});
+  }
+  log_info("{}: written", given.out);
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,205 @@
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+#include <functional>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/cli/arguments.h"
+#include "version.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr const char* kBenchmarkHelp =
+    "winoground, aro, clevr, sugarcrepe, mmvp, retrieval, zeroshot, or all: what is found below --data";
+
+void add_common(CLI::App& app, CommonArguments& common) {
+  app.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  app.add_option("--precision", common.precision, "arithmetic of the networks")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
+      ->capture_default_str();
+  app.add_option("--threads", common.threads, "CPU threads; 0: one a core")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--seed", common.seed, "of every draw")->check(CLI::NonNegativeNumber);
+  app.add_flag("--quiet", common.quiet, "no progress; warnings and errors only");
+}
+
+void describe_synth(CLI::App& app, Arguments& arguments) {
+  SynthArguments& synth = arguments.synth;
+  app.add_option("--out", synth.out, "folder to create")->required();
+  app.add_option("--train", synth.train, "training images")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+void describe_train(CLI::App& app, Arguments& arguments) {
+  TrainArguments& train = arguments.train;
+  app.add_option("--config", train.config, "a YAML file, or the name of one in configs/")->required();
+  app.add_option("--set", train.settings, "key=value: overrides one value of the configuration")->take_all();
+  app.add_option("--out", train.out, "run folder; by default runs/ and the configuration's name");
+  app.add_flag("--resume", train.resume, "go on with the run in --out, if there is one");
+  app.add_flag("--print-config", train.print_config,
+               "print the resolved configuration, documented, and stop");
+}
+
+void add_scoring(CLI::App& app, ScoringArguments& scoring) {
+  app.add_option("benchmark", scoring.benchmark, kBenchmarkHelp)->required();
+  app.add_option("--data", scoring.data, "data folder; by default $SDSCLIP_DATA/BENCHMARK, data/BENCHMARK");
+  app.add_option("--out", scoring.out, "run folder; by default below runs/");
+  app.add_option("--limit", scoring.limit, "only the first so many cases of each part; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--resume", scoring.resume, "go on with the run in --out, if there is one");
+  app.add_flag("--judge-only", scoring.judge_only,
+               "metrics from the stored scores of --out, without a model");
+  app.add_flag("--skip-missing", scoring.skip_missing, "leave cases with a missing image out, counted");
+}
+
+void describe_eval(CLI::App& app, Arguments& arguments) {
+  EvalArguments& eval = arguments.eval;
+  add_scoring(app, eval.scoring);
+  app.add_option("--clip", eval.clip, "bundle folder, or its name below $SDSCLIP_MODELS (models)")
+      ->capture_default_str();
+  app.add_option("--tuned", eval.tuned, "tuned.safetensors of a training run");
+  app.add_option("--batch", eval.batch, "images through CLIP at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
+  DiffusionScoreArguments& score = arguments.diffusion_score;
+  add_scoring(app, score.scoring);
+  app.add_option("--teacher", score.teacher, "bundle folder, or its name below $SDSCLIP_MODELS (models)")
+      ->capture_default_str();
+  app.add_option("--preset", score.preset, "paper, diffusion-itm or diffusion-classifier");
+  app.add_option("--samples", score.samples, "draws of (t, eps) a pair; 50 by default")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--norm", score.norm, "l2, l1 or l2_unsquared");
+  app.add_option("--error", score.error, "of the noise (eps) or of the velocity (v)");
+  app.add_option("--weight", score.weight, "of a timestep: uniform, snr or learned:FILE");
+  app.add_option("--t-range", score.t_range, "first and last timestep as shares of the schedule")
+      ->expected(2);
+  app.add_flag("--adaptive", score.adaptive, "stop candidates whose difference is decided");
+  app.add_flag("--subtract-unconditional", score.subtract_unconditional,
+               "d(x, c) - d(x, ''), for image directions");
+  app.add_option("--micro-batch", score.micro_batch, "UNet evaluations at a time; 0: chosen by itself")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--convergence", score.convergence, "print metric against number of samples");
+}
+
+void describe_bundle(CLI::App& app, Arguments& arguments) {
+  BundleArguments& bundle = arguments.bundle;
+  app.require_subcommand(1);
+  CLI::App* inspect = app.add_subcommand("inspect", "what a bundle holds");
+  CLI::App* verify = app.add_subcommand("verify", "the same, with every file's SHA-256 compared");
+  verify->parse_complete_callback([&bundle] { bundle.verify = true; });
+  for (CLI::App* command : {inspect, verify}) {
+    command->add_option("bundle", bundle.bundle, "bundle folder, or its name below $SDSCLIP_MODELS")
+        ->required();
+  }
+}
+
+void describe_export(CLI::App& app, Arguments& arguments) {
+  ExportArguments& options = arguments.export_model;
+  app.add_option("--clip", options.clip, "bundle folder that was tuned")->required();
+  app.add_option("--tuned", options.tuned, "tuned.safetensors of a training run")->required();
+  app.add_option("--format", options.format, "a full bundle, or all weights under the source library's names")
+      ->check(CLI::IsMember({"bundle", "safetensors"}))
+      ->capture_default_str();
+  app.add_option("--out", options.out, "folder or file to create")->required();
+}
+
+void describe_data(CLI::App& app, Arguments& arguments) {
+  app.require_subcommand(1);
+  CLI::App* check = app.add_subcommand("check", "counts and missing files of a data set");
+  check->add_option("benchmark", arguments.data_check.benchmark, "as for eval")->required();
+  check->add_option("--data", arguments.data_check.data, "data folder; by default as for eval");
+}
+
+void describe_tokenize(CLI::App& app, Arguments& arguments) {
+  TokenizeArguments& tokenize = arguments.tokenize;
+  app.add_option("--bundle", tokenize.bundle, "whose tokenizer")->required();
+  app.add_option("text", tokenize.texts, "texts; none: a text a line from standard input");
+  app.add_flag("-0,--null", tokenize.nul, "texts on standard input end with NUL, not with a line break");
+}
+
+void describe_preprocess(CLI::App& app, Arguments& arguments) {
+  PreprocessArguments& preprocess = arguments.preprocess;
+  app.add_option("--bundle", preprocess.bundle, "whose preprocessing")->required();
+  app.add_option("image", preprocess.images, "image files")->required();
+  app.add_option("--out", preprocess.out, ".safetensors to create: pixel_values f32[N, 3, H, W]")->required();
+}
+
+void describe_embed(CLI::App& app, Arguments& arguments) {
+  EmbedArguments& embed = arguments.embed;
+  app.add_option("--clip", embed.clip, "bundle folder, or its name below $SDSCLIP_MODELS")
+      ->capture_default_str();
+  app.add_option("--tuned", embed.tuned, "tuned.safetensors of a training run");
+  app.add_option("--images", embed.images, "file with an image's path a line");
+  app.add_option("--text", embed.text, "file with a text a line");
+  app.add_option("--out", embed.out, ".safetensors to create: image_embeds, text_embeds, not normalised")
+      ->required();
+}
+
+/// Every command: its name, what it does, its arguments.
+struct CommandEntry {
+  const char* name;
+  const char* summary;
+  Command command;
+  void (*describe)(CLI::App& app, Arguments& arguments);
+};
+
+constexpr CommandEntry kCommands[] = {
+    {"synth", "write the embedded shapes world, in every benchmark's own format", Command::kSynth,
+     describe_synth},
+    {"train", "fine-tune CLIP with L_CLIP + lambda L_SDS", Command::kTrain, describe_train},
+    {"eval", "score a CLIP model on a benchmark", Command::kEval, describe_eval},
+    {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
+     describe_diffusion_score},
+    {"export", "write a tuned model as a bundle or as safetensors", Command::kExport, describe_export},
+    {"bundle", "look into a bundle", Command::kBundle, describe_bundle},
+    {"data", "look into a data set", Command::kDataCheck, describe_data},
+    {"tokenize", "token ids, one JSON array a line", Command::kTokenize, describe_tokenize},
+    {"preprocess", "images as the model sees them", Command::kPreprocess, describe_preprocess},
+    {"embed", "embeddings of images and texts", Command::kEmbed, describe_embed},
+};
+
+std::string name_of(const CLI::App& app) {
+  for (const CLI::App* command : app.get_subcommands()) return " " + command->get_name();
+  return "";
+}
+
+}  // namespace
+
+ParsedArguments parse_arguments(int argc, const char* const* argv) {
+  ParsedArguments parsed;
+  CLI::App app(
+      "Fine-tunes CLIP with knowledge distilled from a text-to-image diffusion model, and measures it.",
+      "sdsclip");
+  app.set_version_flag("--version", "sdsclip " SDSCLIP_VERSION);
+  app.require_subcommand(1);
+  app.footer(
+      "Exit codes: 0 done, 2 wrong usage or configuration, 3 bad input, 4 failed while running, "
+      "130 interrupted with its state saved.");
+  for (const CommandEntry& entry : kCommands) {
+    CLI::App* command = app.add_subcommand(entry.name, entry.summary);
+    entry.describe(*command, parsed.arguments);
+    const std::vector<CLI::App*> nested = command->get_subcommands([](CLI::App*) { return true; });
+    if (nested.empty()) add_common(*command, parsed.arguments.common);
+    for (CLI::App* inner : nested) add_common(*inner, parsed.arguments.common);
+    command->parse_complete_callback([&parsed, &entry] { parsed.arguments.command = entry.command; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help_or_version) {
+    parsed.exit_code = app.exit(help_or_version);
+  } catch (const CLI::ParseError& wrong) {
+    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n", wrong.what(), name_of(app).c_str());
+    parsed.exit_code = static_cast<int>(ExitCode::kUsage);
+  }
+  return parsed;
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,78 @@
+#include "paths.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path from_environment(const char* variable, const char* fallback) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : fallback;
+}
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+/// Where configurations lie: beside a build folder, or installed in PREFIX/share/sdsclip.
+std::vector<fs::path> config_folders() {
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored).parent_path();
+  return {"configs", program.parent_path() / "configs", program.parent_path() / "share/sdsclip/configs"};
+}
+
+}  // namespace
+
+fs::path bundle_path(const std::string& name) {
+  if (is_there(name)) return name;
+  const fs::path below = from_environment("SDSCLIP_MODELS", "models") / name;
+  return is_there(below) ? below : fs::path(name);
+}
+
+fs::path data_path(const std::string& data, const std::string& benchmark) {
+  const fs::path path = !data.empty() ? fs::path(data) : from_environment("SDSCLIP_DATA", "data") / benchmark;
+  if (!is_there(path)) {
+    throw usage_error(
+        "--data: {}: no such folder; docs/datasets.md says how to prepare {}, and 'sdsclip synth --out data' "
+        "draws a small one",
+        path.string(), benchmark);
+  }
+  return path;
+}
+
+fs::path config_path(const std::string& name) {
+  if (is_there(name)) return name;
+  std::vector<std::string> known;
+  for (const fs::path& folder : config_folders()) {
+    for (const std::string& candidate : {name, name + ".yaml"}) {
+      if (is_there(folder / candidate)) return folder / candidate;
+    }
+    std::error_code ignored;
+    for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+      const std::string file = entry.path().filename().string();
+      if (file.ends_with(".yaml") && !file.starts_with('_')) known.push_back(file);
+    }
+  }
+  std::sort(known.begin(), known.end());
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  throw usage_error("--config: {}: no such file, and no configuration of that name; known: {}", name,
+                    join(known, ", "));
+}
+
+Precision precision_of(const std::string& name) {
+  if (name == "bf16") return Precision::kBf16;
+  return name == "fp16" ? Precision::kFp16 : Precision::kFp32;
+}
+
+ComputeOptions compute_options(const CommonArguments& common) {
+  return {common.device, precision_of(common.precision), common.threads};
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,144 @@
+#include "results.h"
+
+#include <torch/version.h>
+#include <opencv2/core/version.hpp>
+
+#include <cstdio>
+
+#include "paths.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/text.h"
+#include "sdsclip/reporting/table.h"
+#include "version.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kAll = "all";
+
+/// A YAML scalar or flow list as JSON.
+nlohmann::ordered_json value_of(const ConfigNode& node) {
+  switch (node.kind) {
+    case ConfigNode::Kind::kNull:
+      return nullptr;
+    case ConfigNode::Kind::kBoolean:
+      return node.text == "true";
+    case ConfigNode::Kind::kInteger:
+      return std::stoll(node.text);
+    case ConfigNode::Kind::kNumber:
+      return std::stod(node.text);
+    case ConfigNode::Kind::kText:
+      return node.text;
+    case ConfigNode::Kind::kList:
+      break;
+    case ConfigNode::Kind::kMap:
+      break;
+  }
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const ConfigNode& item : node.items) list.push_back(value_of(item));
+  return list;
+}
+
+}  // namespace
+
+RunResult new_result(const std::string& command, const std::string& benchmark) {
+  RunResult result;
+  result.command = command;
+  result.benchmark = benchmark;
+  result.versions = {{"sdsclip", SDSCLIP_VERSION}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
+  return result;
+}
+
+nlohmann::ordered_json settings_json(std::span<const OptionDescription> options) {
+  nlohmann::ordered_json settings = nlohmann::ordered_json::object();
+  for (const OptionDescription& option : options) {
+    nlohmann::ordered_json* place = &settings;
+    for (const std::string& key : split(option.path, '.')) place = &(*place)[key];
+    if (option.is_section) {
+      *place = nlohmann::ordered_json::object();
+    } else {
+      *place = value_of(parse_yaml(option.value, option.path));
+    }
+  }
+  return settings;
+}
+
+std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::string& label) {
+  std::vector<BenchmarkRun> runs;
+  const fs::path out = !scoring.out.empty() ? fs::path(scoring.out) : fs::path("runs") / label;
+  if (scoring.benchmark != kAll) {
+    const Benchmark& benchmark = find_benchmark(scoring.benchmark);
+    runs.push_back({&benchmark, data_path(scoring.data, scoring.benchmark),
+                    !scoring.out.empty() ? out : out / scoring.benchmark});
+    return runs;
+  }
+  const fs::path root = data_path(scoring.data, "");
+  std::vector<std::string> known;
+  for (const Benchmark& benchmark : all_benchmarks()) {
+    known.emplace_back(benchmark.name);
+    std::error_code ignored;
+    if (fs::is_directory(root / benchmark.name, ignored)) {
+      runs.push_back({&benchmark, root / benchmark.name, out / benchmark.name});
+    }
+  }
+  if (runs.empty()) {
+    throw usage_error("--data: {}: holds no benchmark's folder, expected one or more of {}", root.string(),
+                      join(known, ", "));
+  }
+  return runs;
+}
+
+StoreOpening store_opening(const ScoringArguments& scoring) {
+  if (scoring.judge_only) return StoreOpening::kJudge;
+  return scoring.resume ? StoreOpening::kResume : StoreOpening::kNew;
+}
+
+std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& run, const CaseTable& table,
+                               const ScoredRun& scored, nlohmann::ordered_json settings, double seconds,
+                               ScoreStore& store) {
+  const std::vector<MetricMarks> marks = run.benchmark->judge(table, scored.scores);
+  store.write_scores(table, scored.scores);
+  store.write_marks(table, marks);
+
+  RunResult result = new_result(command, std::string(run.benchmark->name));
+  result.model = {scored.identity.model_name, scored.identity.model_sha256};
+  result.settings = std::move(settings);
+  result.seconds = seconds;
+  result.skipped_missing = table.skipped_missing;
+  result.work = {scored.work.unet_evaluations, scored.work.vae_encodings, scored.work.text_encodings,
+                 scored.work.image_encodings};
+  result.metrics = summarise(marks);
+  write_result(run.out / "result.json", result);
+
+  std::fputs(format_terminal(metric_table(result.metrics)).c_str(), stdout);
+  if (scored.matches > 0) {
+    std::printf("%lld matches, %.3g ms a match (%.3g s of scoring)\n", static_cast<long long>(scored.matches),
+                1000.0 * scored.work.seconds / static_cast<double>(scored.matches), scored.work.seconds);
+  }
+  if (table.skipped_missing > 0) {
+    log_warning("{} cases left out, as {} images are missing", table.skipped_missing,
+                table.missing_files.size());
+  }
+  return result.metrics;
+}
+
+void print_overview(const std::vector<std::pair<BenchmarkRun, std::vector<Metric>>>& runs) {
+  if (runs.size() < 2) return;
+  Table table{{"metric", "value [95%]", "n", "ties"}, {}};
+  for (const auto& [run, metrics] : runs) {
+    for (const std::string_view name : run.benchmark->headline) {
+      const std::optional<Metric> metric = find_metric(metrics, name);
+      if (!metric) continue;
+      table.rows.push_back({metric->name, format_with_interval(*metric), std::to_string(metric->n),
+                            std::to_string(metric->ties)});
+    }
+  }
+  std::fputs("\n", stdout);
+  std::fputs(format_terminal(table).c_str(), stdout);
+}
+
+}  // namespace sdsclip

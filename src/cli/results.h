@@ -1,0 +1,54 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sdsclip/base/options.h"
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/benchmarks/metrics.h"
+#include "sdsclip/cli/arguments.h"
+#include "sdsclip/reporting/result.h"
+#include "sdsclip/scoring/score_store.h"
+
+namespace sdsclip {
+
+/// A result with command, benchmark and the versions of what computes.
+RunResult new_result(const std::string& command, const std::string& benchmark);
+
+/// Options as a JSON object, sections nested.
+nlohmann::ordered_json settings_json(std::span<const OptionDescription> options);
+
+/// A benchmark that is to be run, and where.
+struct BenchmarkRun {
+  const Benchmark* benchmark = nullptr;
+  std::filesystem::path data;
+  std::filesystem::path out;
+};
+
+/// The benchmarks that `scoring` names; `all` is every one whose folder is below --data. `label` names the
+/// run folder where --out does not.
+std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::string& label);
+
+/// How the run's store is to be opened.
+StoreOpening store_opening(const ScoringArguments& scoring);
+
+/// A scored benchmark, whatever scored it.
+struct ScoredRun {
+  RunIdentity identity;
+  CaseScores scores;
+  ScoringWork work;
+  std::int64_t matches = 0;
+};
+
+/// Judges, writes marks into the store and `OUT/result.json`, and prints the table. Returns the metrics.
+std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& run, const CaseTable& table,
+                               const ScoredRun& scored, nlohmann::ordered_json settings, double seconds,
+                               ScoreStore& store);
+
+/// One table of the headline metrics of several benchmarks.
+void print_overview(const std::vector<std::pair<BenchmarkRun, std::vector<Metric>>>& runs);
+
+}  // namespace sdsclip

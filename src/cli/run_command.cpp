@@ -1,0 +1,83 @@
+#include <c10/util/Exception.h>
+
+#include <array>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <string>
+
+#include "commands.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/interrupt.h"
+#include "sdsclip/base/log.h"
+
+namespace sdsclip {
+namespace {
+
+struct Runner {
+  Command command;
+  void (*run)(const Arguments& arguments);
+};
+
+constexpr std::array<Runner, 10> kRunners = {{
+    {Command::kSynth, run_synth},
+    {Command::kTrain, run_train},
+    {Command::kEval, run_eval},
+    {Command::kDiffusionScore, run_diffusion_score},
+    {Command::kExport, run_export},
+    {Command::kBundle, run_bundle},
+    {Command::kDataCheck, run_data_check},
+    {Command::kTokenize, run_tokenize},
+    {Command::kPreprocess, run_preprocess},
+    {Command::kEmbed, run_embed},
+}};
+
+/// The first line of LibTorch's message: the rest is a stack.
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
+}
+
+int fail(ExitCode code, const std::string& message) {
+  std::fflush(stdout);
+  log_error("{}", message);
+  return static_cast<int>(code);
+}
+
+void run(const Arguments& arguments) {
+  for (const Runner& runner : kRunners) {
+    if (runner.command == arguments.command) return runner.run(arguments);
+  }
+  throw runtime_failure("this command has no runner");
+}
+
+}  // namespace
+}  // namespace sdsclip
+
+/// Runs a command line that `parse_arguments` accepts; returns the process's exit code.
+extern "C" int sdsclip_run_command(int argc, const char* const* argv) {
+  using namespace sdsclip;
+  const ParsedArguments parsed = parse_arguments(argc, argv);
+  if (parsed.exit_code) return *parsed.exit_code;
+  set_up_logging(parsed.arguments.common.quiet);
+  watch_for_interrupts();
+  try {
+    run(parsed.arguments);
+    if (std::fflush(stdout) != 0) return fail(ExitCode::kRuntime, "cannot write to standard output");
+    return static_cast<int>(ExitCode::kDone);
+  } catch (const Error& error) {
+    return fail(error.exit_code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::kRuntime, "out of memory; use smaller micro-batches or fewer workers");
+  } catch (const std::filesystem::filesystem_error& error) {
+    return fail(ExitCode::kInput, error.what());
+  } catch (const c10::OutOfMemoryError& error) {
+    return fail(ExitCode::kRuntime, fmt::format("out of GPU memory: {}; use smaller micro-batches",
+                                                first_line(error.what_without_backtrace())));
+  } catch (const c10::Error& error) {
+    return fail(ExitCode::kRuntime,
+                fmt::format("LibTorch failed: {}", first_line(error.what_without_backtrace())));
+  } catch (const std::exception& error) {
+    return fail(ExitCode::kRuntime, first_line(error.what()));
+  }
+}
