@@ -77,7 +77,7 @@ def load_tagger() -> Tagger:
 
         model = spacy.load("en_core_web_sm")
     except (ImportError, OSError) as error:
-        message = "spaCy's model en_core_web_sm is missing; install spacy, then: python -m spacy download en_core_web_sm"
+        message = "spaCy's en_core_web_sm is missing; install spacy, then: python -m spacy download en_core_web_sm"
         raise ExportError(INPUT, message) from error
     return lambda text: [(token.text, token.tag_) for token in model(text)]
 

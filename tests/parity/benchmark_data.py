@@ -1,4 +1,4 @@
-"""Small data sets in each benchmark's native layout, with random texts and tags. Images are only named, never opened."""
+"""Small data sets in each benchmark's native layout, with random texts and tags. Images are named, never opened."""
 
 import csv
 import io

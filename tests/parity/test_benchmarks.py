@@ -1,7 +1,7 @@
 """Our loaders and judges beside a straight transcription of each benchmark's published rule, over random scores.
 
-Every data set is written in its native layout and read twice, by us and by `benchmark_rules.py`, which share nothing but
-the scores of (image, caption) pairs.
+Every data set is written in its native layout and read twice, by us and by `benchmark_rules.py`, which share nothing
+but the scores of (image, caption) pairs.
 """
 
 import hashlib
