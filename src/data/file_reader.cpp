@@ -49,7 +49,8 @@ std::string FileReader::read(std::uint64_t offset, std::size_t count) const {
   std::string bytes(count, '\0');
   std::size_t done = 0;
   while (done < count) {
-    const ssize_t got = ::pread(descriptor_, bytes.data() + done, count - done, static_cast<off_t>(offset + done));
+    const ssize_t got =
+        ::pread(descriptor_, bytes.data() + done, count - done, static_cast<off_t>(offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw input_error("{}: cannot read to its end: {}", path_.string(), std::strerror(errno));
     if (got == 0) throw input_error("{}: was cut short while it was read", path_.string());

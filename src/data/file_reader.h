@@ -19,8 +19,8 @@ class FileReader {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
 
-  /// Bytes [offset, offset + count). Throws `Error(kInput)` where the file ends before, as it does when it was
-  /// changed since it was indexed.
+  /// Bytes [offset, offset + count). Throws `Error(kInput)` where the file ends before, as it does when it
+  /// was changed since it was indexed.
   [[nodiscard]] std::string read(std::uint64_t offset, std::size_t count) const;
 
  private:

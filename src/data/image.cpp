@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 
 #include "decoders.h"
 #include "file_reader.h"
@@ -22,36 +20,14 @@ bool is_png(std::string_view bytes) {
 bool is_webp(std::string_view bytes) {
   return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP";
 }
-bool is_bmp(std::string_view bytes) {
-  return bytes.starts_with("BM");
-}
-
-/// WebP and BMP, where OpenCV is exact and refuses what is damaged.
-Image decode_with_opencv(std::string_view bytes, const std::string& name) {
-  const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-  cv::Mat decoded;
-  try {
-    decoded = cv::imdecode(encoded, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
-  } catch (const cv::Exception& exception) {
-    throw damaged_image(name, exception.err);
-  }
-  if (decoded.empty()) throw damaged_image(name, "the decoder gives no image");
-  check_image_size(static_cast<std::uint64_t>(decoded.cols), static_cast<std::uint64_t>(decoded.rows), name);
-
-  Image image{decoded.cols, decoded.rows, {}};
-  image.pixels.resize(decoded.total() * 3);
-  cv::Mat rgb(image.height, image.width, CV_8UC3, image.pixels.data());
-  cv::cvtColor(decoded, rgb, cv::COLOR_BGR2RGB);
-  return image;
-}
 
 }  // namespace
 
 void check_image_size(std::uint64_t width, std::uint64_t height, const std::string& name) {
   if (width == 0 || height == 0) throw damaged_image(name, "it has no pixels");
   if (width > kMostPixels || height > kMostPixels || width * height > kMostPixels) {
-    throw input_error("{}: got an image of {} x {} pixels, expected at most {} in all; scale it down", name, width,
-                      height, kMostPixels);
+    throw input_error("{}: got an image of {} x {} pixels, expected at most {} in all; scale it down", name,
+                      width, height, kMostPixels);
   }
 }
 
@@ -62,9 +38,9 @@ Error damaged_image(const std::string& name, std::string_view reason) {
 Image decode_image(std::string_view bytes, const std::string& name) {
   if (is_jpeg(bytes)) return decode_jpeg(bytes, name);
   if (is_png(bytes)) return decode_png(bytes, name);
-  if (is_webp(bytes) || is_bmp(bytes)) return decode_with_opencv(bytes, name);
+  if (is_webp(bytes)) return decode_webp(bytes, name);
   if (bytes.empty()) throw input_error("{}: got an empty file, expected an image", name);
-  throw input_error("{}: not an image that can be read; expected JPEG, PNG, WebP or BMP", name);
+  throw input_error("{}: not an image that can be read; expected a JPEG, PNG or WebP", name);
 }
 
 Image read_image(const std::filesystem::path& path) {

@@ -23,19 +23,20 @@ struct JpegErrors {
   std::longjmp(errors->jump, 1);
 }
 
-/// Warnings after which pixels are missing or wrong. The others (stray bytes between segments, odd metadata) are
-/// common in the field and harmless, and Pillow says nothing of them.
+/// Warnings after which pixels are missing or wrong. The others (stray bytes between segments, odd metadata)
+/// are common in the field and harmless, and Pillow says nothing of them.
 bool spoils_pixels(int message_code) {
-  return message_code == JWRN_JPEG_EOF || message_code == JWRN_HIT_MARKER || message_code == JWRN_HUFF_BAD_CODE ||
-         message_code == JWRN_ARITH_BAD_CODE || message_code == JWRN_MUST_RESYNC;
+  return message_code == JWRN_JPEG_EOF || message_code == JWRN_HIT_MARKER ||
+         message_code == JWRN_HUFF_BAD_CODE || message_code == JWRN_ARITH_BAD_CODE ||
+         message_code == JWRN_MUST_RESYNC;
 }
 
 void on_message(j_common_ptr decoder, int level) {
   if (level < 0 && spoils_pixels(decoder->err->msg_code)) fail(decoder);
 }
 
-/// libjpeg's decoder. It reports through a long jump, so the methods that call it hold nothing with a destructor;
-/// they return false where the image is damaged.
+/// libjpeg's decoder. It reports through a long jump, so the methods that call it hold nothing with a
+/// destructor; they return false where the image is damaged.
 class JpegDecoder {
  public:
   JpegDecoder() {
@@ -64,7 +65,8 @@ class JpegDecoder {
     const std::size_t row_bytes = static_cast<std::size_t>(width()) * static_cast<std::size_t>(channels());
     while (decoder_.output_scanline < decoder_.output_height) {
       JSAMPROW rows[kRowsACall];
-      for (JDIMENSION i = 0; i < kRowsACall; ++i) rows[i] = pixels + (decoder_.output_scanline + i) * row_bytes;
+      for (JDIMENSION i = 0; i < kRowsACall; ++i)
+        rows[i] = pixels + (decoder_.output_scanline + i) * row_bytes;
       const JDIMENSION left = decoder_.output_height - decoder_.output_scanline;
       jpeg_read_scanlines(&decoder_, rows, left < kRowsACall ? left : kRowsACall);
     }
@@ -83,7 +85,8 @@ class JpegDecoder {
   JpegErrors errors_{};
 };
 
-/// Pillow's conversion of CMYK (`Convert.c`, `cmyk2rgb`). JPEG stores the inks' complements (Adobe's convention).
+/// Pillow's conversion of CMYK (`Convert.c`, `cmyk2rgb`). JPEG stores the inks' complements (Adobe's
+/// convention).
 std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& stored) {
   const std::size_t count = stored.size() / 4;
   std::vector<std::uint8_t> rgb(count * 3);
@@ -104,13 +107,15 @@ std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& stored) {
 Image decode_jpeg(std::string_view bytes, const std::string& name) {
   JpegDecoder decoder;
   if (!decoder.read_header(bytes)) throw damaged_image(name, decoder.message());
-  check_image_size(static_cast<std::uint64_t>(decoder.width()), static_cast<std::uint64_t>(decoder.height()), name);
+  check_image_size(static_cast<std::uint64_t>(decoder.width()), static_cast<std::uint64_t>(decoder.height()),
+                   name);
 
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(decoder.width()) *
                                    static_cast<std::size_t>(decoder.height()) *
                                    static_cast<std::size_t>(decoder.channels()));
   if (!decoder.read_pixels(pixels.data())) throw damaged_image(name, decoder.message());
-  return {decoder.width(), decoder.height(), decoder.has_four_inks() ? cmyk_to_rgb(pixels) : std::move(pixels)};
+  return {decoder.width(), decoder.height(),
+          decoder.has_four_inks() ? cmyk_to_rgb(pixels) : std::move(pixels)};
 }
 
 }  // namespace sdsclip

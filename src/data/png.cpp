@@ -9,8 +9,8 @@
 namespace sdsclip {
 namespace {
 
-/// libpng's decoder. It reports through a long jump, so the methods that call it hold nothing with a destructor; they
-/// return false where the image is damaged.
+/// libpng's decoder. It reports through a long jump, so the methods that call it hold nothing with a
+/// destructor; they return false where the image is damaged.
 class PngDecoder {
  public:
   explicit PngDecoder(std::string_view bytes) : unread_(bytes) {
@@ -28,7 +28,8 @@ class PngDecoder {
     png_set_read_fn(png_, this, read_bytes);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_read_info(png_, info_);
-    wide_grey_ = png_get_bit_depth(png_, info_) == 16 && png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY;
+    wide_grey_ =
+        png_get_bit_depth(png_, info_) == 16 && png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY;
     if (wide_grey_) {
       png_set_swap(png_);  // to this machine's byte order
     } else {
@@ -43,8 +44,8 @@ class PngDecoder {
     return true;
   }
 
-  /// `rows`: one pointer a row, each to `row_bytes()` bytes. Reads on to the end of the file, so that every checksum
-  /// is looked at.
+  /// `rows`: one pointer a row, each to `row_bytes()` bytes. Reads on to the end of the file, so that every
+  /// checksum is looked at.
   bool read_pixels(png_bytepp rows) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_image(png_, rows);

@@ -11,8 +11,8 @@ namespace {
 
 void check_length(std::string_view what, std::size_t got, const PreprocessOptions& options) {
   if (got != options.element_count()) {
-    throw runtime_failure("{}: got {} elements, expected {} ({} x {} x 3)", what, got, options.element_count(),
-                          options.size, options.size);
+    throw runtime_failure("{}: got {} elements, expected {} ({} x {} x 3)", what, got,
+                          options.element_count(), options.size, options.size);
   }
 }
 

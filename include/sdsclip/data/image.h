@@ -21,16 +21,15 @@ struct Image {
   bool operator==(const Image&) const = default;
 };
 
-/// What Pillow's `Image.open(file).convert("RGB")` gives, for JPEG (baseline, progressive, grey, CMYK, YCCK),
-/// PNG (every colour type and depth), WebP (still) and BMP:
+/// What Pillow's `Image.open(file).convert("RGB")` gives, bit for bit, for JPEG (baseline, progressive, grey,
+/// CMYK, YCCK), PNG (every colour type and depth) and WebP (still):
 /// - alpha and palette transparency are dropped, not blended;
 /// - 16-bit grey is clipped to 255 and other 16-bit channels keep their high byte, as Pillow does;
 /// - EXIF orientation and colour profiles are ignored, as the Python originals ignore them.
 ///
-/// JPEG and PNG are read with libjpeg-turbo and libpng themselves and not through OpenCV, which returns an
-/// image for a truncated JPEG, is off by one on CMYK and scales 16-bit grey differently. Stricter than
-/// Pillow, a damaged file is never an image: a JPEG whose entropy-coded data are corrupt, a PNG with a wrong
-/// checksum or without its end.
+/// The formats' own libraries are used and not OpenCV, which returns an image for a truncated JPEG, is off by
+/// one on CMYK and scales 16-bit grey differently. Stricter than Pillow, a damaged file is never an image: a
+/// JPEG whose entropy-coded data are corrupt, a PNG with a wrong checksum or without its end.
 ///
 /// `name` stands for the file in errors. Throws `Error(kInput)` on anything that is no such image, is
 /// damaged, ends early, or has more than 178,956,970 pixels (Pillow's own limit).
