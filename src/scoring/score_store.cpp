@@ -37,17 +37,19 @@ ScoringWork operator-(const ScoringWork& a, const ScoringWork& b) {
 }
 
 TextTable unique_texts(const CaseTable& table) {
-  TextTable unique{.texts = {""}, .of_caption = {}};
-  std::unordered_map<std::string, std::int32_t> row_of = {{"", 0}};
+  TextTable unique;
+  std::unordered_map<std::string, std::int32_t> row_of;
+  const auto row_for = [&](const std::string& text) {
+    const auto [entry, is_new] = row_of.try_emplace(text, static_cast<std::int32_t>(unique.texts.size()));
+    if (is_new) unique.texts.push_back(text);
+    return entry->second;
+  };
   for (const BenchmarkCaption& caption : table.captions) {
-    std::vector<std::int32_t> rows;
-    for (const std::string& text : caption.texts) {
-      const auto [entry, is_new] = row_of.try_emplace(text, static_cast<std::int32_t>(unique.texts.size()));
-      if (is_new) unique.texts.push_back(text);
-      rows.push_back(entry->second);
-    }
-    unique.of_caption.push_back(std::move(rows));
+    std::vector<std::int32_t>& rows = unique.of_caption.emplace_back();
+    for (const std::string& text : caption.texts) rows.push_back(row_for(text));
   }
+  unique.caption_texts = static_cast<std::int32_t>(unique.texts.size());
+  unique.unconditional = row_for("");
   return unique;
 }
 

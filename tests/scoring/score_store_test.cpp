@@ -63,7 +63,7 @@ TEST_F(Store, ShowsUsersTheErrorsWithTheirNames) {
   {
     ScoreStore store = open(StoreOpening::kNew);
     store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}, {250, 0.5}});
-    store.write_errors(std::vector<SampleErrorRow>{{3, 4, 1, 3.5, 1.25}, {3, 0, 1, 9.0, 8.0}}, {});
+    store.write_errors(std::vector<SampleErrorRow>{{3, 3, 1, 3.5, 1.25}, {3, 4, 1, 9.0, 8.0}}, {});
   }
   EXPECT_EQ(query("SELECT image || '/' || caption || '/' || timestep || '/' || error || '/' || error_l1 "
                   "FROM sample_error WHERE caption <> ''"),
@@ -203,12 +203,22 @@ TEST_F(Store, KeepsAllCompleteUnitsThroughAKill) {
   EXPECT_EQ(rows.size() % 2, 0u);  // units are whole
 }
 
-TEST(UniqueTexts, KeepTheEmptyTextFirstAndShareRepeatedOnes) {
+TEST(UniqueTexts, ShareRepeatedOnesAndEndWithTheUnconditional) {
   CaseTable table;
-  table.captions = {{.id = "a", .texts = {"x", "y"}}, {.id = "b", .texts = {"y", ""}}};
+  table.captions = {{.id = "a", .texts = {"x", "y"}}, {.id = "b", .texts = {"y"}}};
   const TextTable texts = unique_texts(table);
-  EXPECT_EQ(texts.texts, (std::vector<std::string>{"", "x", "y"}));
-  EXPECT_EQ(texts.of_caption, (std::vector<std::vector<std::int32_t>>{{1, 2}, {2, 0}}));
+  EXPECT_EQ(texts.texts, (std::vector<std::string>{"x", "y", ""}));
+  EXPECT_EQ(texts.of_caption, (std::vector<std::vector<std::int32_t>>{{0, 1}, {1}}));
+  EXPECT_EQ(texts.caption_texts, 2);
+  EXPECT_EQ(texts.unconditional, 2);
+}
+
+TEST(UniqueTexts, TakeAnEmptyCaptionForTheUnconditional) {
+  CaseTable table;
+  table.captions = {{.id = "a", .texts = {""}}, {.id = "b", .texts = {"y"}}};
+  const TextTable texts = unique_texts(table);
+  EXPECT_EQ(texts.caption_texts, 2);
+  EXPECT_EQ(texts.unconditional, 0);
 }
 
 }  // namespace

@@ -35,11 +35,12 @@ struct RunIdentity {
   std::vector<std::pair<std::string, std::string>> settings;  ///< every option that changes a stored value
 };
 
-/// The texts behind a table's captions, each once. Row 0 is the empty text, which stands for the teacher's
-/// unconditional prediction.
+/// The texts behind a table's captions, each once, in order of appearance.
 struct TextTable {
-  std::vector<std::string> texts;                     ///< unique
+  std::vector<std::string> texts;                     ///< the captions' texts, and the empty text
   std::vector<std::vector<std::int32_t>> of_caption;  ///< rows of `texts` for each caption of the table
+  std::int32_t unconditional = 0;  ///< row of the empty text, the last one where no caption has it
+  std::int32_t caption_texts = 0;  ///< so many first rows are texts of captions
 };
 TextTable unique_texts(const CaseTable& table);
 

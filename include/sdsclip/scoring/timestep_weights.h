@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/scoring/score_store.h"
 
@@ -14,18 +15,21 @@ namespace sdsclip {
 /// Weights of the timesteps, learned from stored errors: w(t) = weights[floor(t * bins / train_timesteps)].
 struct TimestepWeights {
   std::int64_t train_timesteps = 1000;
-  std::vector<double> weights;  ///< one a bin of equal width; 0 or more, their mean is 1
+  std::vector<double> weights;  ///< one a bin of equal width; above 0, their mean is 1
   [[nodiscard]] double at(std::int64_t timestep) const;
 };
+
+void visit_options(OptionVisitor& visitor, TimestepWeights& weights);
 
 /// A JSON file. Throws `Error(kInput)` that names file and key on anything malformed.
 TimestepWeights read_timestep_weights(const std::filesystem::path& path);
 void write_timestep_weights(const std::filesystem::path& path, const TimestepWeights& weights);
 
 struct WeightFitOptions {
-  std::int64_t bins = 10;    ///< parts of the range of timesteps
-  double ridge = 0.01;       ///< pull towards equal weights
-  std::int64_t steps = 500;  ///< of projected gradient descent
+  std::int64_t train_timesteps = 1000;  ///< of the teacher
+  std::int64_t bins = 10;               ///< parts of the range of timesteps
+  double ridge = 0.01;                  ///< pull towards equal weights
+  std::int64_t steps = 500;             ///< of projected gradient descent
 };
 
 /// A stored diffusion run and the cases that it scored.

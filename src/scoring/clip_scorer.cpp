@@ -1,0 +1,272 @@
+#include "sdsclip/scoring/clip_scorer.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <functional>
+#include <vector>
+
+#include "run_settings.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/interrupt.h"
+#include "sdsclip/base/progress.h"
+#include "sdsclip/models/inputs.h"
+#include "units.h"
+
+namespace sdsclip {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Unit-norm embeddings, row after row.
+struct Embeddings {
+  std::size_t dim = 0;
+  std::vector<float> values;
+
+  [[nodiscard]] std::span<float> row(std::size_t index) { return {values.data() + index * dim, dim}; }
+  [[nodiscard]] std::span<const float> row(std::size_t index) const {
+    return {values.data() + index * dim, dim};
+  }
+};
+
+void scale_to_unit_norm(std::span<float> row) {
+  double squares = 0;
+  for (const float value : row) squares += static_cast<double>(value) * static_cast<double>(value);
+  const double norm = std::sqrt(squares);
+  if (norm == 0) return;
+  for (float& value : row) value = static_cast<float>(static_cast<double>(value) / norm);
+}
+
+/// In double and in a fixed order, so that equal embeddings tie exactly wherever they stand.
+double dot(std::span<const float> a, std::span<const float> b) {
+  constexpr std::size_t kLanes = 8;
+  std::array<double, kLanes> sums{};
+  std::size_t i = 0;
+  for (; i + kLanes <= a.size(); i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      sums[lane] += static_cast<double>(a[i + lane]) * static_cast<double>(b[i + lane]);
+    }
+  }
+  for (; i < a.size(); ++i) sums[i % kLanes] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
+/// What is encoded of one kind: `count` rows of the table, in units.
+struct EncodingPlan {
+  EmbeddingKind kind = EmbeddingKind::kImage;
+  std::int64_t count = 0;
+  UnitShape shape;
+};
+
+EncodingPlan plan_images(const CaseTable& table, std::int64_t batch) {
+  const std::int64_t count = static_cast<std::int64_t>(table.images.size());
+  return {.kind = EmbeddingKind::kImage, .count = count, .shape = even_units(count, batch)};
+}
+
+EncodingPlan plan_texts(const TextTable& texts, std::int64_t batch) {
+  return {.kind = EmbeddingKind::kText,
+          .count = texts.caption_texts,
+          .shape = even_units(texts.caption_texts, batch)};
+}
+
+/// Rows of a unit that are no padding.
+std::int64_t rows_of_unit(const EncodingPlan& plan, std::int64_t unit) {
+  return std::min(plan.shape.size, plan.count - unit * plan.shape.size);
+}
+
+std::vector<std::int64_t> missing_units(const EncodingPlan& plan, const ScoreStore& store) {
+  const std::set<std::int64_t> done = store.embedding_units(plan.kind);
+  std::vector<std::int64_t> missing;
+  for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
+    if (!done.contains(unit)) missing.push_back(unit);
+  }
+  return missing;
+}
+
+void check_finite(const at::Tensor& embeddings, const std::vector<std::string_view>& names,
+                  std::int64_t first) {
+  const at::Tensor finite = at::isfinite(embeddings).all(1);
+  if (finite.all().item<bool>()) return;
+  const std::int64_t row = first + finite.logical_not().nonzero()[0][0].item<std::int64_t>();
+  throw runtime_failure(
+      "the model's embedding of '{}' is not finite; run with --precision fp32, or check the weights",
+      names[static_cast<std::size_t>(row)]);
+}
+
+/// Encodes the missing units one after another and stores each as it comes. `encode` gives a unit's
+/// embeddings, padding included; `names` are the rows' for errors.
+void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing,
+                    const std::vector<std::string_view>& names,
+                    const std::function<at::Tensor(std::int64_t unit)>& encode, bool quiet,
+                    ScoreStore& store) {
+  const bool is_image = plan.kind == EmbeddingKind::kImage;
+  const std::string unit_name = is_image ? "images" : "texts";
+  std::int64_t units_done = plan.shape.units - static_cast<std::int64_t>(missing.size());
+  Progress progress("encoding", plan.count, unit_name, quiet,
+                    std::min(plan.count, units_done * plan.shape.size));
+  for (const std::int64_t unit : missing) {
+    throw_if_interrupted();
+    const Clock::time_point start = Clock::now();
+    const at::Tensor embeddings =
+        encode(unit).narrow(0, 0, rows_of_unit(plan, unit)).to(at::kCPU, at::kFloat).contiguous();
+    check_finite(embeddings, names, unit * plan.shape.size);
+    ScoringWork work;
+    (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
+    work.seconds = seconds_since(start);
+    store.write_embeddings(
+        plan.kind, unit, {embeddings.data_ptr<float>(), static_cast<std::size_t>(embeddings.numel())}, work);
+    progress.update(std::min(plan.count, ++units_done * plan.shape.size));
+  }
+}
+
+void encode_images(const ClipModel& model, const CaseTable& table, const EncodingPlan& plan,
+                   const ClipScoreOptions& options, ScoreStore& store) {
+  const std::vector<std::int64_t> missing = missing_units(plan, store);
+  std::vector<std::string_view> names;
+  for (const BenchmarkImage& image : table.images) names.push_back(image.id);
+  DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess_options(model.bundle().image),
+                     options.workers);
+  const auto encode = [&](std::int64_t) {
+    return model.encode_image(pixels.next().to(model.placement().device));
+  };
+  encode_missing(plan, missing, names, encode, options.quiet, store);
+}
+
+void encode_texts(const ClipModel& model, const TextTable& texts, const EncodingPlan& plan,
+                  const ClipScoreOptions& options, ScoreStore& store) {
+  const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
+  const std::span<const std::string> encoded(texts.texts.data(), static_cast<std::size_t>(plan.count));
+  const std::vector<std::string_view> names(encoded.begin(), encoded.end());
+  const auto encode = [&](std::int64_t unit) {
+    const at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
+    return model.encode_text(ids.to(model.placement().device));
+  };
+  encode_missing(plan, missing_units(plan, store), names, encode, options.quiet, store);
+}
+
+Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
+  Embeddings embeddings;
+  for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
+    const std::vector<float> rows = store.read_embeddings(plan.kind, unit);
+    embeddings.values.insert(embeddings.values.end(), rows.begin(), rows.end());
+  }
+  const std::size_t count = static_cast<std::size_t>(plan.count);
+  if (count == 0) return embeddings;
+  if (embeddings.values.size() % count != 0) {
+    throw input_error("{}: {} numbers are no embeddings of {} rows; the store is damaged",
+                      store.path().string(), embeddings.values.size(), count);
+  }
+  embeddings.dim = embeddings.values.size() / count;
+  for (std::size_t i = 0; i < count; ++i) scale_to_unit_norm(embeddings.row(i));
+  return embeddings;
+}
+
+/// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, of unit norm again.
+Embeddings average_texts(const Embeddings& of_text, const TextTable& texts) {
+  Embeddings captions{.dim = of_text.dim, .values = {}};
+  captions.values.resize(texts.of_caption.size() * of_text.dim);
+  for (std::size_t caption = 0; caption < texts.of_caption.size(); ++caption) {
+    const std::vector<std::int32_t>& rows = texts.of_caption[caption];
+    const std::span<float> mean = captions.row(caption);
+    for (const std::int32_t row : rows) {
+      const std::span<const float> own = of_text.row(static_cast<std::size_t>(row));
+      for (std::size_t i = 0; i < own.size(); ++i) mean[i] += own[i] / static_cast<float>(rows.size());
+    }
+    if (rows.size() > 1) scale_to_unit_norm(mean);
+  }
+  return captions;
+}
+
+CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions) {
+  CaseScores scores(table);
+  const std::int64_t count = static_cast<std::int64_t>(table.cases.size());
+  at::parallel_for(0, count, 16, [&](std::int64_t begin, std::int64_t end) {
+    for (std::size_t index = static_cast<std::size_t>(begin); index < static_cast<std::size_t>(end);
+         ++index) {
+      const std::vector<std::int32_t>& rows = table.cases[index].images;
+      for (std::size_t row = 0; row < rows.size(); ++row) {
+        const std::span<const float> image = images.row(static_cast<std::size_t>(rows[row]));
+        const std::span<double> values = scores.row(index, static_cast<std::int64_t>(row));
+        for (std::size_t column = 0; column < values.size(); ++column) {
+          const std::int32_t caption = table.caption_at(index, static_cast<std::int64_t>(column));
+          values[column] = dot(image, captions.row(static_cast<std::size_t>(caption)));
+        }
+      }
+    }
+  });
+  return scores;
+}
+
+void check_options(const ClipScoreOptions& options) {
+  if (options.image_batch < 1)
+    throw usage_error("image_batch: got {}, expected 1 or more", options.image_batch);
+  if (options.text_batch < 1) throw usage_error("text_batch: got {}, expected 1 or more", options.text_batch);
+  if (options.workers < 1) throw usage_error("workers: got {}, expected 1 or more", options.workers);
+}
+
+ClipScoring scores_from_store(const CaseTable& table, const TextTable& texts, const EncodingPlan& image_plan,
+                              const EncodingPlan& text_plan, const ScoreStore& store) {
+  const Embeddings images = read_unit_norm(image_plan, store);
+  const Embeddings captions = average_texts(read_unit_norm(text_plan, store), texts);
+  return {
+      .scores = cosine_scores(table, images, captions), .work = store.work(), .matches = match_count(table)};
+}
+
+std::int64_t stored_batch(const ScoreStore& store, const std::string& key) {
+  for (const auto& [own_key, value] : store.identity().settings) {
+    if (own_key == key) return std::stoll(value);
+  }
+  throw input_error("{}: has no setting {}; it was not written by this version", store.path().string(), key);
+}
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
+  visitor.option("image_batch", options.image_batch, "images encoded at once, at most");
+  visitor.option("text_batch", options.text_batch, "texts encoded at once, at most");
+  visitor.option("workers", options.workers, "threads that decode ahead of the encoder");
+  visitor.option("quiet", options.quiet, "no progress bar");
+}
+
+RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,
+                              const std::string& benchmark, const ClipScoreOptions& options) {
+  return {.scorer = "clip",
+          .benchmark = benchmark,
+          .model_name = model.bundle().name,
+          .model_sha256 = model_sha256,
+          .settings = {{"image_batch", std::to_string(options.image_batch)},
+                       {"text_batch", std::to_string(options.text_batch)},
+                       {"device", device_name(model.placement())},
+                       {"precision", precision_name(model.placement())}}};
+}
+
+ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
+                            ScoreStore& store) {
+  check_options(options);
+  const at::NoGradGuard no_grad;
+  const TextTable texts = unique_texts(table);
+  const EncodingPlan image_plan = plan_images(table, options.image_batch);
+  const EncodingPlan text_plan = plan_texts(texts, options.text_batch);
+  encode_texts(model, texts, text_plan, options, store);
+  encode_images(model, table, image_plan, options, store);
+  ClipScoring scoring = scores_from_store(table, texts, image_plan, text_plan, store);
+  store.write_scores(table, scoring.scores);
+  return scoring;
+}
+
+ClipScoring judge_stored_clip(const CaseTable& table, const ScoreStore& store) {
+  const TextTable texts = unique_texts(table);
+  return scores_from_store(table, texts, plan_images(table, stored_batch(store, "image_batch")),
+                           plan_texts(texts, stored_batch(store, "text_batch")), store);
+}
+
+}  // namespace sdsclip

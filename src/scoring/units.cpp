@@ -1,0 +1,114 @@
+#include "units.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
+#include <vector>
+
+#include "sdsclip/benchmarks/images.h"
+#include "sdsclip/models/inputs.h"
+
+namespace sdsclip {
+namespace {
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+/// How many of the rows from `first` on are there.
+std::int64_t rows_there(std::size_t total, std::int64_t first, std::int64_t size) {
+  return std::clamp(static_cast<std::int64_t>(total) - first, std::int64_t{0}, size);
+}
+
+}  // namespace
+
+UnitShape even_units(std::int64_t count, std::int64_t at_most) {
+  if (count == 0) return {};
+  const std::int64_t units = divide_up(count, at_most);
+  return {.units = units, .size = divide_up(count, units)};
+}
+
+at::Tensor decode_unit(std::span<const BenchmarkImage> images, std::int64_t first, std::int64_t size,
+                       const PreprocessOptions& options, std::int64_t workers) {
+  at::Tensor pixels = at::zeros({size, 3, options.size, options.size}, at::kFloat);
+  const std::size_t elements = options.element_count();
+  const std::span<float> out(pixels.data_ptr<float>(), static_cast<std::size_t>(size) * elements);
+  const std::size_t count = static_cast<std::size_t>(rows_there(images.size(), first, size));
+  std::vector<std::exception_ptr> failures(count);
+  std::atomic<std::size_t> next = 0;
+  const auto decode = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
+      try {
+        const Image image = read_benchmark_image(images[static_cast<std::size_t>(first) + i]);
+        preprocess(image, options, out.subspan(i * elements, elements));
+      } catch (...) {
+        failures[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    const std::size_t extra = std::min(count, static_cast<std::size_t>(workers));
+    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(decode);
+    decode();
+  }
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  return pixels;
+}
+
+DecodeAhead::DecodeAhead(std::span<const BenchmarkImage> images, std::vector<std::int64_t> units,
+                         std::int64_t size, const PreprocessOptions& options, std::int64_t workers)
+    : images_(images), units_(std::move(units)), size_(size), options_(options), workers_(workers) {
+  start();
+}
+
+void DecodeAhead::start() {
+  if (started_ == units_.size()) return;
+  const std::int64_t first = units_[started_++] * size_;
+  ahead_ = std::async(std::launch::async,
+                      [this, first] { return decode_unit(images_, first, size_, options_, workers_); });
+}
+
+at::Tensor DecodeAhead::next() {
+  at::Tensor pixels = ahead_.get();
+  start();
+  return pixels;
+}
+
+at::Tensor tokenize_unit(const ClipTokenizer& tokenizer, std::span<const std::string> texts,
+                         std::int64_t first, std::int64_t size) {
+  const std::int64_t count = rows_there(texts.size(), first, size);
+  at::Tensor ids = at::zeros({size, tokenizer.options().context_length}, at::kLong);
+  ids.narrow(0, 0, count)
+      .copy_(tokenize(tokenizer,
+                      texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))));
+  return ids;
+}
+
+UnitCache::UnitCache(Encode encode, std::int64_t unit_size, std::int64_t capacity_bytes)
+    : encode_(std::move(encode)), unit_size_(unit_size), capacity_bytes_(capacity_bytes) {}
+
+at::Tensor UnitCache::row(std::int64_t row) {
+  const std::int64_t unit = row / unit_size_;
+  const auto found = find_.find(unit);
+  if (found != find_.end()) {
+    by_use_.splice(by_use_.begin(), by_use_, found->second);
+  } else {
+    by_use_.push_front({.unit = unit, .rows = encode_(unit * unit_size_, unit_size_)});
+    find_[unit] = by_use_.begin();
+    bytes_ += static_cast<std::int64_t>(by_use_.front().rows.nbytes());
+    while (bytes_ > capacity_bytes_ && by_use_.size() > 1) {
+      bytes_ -= static_cast<std::int64_t>(by_use_.back().rows.nbytes());
+      find_.erase(by_use_.back().unit);
+      by_use_.pop_back();
+    }
+  }
+  return by_use_.front().rows.select(0, row % unit_size_);
+}
+
+}  // namespace sdsclip
