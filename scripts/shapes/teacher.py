@@ -1,0 +1,215 @@
+"""Trains the small latent diffusion model of the shapes world, on scenes with both bindings of every combination.
+
+It is built from diffusers' and transformers' own classes: first the autoencoder, then UNet and text encoder together on
+the autoencoder's latents, with the noise schedule and the prediction of Stable Diffusion 1.
+"""
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
+from torch import nn
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from scores import swap_scores_by_tag
+from world import CaptionedImages, SwapCases, normalised
+
+CONFIG = Path(__file__).parent / "shapes-teacher.json"
+HALF = [0.5, 0.5, 0.5]  # mean and standard deviation of the teacher's pixels
+
+
+@dataclass
+class TeacherOptions:
+    """How the teacher is trained; all chosen on validation."""
+
+    vae_steps: int = 900  # optimizer steps of the autoencoder
+    vae_batch_size: int = 64  # images a step
+    vae_lr: float = 2e-3  # peak learning rate of the autoencoder
+    kl_weight: float = 1e-4  # of the latent's Kullback-Leibler term, beside a squared error summed over an image
+    steps: int = 6000  # optimizer steps of UNet and text encoder
+    batch_size: int = 64  # image-caption pairs a step
+    lr: float = 1e-3  # peak learning rate of UNet and text encoder
+    warmup_steps: int = 100  # linear warm-up of both
+    caption_dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
+    ema_decay: float = 0.999  # of the weights that are kept
+    seed: int = 1  # initial weights, order of the data, noise
+    report_every: int = 500  # steps between looks at validation
+    score_samples: int = 16  # noise draws an image of the diffusion score
+    score_cases: int = 400  # swap cases looked at while training
+
+
+class Teacher:
+    """Autoencoder, UNet and text encoder with their tokenizer and noise schedule."""
+
+    def __init__(self, tokenizer: CLIPTokenizer):
+        config = json.loads(CONFIG.read_text(encoding="utf-8"))
+        self.vae = AutoencoderKL(**config["vae"])
+        self.unet = UNet2DConditionModel(**config["unet"])
+        self.text_encoder = CLIPTextModel(CLIPTextConfig(**config["text_encoder"]))
+        self.scheduler = DDPMScheduler(**config["scheduler"])
+        self.tokenizer = tokenizer
+
+    def encode(self, pixels: torch.Tensor) -> torch.Tensor:
+        """u8 pixels [B, 3, H, W] to scaled latents f32 [B, C, h, w], the posterior's mean."""
+        latents = [self.vae.encode(batch).latent_dist.mean for batch in normalised(pixels, HALF, HALF).split(256)]
+        return torch.cat(latents) * self.vae.config.scaling_factor
+
+    def token_ids(self, captions: list[str]) -> torch.Tensor:
+        """i64 [B, context_length], padded as Stable Diffusion 1 does."""
+        length = self.text_encoder.config.max_position_embeddings
+        encoded = self.tokenizer(
+            captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        )
+        return encoded.input_ids
+
+    def noise_error(
+        self, latents: torch.Tensor, ids: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
+    ) -> torch.Tensor:
+        """Squared error of the predicted noise, f32 [B], mean over the latent (SDS-CLIP eqs. 1-2)."""
+        noised = self.scheduler.add_noise(latents, noise, timestep)
+        predicted = self.unet(noised, timestep, self.text_encoder(ids)[0], return_dict=False)[0]
+        return (predicted - noise).square().mean(dim=(1, 2, 3))
+
+    @torch.no_grad()
+    def diffusion_scores(self, cases: SwapCases, samples: int, seed: int) -> torch.Tensor:
+        """Minus the mean noise error f[N, 2, 2] of each case's images with its captions, over common noise draws.
+
+        The timesteps are the middles of equal parts of the schedule.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        steps = self.scheduler.config.num_train_timesteps
+        timesteps = ((torch.arange(samples) + 0.5) * steps / samples).long()
+        noise = torch.randn(samples, *self.latent_shape(), generator=generator)
+        latents = self.encode(cases.pixels.flatten(0, 1)).unflatten(0, (-1, 2))
+        ids = self.token_ids([caption for pair in cases.captions for caption in pair]).unflatten(0, (-1, 2))
+        scores = torch.empty(len(latents), 2, 2)
+        for case, image, caption in torch.cartesian_prod(torch.arange(len(latents)), torch.arange(2), torch.arange(2)):
+            latent = latents[case, image].expand(samples, -1, -1, -1)
+            errors = self.noise_error(latent, ids[case, caption].expand(samples, -1), timesteps, noise)
+            scores[case, image, caption] = -errors.mean()
+        return scores
+
+    def latent_shape(self) -> tuple[int, int, int]:
+        return self.unet.config.in_channels, self.unet.config.sample_size, self.unet.config.sample_size
+
+    def save(self, folder: Path) -> None:
+        """Writes a diffusers folder."""
+        self.vae.save_pretrained(folder / "vae")
+        self.unet.save_pretrained(folder / "unet")
+        self.text_encoder.save_pretrained(folder / "text_encoder")
+        self.tokenizer.save_pretrained(folder / "tokenizer")
+        self.scheduler.save_pretrained(folder / "scheduler")
+
+
+def train_teacher(
+    options: TeacherOptions, data: CaptionedImages, swaps: SwapCases, tokenizer: CLIPTokenizer
+) -> Teacher:
+    """Trains from random weights; the same options give the same weights."""
+    torch.manual_seed(options.seed)
+    teacher = Teacher(tokenizer)
+    train_autoencoder(options, teacher, data.pixels)
+    train_denoiser(options, teacher, data, swaps)
+    return teacher
+
+
+def train_autoencoder(options: TeacherOptions, teacher: Teacher, pixels: torch.Tensor) -> None:
+    """Squared error plus a light KL term; then sets the scaling factor that gives the latents unit variance."""
+    vae = teacher.vae.train()
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=options.vae_lr, weight_decay=0.0)
+    generator = torch.Generator().manual_seed(options.seed)
+    started = time.process_time()
+    for step in range(1, options.vae_steps + 1):
+        set_learning_rate(optimizer, options.vae_lr, step, options.warmup_steps, options.vae_steps)
+        picked = torch.randint(0, len(pixels), (options.vae_batch_size,), generator=generator)
+        images = normalised(pixels[picked], HALF, HALF)
+        posterior = vae.encode(images).latent_dist
+        rebuilt = vae.decode(posterior.sample(generator)).sample
+        squared_error = (rebuilt - images).square().sum(dim=(1, 2, 3)).mean()
+        loss = squared_error + options.kl_weight * posterior.kl().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(vae.parameters(), 10.0)
+        optimizer.step()
+        if step % options.report_every == 0 or step == options.vae_steps:
+            error = squared_error.item() / images[0].numel()
+            print(f"autoencoder {step}: mse {error:.5f}, {time.process_time() - started:.0f} s", flush=True)
+    vae.eval().requires_grad_(False)
+    with torch.no_grad():
+        spread = vae.encode(normalised(pixels[:2000], HALF, HALF)).latent_dist.mean.std()
+    vae.register_to_config(scaling_factor=round(1.0 / spread.item(), 5))
+
+
+def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedImages, swaps: SwapCases) -> None:
+    """UNet and text encoder together, noise prediction at uniform timesteps; keeps the averaged weights."""
+    with torch.no_grad():
+        latents = teacher.encode(data.pixels)
+    networks = nn.ModuleList([teacher.unet, teacher.text_encoder]).train()
+    average = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
+    optimizer = torch.optim.AdamW(networks.parameters(), lr=options.lr, weight_decay=0.0)
+    started = time.process_time()
+    generator = torch.Generator().manual_seed(options.seed)
+    for step, (picked, ids) in enumerate(caption_batches(options, teacher, data, generator), start=1):
+        set_learning_rate(optimizer, options.lr, step, options.warmup_steps, options.steps)
+        timestep = torch.randint(0, teacher.scheduler.config.num_train_timesteps, (len(picked),), generator=generator)
+        noise = torch.randn(len(picked), *teacher.latent_shape(), generator=generator)
+        loss = teacher.noise_error(latents[picked], ids, timestep, noise).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
+        optimizer.step()
+        update_average(average, networks, min(options.ema_decay, step / (step + 10)))
+        if step % options.report_every == 0 or step == options.steps:
+            trained = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
+            networks.load_state_dict(average)
+            scores = teacher_scores(options, teacher, swaps)
+            seconds = time.process_time() - started
+            print(f"teacher {step}: loss {loss.item():.4f}, {seconds:.0f} s, {scores}", flush=True)
+            if step < options.steps:
+                networks.load_state_dict(trained)
+    networks.eval().requires_grad_(False)
+
+
+def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) -> dict:
+    """Winoground scores of the diffusion score, on the first `options.score_cases` cases."""
+    cases = SwapCases(
+        swaps.pixels[: options.score_cases], swaps.captions[: options.score_cases], swaps.tags[: options.score_cases]
+    )
+    return swap_scores_by_tag(teacher.diffusion_scores(cases, options.score_samples, seed=0), cases.tags)
+
+
+def caption_batches(
+    options: TeacherOptions, teacher: Teacher, data: CaptionedImages, generator: torch.Generator
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """`options.steps` batches of image numbers and token ids, some of them of the empty caption."""
+    ids = torch.stack([teacher.token_ids(captions) for captions in data.captions])
+    empty = teacher.token_ids([""])[0]
+    order = torch.empty(0, dtype=torch.int64)
+    for _ in range(options.steps):
+        if len(order) < options.batch_size:
+            order = torch.randperm(len(ids), generator=generator)
+        picked, order = order[: options.batch_size], order[options.batch_size :]
+        caption = torch.randint(0, ids.shape[1], (len(picked),), generator=generator)
+        dropped = torch.rand(len(picked), generator=generator) < options.caption_dropout
+        yield picked, torch.where(dropped[:, None], empty, ids[picked, caption])
+
+
+def update_average(average: dict[str, torch.Tensor], networks: nn.Module, decay: float) -> None:
+    """Exponential moving average of the weights, in place."""
+    for name, tensor in networks.state_dict().items():
+        if tensor.is_floating_point():
+            average[name].lerp_(tensor, 1 - decay)
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float, step: int, warmup_steps: int, steps: int) -> None:
+    """Linear warm-up, then a cosine down to zero."""
+    if step <= warmup_steps:
+        factor = step / warmup_steps
+    else:
+        factor = 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (steps - warmup_steps)))
+    for group in optimizer.param_groups:
+        group["lr"] = lr * factor
