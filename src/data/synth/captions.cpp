@@ -15,6 +15,10 @@ constexpr std::array<std::string_view, 4> kRelationSentences = {"{} {} {}", "{} 
 constexpr std::array<std::string_view, 6> kSingleSentences = {
     "{}", "there is {}", "a picture of {}", "an image with {}", "only {} can be seen", "{} alone"};
 
+constexpr std::array<std::string_view, kPlaces> kPlaceSentences = {
+    "in the upper left", "at the top",        "in the upper right", "on the left side",  "in the middle",
+    "on the right side", "in the lower left", "at the bottom",      "in the lower right"};
+
 template <std::size_t Size>
 std::string_view pick(const std::array<std::string_view, Size>& choices, int index) {
   return choices[static_cast<std::size_t>(index) % Size];
@@ -113,7 +117,9 @@ std::string varied_caption(const Scene& scene, RandomSequence& random) {
     if (random.chance(0.15)) told.relation = Relation::kAnd;  // a caption need not tell all
   }
   std::string caption = worded_caption(told, draw_wording(told.relation, random));
-  if (random.chance(0.25)) {
+  if (scene.place >= 0 && random.chance(0.15)) {
+    caption += fmt::format(" {}", pick(kPlaceSentences, scene.place));
+  } else if (random.chance(0.25)) {
     caption += fmt::format(" on a {} background", kBackgrounds[static_cast<std::size_t>(scene.background)]);
   }
   return random.chance(0.5) ? sentence_case(caption) : caption;

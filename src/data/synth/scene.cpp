@@ -11,8 +11,14 @@ constexpr std::uint64_t kWorldSeed = 20240101;
 constexpr double kTrainShare = 0.6;
 constexpr double kValidationShare = 0.2;
 
-constexpr double kNear = 9.0;  // how far off the axis of a relation an object may be
-constexpr double kFar = 13.0;  // half of the least distance along that axis
+constexpr double kNear = 9.0;        // how far off the axis of a relation an object may be
+constexpr double kPlaceStep = 14.0;  // between the middles of two neighbouring places, in pixels
+constexpr double kFar = 13.0;        // half of the least distance along that axis
+
+Split split_of_share(double u) {
+  if (u < kTrainShare) return Split::kTrain;
+  return u < kTrainShare + kValidationShare ? Split::kValidation : Split::kTest;
+}
 
 std::uint64_t pair_key(int a, int b) {
   return static_cast<std::uint64_t>(std::min(a, b) * 16 + std::max(a, b));
@@ -135,20 +141,17 @@ bool is_diagonal(Relation relation) {
 Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b) {
   const std::uint64_t key = combination_key(colour_a, colour_b, shape_a, shape_b);
   const double u = uniform_draw(kWorldSeed, stream_of("synth/split"), key);
-  if (u < kTrainShare) return Split::kTrain;
-  return u < kTrainShare + kValidationShare ? Split::kValidation : Split::kTest;
+  return split_of_share(u);
 }
 
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b) {
   return (a.colour < b.colour) == (a.shape < b.shape);
 }
 
-Split split_of_single(int colour, int shape, int size, int background) {
-  RandomSequence random(kWorldSeed, substream(stream_of("synth/single"), pair_key(colour, shape + 8)));
-  const bool train_diagonal = random.chance(0.5);
-  const bool validation_first = random.chance(0.5);
-  if ((size == background) == train_diagonal) return Split::kTrain;
-  return (size == 0) == validation_first ? Split::kValidation : Split::kTest;
+Split split_of_single(int colour, int shape, int size, int background, int place) {
+  const int variant = (size * 2 + background) * kPlaces + place;
+  const std::uint64_t key = static_cast<std::uint64_t>((colour * 8 + shape) * 64 + variant);
+  return split_of_share(uniform_draw(kWorldSeed, stream_of("synth/single"), key));
 }
 
 Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random) {
@@ -159,9 +162,10 @@ Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random)
   do {
     object.size = draw_index(kSizes, random);
     scene.background = draw_index(kBackgrounds, random);
-  } while (split_of_single(colour, shape, object.size, scene.background) != split);
-  object.x = random.uniform(18, kImageSize - 18);
-  object.y = random.uniform(18, kImageSize - 18);
+    scene.place = static_cast<int>(random.below(kPlaces));
+  } while (split_of_single(colour, shape, object.size, scene.background, scene.place) != split);
+  object.x = 18 + kPlaceStep * (scene.place % 3) + random.uniform(-kPlaceStep / 2, kPlaceStep / 2);
+  object.y = 18 + kPlaceStep * (scene.place / 3) + random.uniform(-kPlaceStep / 2, kPlaceStep / 2);
   scene.objects.push_back(object);
   scene.noise_seed = random.next_word();
   return scene;

@@ -50,6 +50,7 @@ struct Scene {
   int background = 0;
   std::vector<SceneObject> objects;  ///< one or two; two differ in colour and in shape
   Relation relation = Relation::kNone;
+  int place = -1;                ///< of a single object, 0 to 8
   std::uint64_t noise_seed = 0;  ///< of the faint grain on every pixel
 };
 
@@ -62,10 +63,12 @@ Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b);
 /// learn binding: which colours and which shapes there are tells it all.
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b);
 
-/// The split of a single object: of the four (size, background) variants of each coloured shape two are in
-/// training, one each in validation and test. The two in training differ in both, so that neither size nor
-/// background goes with a coloured shape.
-Split split_of_single(int colour, int shape, int size, int background);
+/// Where in the image a single object is: one of 3 x 3 places, row by row from the upper left.
+inline constexpr int kPlaces = 9;
+
+/// The split of a single object: by colour, shape, size, background and place together. Each coloured shape
+/// is seen with most of its 36 variants in training, so none of them goes with it.
+Split split_of_single(int colour, int shape, int size, int background, int place);
 
 Scene draw_single(Split split, RandomSequence& random);
 

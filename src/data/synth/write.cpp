@@ -130,11 +130,11 @@ struct WinogroundCase {
 
 WinogroundCase draw_winoground_case(std::int64_t index, Split split, RandomSequence& random) {
   WinogroundCase item;
-  // Of every ten cases five swap whole objects (two of them with two predicates), four swap colours, one
-  // swaps both.
+  // Of every ten cases six swap whole objects (two of them with two predicates), three swap colours, and one
+  // swaps colours inside a spatial relation, where binding and place must both be read.
   const std::int64_t kind = index % 10;
-  if (kind < 5) {
-    const bool diagonal = kind >= 3;
+  if (kind < 6) {
+    const bool diagonal = kind >= 4;
     const Scene scene =
         diagonal ? synth::draw_pair(split, kDiagonal, random) : synth::draw_pair(split, kStraight, random);
     const Wording wording = synth::draw_wording(scene.relation, random);
@@ -147,27 +147,17 @@ WinogroundCase draw_winoground_case(std::int64_t index, Split split, RandomSeque
     item.tag = "Noun";
     item.collapsed_tag = "Object";
     item.main_predicates = diagonal ? 2 : 1;
-  } else if (kind < 9) {
-    const Scene scene = synth::draw_pair(split, kAnd, random);
+  } else {
+    const bool in_relation = kind == 9;
+    const Scene scene =
+        in_relation ? synth::draw_pair(split, kStraight, random) : synth::draw_pair(split, kAnd, random);
     Wording wording = synth::draw_wording(scene.relation, random);
     wording.sizes = false;  // the colours alone are exchanged
     const Scene swapped = synth::with_colours_swapped(scene);
     item.scenes = {scene, swapped};
     item.captions = {synth::worded_caption(scene, wording), synth::worded_caption(swapped, wording)};
-    item.tag = "Adjective-Color";
-    item.collapsed_tag = "Relation";
-  } else {
-    // "a small red circle left of a large blue square" against "a large red square left of a small blue
-    // circle".
-    Scene scene = synth::draw_pair(split, kStraight, random);
-    scene.objects[1].size = 1 - scene.objects[0].size;
-    Wording wording = synth::draw_wording(scene.relation, random);
-    wording.sizes = true;
-    const Scene swapped = synth::with_sizes_swapped(synth::with_shapes_swapped(scene));
-    item.scenes = {scene, swapped};
-    item.captions = {synth::worded_caption(scene, wording), synth::worded_caption(swapped, wording)};
-    item.tag = "Noun, Adjective-Size";
-    item.collapsed_tag = "Both";
+    item.tag = in_relation ? "Adjective-Color, Spatial" : "Adjective-Color";
+    item.collapsed_tag = in_relation ? "Both" : "Relation";
   }
   return item;
 }
