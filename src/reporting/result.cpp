@@ -21,6 +21,7 @@ class Reader {
     if (!value_.is_object()) throw input_error("{}: got {}, expected an object", where_, value_.type_name());
   }
 
+  [[nodiscard]] bool has(const char* key) const { return value_.contains(key); }
   [[nodiscard]] const ordered_json& object() const { return value_; }
   [[nodiscard]] Reader child(const char* key) const { return {get(key), where_ + "." + key}; }
 
@@ -91,6 +92,8 @@ ordered_json to_json(const RunResult& result) {
           {"versions", result.versions},
           {"seconds", finite(result.seconds, "seconds")},
           {"skipped_missing", result.skipped_missing},
+          {"matches", result.matches},
+          {"seconds_a_match", finite(result.seconds_a_match, "seconds_a_match")},
           {"work",
            {{"unet_evaluations", result.work.unet_evaluations},
             {"vae_encodings", result.work.vae_encodings},
@@ -126,7 +129,9 @@ RunResult read_result(const fs::path& path) {
       .settings = reader.child("settings").object(),
       .versions = {},
       .seconds = reader.number("seconds"),
-      .skipped_missing = reader.count("skipped_missing"),
+      .skipped_missing = reader.has("skipped_missing") ? reader.count("skipped_missing") : 0,
+      .matches = reader.has("matches") ? reader.count("matches") : 0,
+      .seconds_a_match = reader.has("seconds_a_match") ? reader.number("seconds_a_match") : 0.0,
       .work = {.unet_evaluations = work.count("unet_evaluations"),
                .vae_encodings = work.count("vae_encodings"),
                .text_encodings = work.count("text_encodings"),

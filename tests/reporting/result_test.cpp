@@ -24,6 +24,8 @@ RunResult example() {
           .versions = {{"sdsclip", "0.1.0"}, {"torch", "2.11.0"}},
           .seconds = 12.5,
           .skipped_missing = 3,
+          .matches = 1600,
+          .seconds_a_match = 0.0025,
           .work = {.unet_evaluations = 1, .vae_encodings = 2, .text_encodings = 800, .image_encodings = 801},
           .metrics = {{.name = "winoground/text",
                        .value = 0.31,
@@ -56,7 +58,7 @@ TEST_F(Result, HasTheKeysOfTheContract) {
   const ordered_json expected = ordered_json::parse(R"({
     "schema": 1, "command": "eval", "benchmark": "winoground", "model": {"name": "ViT-B-32", "sha256": "abc"},
     "settings": {"seed": 0, "limit": 400}, "versions": {"sdsclip": "0.1.0", "torch": "2.11.0"}, "seconds": 12.5,
-    "skipped_missing": 3,
+    "skipped_missing": 3, "matches": 1600, "seconds_a_match": 0.0025,
     "work": {"unet_evaluations": 1, "vae_encodings": 2, "text_encodings": 800, "image_encodings": 801},
     "metrics": {"winoground/text": {"value": 0.31, "n": 400, "ci95": [0.265, 0.355], "ties": 2},
                 "winoground/group": {"value": 0.08, "n": 400, "ci95": [0.055, 0.107], "ties": 0}}})");
@@ -68,6 +70,14 @@ TEST_F(Result, ReadsBackWhatWasWritten) {
   const RunResult result = read_result(path_);
   EXPECT_EQ(to_json(result), to_json(example()));
   EXPECT_EQ(result.metrics[1].name, "winoground/group");  // the order is kept
+}
+
+TEST_F(Result, ReadsFilesWithoutTheLaterCounts) {
+  const RunResult result = read_changed([](ordered_json& file) {
+    for (const char* key : {"skipped_missing", "matches", "seconds_a_match"}) file.erase(key);
+  });
+  EXPECT_EQ(result.skipped_missing, 0);
+  EXPECT_EQ(result.matches, 0);
 }
 
 TEST_F(Result, WritesTagsThatAreNotUtf8) {

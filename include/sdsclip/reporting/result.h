@@ -33,6 +33,8 @@ struct RunResult {
   std::map<std::string, std::string> versions;  ///< of sdsclip and of the libraries that compute
   double seconds = 0;                           ///< wall clock, loading included
   std::int64_t skipped_missing = 0;             ///< cases left out because an image is missing
+  std::int64_t matches = 0;                     ///< images scored with captions; 0 where it is not known
+  double seconds_a_match = 0;                   ///< scoring time, loading left out, over `matches`
   WorkCounters work;
   std::vector<Metric> metrics;  ///< in the benchmark's order
 };
@@ -43,7 +45,8 @@ nlohmann::ordered_json to_json(const RunResult& result);
 /// is not finite, which no metric may be.
 void write_result(const std::filesystem::path& path, const RunResult& result);
 
-/// Reads it back. Throws `Error(kInput)` that names the file and the key on anything else than schema 1.
+/// Reads it back; `skipped_missing`, `matches` and `seconds_a_match` may be missing. Throws `Error(kInput)`
+/// that names the file and the key on anything else than schema 1.
 RunResult read_result(const std::filesystem::path& path);
 
 }  // namespace sdsclip
