@@ -47,6 +47,8 @@ void check_adaptive(const AdaptiveOptions& adaptive, const SamplingOptions& samp
           "2 or more: a variance needs two");
   require(std::isfinite(adaptive.budget) && adaptive.budget >= 0, "budget", std::to_string(adaptive.budget),
           "0 (no limit) or more");
+  require(adaptive.budget == 0 || adaptive.budget >= static_cast<double>(adaptive.min_samples), "budget",
+          std::to_string(adaptive.budget), "min_samples or more, since every pair has these");
 }
 
 }  // namespace

@@ -70,7 +70,13 @@ std::vector<double> weights_of(const std::string& weight, std::span<const Sample
   std::vector<double> weights;
   if (weight.starts_with(kLearned)) {
     const TimestepWeights learned = read_timestep_weights(weight.substr(kLearned.size()));
-    for (const SamplePoint& point : points) weights.push_back(learned.at(point.timestep));
+    for (const SamplePoint& point : points) {
+      if (point.timestep >= learned.train_timesteps) {
+        throw input_error("{}: is for {} timesteps, but a sample of this run is at timestep {}",
+                          weight.substr(kLearned.size()), learned.train_timesteps, point.timestep);
+      }
+      weights.push_back(learned.at(point.timestep));
+    }
   } else {
     for (const SamplePoint& point : points) {
       weights.push_back(weight == "snr" ? point.alpha_cumprod / (1 - point.alpha_cumprod) : 1.0);
@@ -170,24 +176,40 @@ double Estimator::mean(std::span<const double> terms) const {
   return sum / weight;
 }
 
-std::vector<ScoredPair> scored_pairs(const CaseTable& table, const TextTable& texts, bool unconditional) {
+std::uint64_t ScoredPair::key() const {
+  return pair_key(image, text);
+}
+
+std::vector<ScoredPair> caption_pairs(const CaseTable& table, const TextTable& texts) {
   std::vector<ScoredPair> pairs;
   std::unordered_set<std::uint64_t> seen;
-  const auto add = [&](std::int32_t image, std::int32_t text) {
-    if (seen.insert(pair_key(image, text)).second) pairs.push_back({.image = image, .text = text});
-  };
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     for (const std::int32_t image : table.cases[index].images) {
       for (std::int64_t column = 0; column < table.caption_count(index); ++column) {
         const std::size_t caption = static_cast<std::size_t>(table.caption_at(index, column));
-        for (const std::int32_t text : texts.of_caption[caption]) add(image, text);
+        for (const std::int32_t text : texts.of_caption[caption]) {
+          if (seen.insert(pair_key(image, text)).second) pairs.push_back({.image = image, .text = text});
+        }
       }
-      if (unconditional) add(image, texts.unconditional);
       if (static_cast<std::int64_t>(pairs.size()) > kMaxPairs) {
         throw usage_error("the cases ask for more than {} (image, text) pairs; take fewer with --limit",
                           kMaxPairs);
       }
     }
+  }
+  return pairs;
+}
+
+std::vector<ScoredPair> unconditional_pairs(const TextTable& texts,
+                                            std::span<const ScoredPair> caption_pairs) {
+  std::unordered_set<std::int32_t> images_done;
+  for (const ScoredPair& pair : caption_pairs) {
+    if (pair.text == texts.unconditional) images_done.insert(pair.image);
+  }
+  std::vector<ScoredPair> pairs;
+  for (const ScoredPair& pair : caption_pairs) {
+    if (!images_done.insert(pair.image).second) continue;
+    pairs.push_back({.image = pair.image, .text = texts.unconditional});
   }
   return pairs;
 }

@@ -67,11 +67,17 @@ class Estimator {
 struct ScoredPair {
   std::int32_t image = 0;
   std::int32_t text = 0;
+
+  [[nodiscard]] std::uint64_t key() const;  ///< for hashing
 };
 
-/// Every pair that the cases ask for, each once, in the order of the cases, an image's unconditional pair
-/// behind its first case's captions. Throws `Error(kUsage)` where they are too many to be ever computed.
-std::vector<ScoredPair> scored_pairs(const CaseTable& table, const TextTable& texts, bool unconditional);
+/// Every pair of an image and a caption's text that the cases ask for, each once, in the order of the cases.
+/// Throws `Error(kUsage)` where they are too many to be ever computed.
+std::vector<ScoredPair> caption_pairs(const CaseTable& table, const TextTable& texts);
+
+/// The pairs of the same images with the empty text, those that are caption pairs already left out.
+std::vector<ScoredPair> unconditional_pairs(const TextTable& texts,
+                                            std::span<const ScoredPair> caption_pairs);
 
 /// -d(x, c) from the first `samples` samples of every pair.
 CaseScores score_cases(const CaseTable& table, const TextTable& texts, const Estimator& estimator,

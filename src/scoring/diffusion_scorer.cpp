@@ -1,0 +1,293 @@
+#include "sdsclip/scoring/diffusion_scorer.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "diffusion_plan.h"
+#include "diffusion_settings.h"
+#include "estimator.h"
+#include "race.h"
+#include "sample_evaluator.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/interrupt.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/progress.h"
+
+namespace sdsclip {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr const char* kSamplesChoice = "samples";
+constexpr const char* kMicroBatchChoice = "micro_batch";
+constexpr std::int64_t kSmallLatent = 4096;  // elements; a teacher for images of 64 pixels or less
+
+std::vector<SamplePoint> sample_points(const SamplingOptions& sampling, const DiffusionTeacher& teacher) {
+  const at::Tensor abar = teacher.alphas_cumprod().to(at::kCPU);
+  std::vector<SamplePoint> points;
+  for (const std::int64_t timestep : sample_timesteps(sampling, teacher.bundle().schedule.train_timesteps)) {
+    points.push_back(
+        {.timestep = timestep, .alpha_cumprod = static_cast<double>(abar.data_ptr<float>()[timestep])});
+  }
+  return points;
+}
+
+/// A run that was made with another number of samples can only be extended where the grid is nested and
+/// nothing was decided with the old number in view.
+void check_extension(const DiffusionScoreOptions& options, std::int64_t samples, ScoreStore& store) {
+  const std::optional<std::int64_t> stored = store.choice(kSamplesChoice);
+  const bool fixed = options.sampling.grid != TimestepGrid::kNested || options.adaptive.enabled;
+  if (stored && *stored != samples && fixed) {
+    throw usage_error(
+        "samples: got {}, but the run in {} has {}, and only uniform samples on the grid nested can become "
+        "more; "
+        "give another --out",
+        samples, store.path().string(), *stored);
+  }
+  store.keep_choice(kSamplesChoice, samples);
+}
+
+/// Whether the device has memory for so many evaluations at once.
+bool fits(DiffusionTeacher& teacher, std::int64_t batch) {
+  const Bundle& bundle = teacher.bundle();
+  const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(teacher.placement().device);
+  const at::NoGradGuard no_grad;
+  try {
+    (void)teacher.predict(
+        at::zeros({batch, bundle.latent.channels, bundle.latent.size, bundle.latent.size}, floats),
+        at::zeros({batch}, floats.dtype(at::kLong)),
+        at::zeros({batch, bundle.tokenizer.context_length, bundle.context_dim}, floats));
+    return true;
+  } catch (const c10::OutOfMemoryError&) {
+    return false;
+  }
+}
+
+std::int64_t automatic_micro_batch(DiffusionTeacher& teacher) {
+  const BundleLatent& latent = teacher.bundle().latent;
+  const bool is_small = latent.channels * latent.size * latent.size <= kSmallLatent;
+  // On a CPU a batch saves nothing once the cores are busy, and a unit is what a kill can cost.
+  if (!teacher.placement().device.is_cuda()) return is_small ? 32 : 4;
+  std::int64_t batch = is_small ? 512 : 64;
+  while (batch > 1 && !fits(teacher, batch)) batch /= 2;
+  return batch;
+}
+
+std::int64_t micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, ScoreStore& store) {
+  if (options.micro_batch > 0) return options.micro_batch;
+  if (const std::optional<std::int64_t> kept = store.choice(kMicroBatchChoice)) return *kept;
+  const std::int64_t chosen = automatic_micro_batch(teacher);
+  store.keep_choice(kMicroBatchChoice, chosen);
+  return chosen;
+}
+
+ScoringWork work_of(const TeacherWork& work) {
+  return {.unet_evaluations = work.unet_evaluations,
+          .vae_encodings = work.vae_encodings,
+          .text_encodings = work.text_encodings};
+}
+
+/// Computes and stores what is not stored yet.
+class UnitRunner {
+ public:
+  UnitRunner(DiffusionTeacher& teacher, SampleEvaluator& evaluator, ErrorTable& errors, ScoreStore& store)
+      : teacher_(teacher),
+        evaluator_(evaluator),
+        errors_(errors),
+        store_(store),
+        before_(work_of(teacher.work())) {}
+
+  void run(const EvaluationUnits& units, Progress& progress, const std::string& note) {
+    for (const std::vector<Evaluation>& unit : units.units) {
+      evaluations_ += static_cast<std::int64_t>(unit.size());
+      if (is_stored(unit)) continue;
+      throw_if_interrupted();
+      const Clock::time_point start = Clock::now();
+      const std::vector<SampleErrorRow> rows = evaluate(unit, units.size);
+      const ScoringWork now = work_of(teacher_.work());
+      ScoringWork work = now - before_;
+      before_ = now;
+      work.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      store_.write_errors(rows, work);
+      for (const SampleErrorRow& row : rows) errors_.add(row);
+      progress.update(evaluations_, note);
+    }
+  }
+
+ private:
+  // A unit is one transaction: the first row stands for all.
+  [[nodiscard]] bool is_stored(const std::vector<Evaluation>& unit) const {
+    return errors_.count(unit.front().image, unit.front().text) > unit.front().sample;
+  }
+
+  std::vector<SampleErrorRow> evaluate(const std::vector<Evaluation>& unit, std::int64_t size) {
+    try {
+      return evaluator_.evaluate(unit, size);
+    } catch (const c10::OutOfMemoryError&) {
+      throw runtime_failure(
+          "not enough memory for {} UNet evaluations at once; run with a smaller --micro-batch", size);
+    }
+  }
+
+  DiffusionTeacher& teacher_;
+  SampleEvaluator& evaluator_;
+  ErrorTable& errors_;
+  ScoreStore& store_;
+  ScoringWork before_;
+  std::int64_t evaluations_ = 0;  // stored ones included
+};
+
+/// Everything that scores follow from.
+struct ScoreInputs {
+  TextTable texts;
+  std::vector<SamplePoint> points;
+  ErrorTable errors;
+  std::vector<ScoredPair> pairs;       // of captions' texts
+  std::vector<ScoredPair> references;  // of the empty text, where it is subtracted
+};
+
+ScoreInputs score_inputs(const CaseTable& table, const std::vector<SamplePoint>& points, bool unconditional,
+                         const ScoreStore& store) {
+  ScoreInputs inputs{.texts = unique_texts(table),
+                     .points = points,
+                     .errors = error_table(store.read_errors()),
+                     .pairs = {},
+                     .references = {}};
+  inputs.pairs = caption_pairs(table, inputs.texts);
+  if (unconditional) inputs.references = unconditional_pairs(inputs.texts, inputs.pairs);
+  return inputs;
+}
+
+std::int64_t sample_count(const ScoreInputs& inputs) {
+  return static_cast<std::int64_t>(inputs.points.size());
+}
+
+std::int64_t full_evaluations(const ScoreInputs& inputs) {
+  return static_cast<std::int64_t>(inputs.pairs.size() + inputs.references.size()) * sample_count(inputs);
+}
+
+DiffusionScoring scoring_of(CaseScores scores, std::int64_t evaluations, const CaseTable& table,
+                            const ScoreInputs& inputs, const ScoreStore& store) {
+  return {.scores = std::move(scores),
+          .work = store.work(),
+          .matches = match_count(table),
+          .sample_evaluations = evaluations,
+          .full_evaluations = full_evaluations(inputs)};
+}
+
+/// The samples that the run in the store was last asked for.
+std::vector<SamplePoint> stored_points(const ScoreStore& store) {
+  std::vector<SamplePoint> points = store.read_sample_points();
+  const std::int64_t samples = store.choice(kSamplesChoice).value_or(0);
+  if (samples < 1 || samples > static_cast<std::int64_t>(points.size())) {
+    throw input_error("{}: holds {} samples of the {} that it was made for; run again with --resume",
+                      store.path().string(), points.size(), samples);
+  }
+  points.resize(static_cast<std::size_t>(samples));
+  return points;
+}
+
+// 1, 2, 3, 5, 7, 10, 15, 20, 30, ... and the last one.
+std::vector<std::int64_t> curve_samples(std::int64_t last) {
+  std::vector<std::int64_t> samples;
+  for (std::int64_t decade = 10; decade / 10 < last; decade *= 10) {
+    for (const std::int64_t tenths : {10, 15, 20, 30, 50, 70}) {
+      const std::int64_t count = decade * tenths / 100;
+      const bool is_new = samples.empty() || count > samples.back();
+      if (count < last && is_new) samples.push_back(count);
+    }
+  }
+  samples.push_back(last);
+  return samples;
+}
+
+}  // namespace
+
+RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::string& benchmark,
+                                   const DiffusionScoreOptions& options) {
+  return {.scorer = "diffusion",
+          .benchmark = benchmark,
+          .model_name = teacher.bundle().name,
+          .model_sha256 = teacher.bundle().sha256,
+          .settings = identity_settings(options, teacher.placement())};
+}
+
+DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable& table,
+                                      const DiffusionScoreOptions& options, ScoreStore& store) {
+  check_options(options);
+  const std::vector<SamplePoint> points = sample_points(options.sampling, teacher);
+  check_extension(options, static_cast<std::int64_t>(points.size()), store);
+  store.write_sample_points(points);
+  const Estimator estimator(options.estimator, points);
+  ScoreInputs inputs = score_inputs(table, points, options.estimator.subtract_unconditional, store);
+
+  const std::int64_t batch = micro_batch(teacher, options, store);
+  SampleEvaluator evaluator(teacher, table, inputs.texts, options, inputs.points);
+  UnitRunner runner(teacher, evaluator, inputs.errors, store);
+  Progress progress("diffusion score", full_evaluations(inputs), "evaluations", options.quiet);
+  CaseScores scores(table);
+  std::int64_t evaluations = full_evaluations(inputs);
+  if (options.adaptive.enabled) {
+    Race race(table, inputs.texts, estimator, sample_count(inputs), options.adaptive);
+    for (std::vector<PairSamples> round = race.next_round(inputs.errors); !round.empty();
+         round = race.next_round(inputs.errors)) {
+      runner.run(round_units(round, batch), progress, fmt::format("{} cases open", race.open_cases()));
+    }
+    scores = race.scores(inputs.errors, estimator);
+    evaluations = race.evaluations();
+  } else {
+    // References have units of their own, so that a run can be told to subtract them later.
+    for (const std::vector<ScoredPair>& pairs : {inputs.pairs, inputs.references}) {
+      runner.run(uniform_units(pairs, sample_count(inputs), batch), progress, "");
+    }
+    scores = score_cases(table, inputs.texts, estimator, inputs.errors, sample_count(inputs));
+  }
+  store.write_scores(table, scores);
+  return scoring_of(std::move(scores), evaluations, table, inputs, store);
+}
+
+DiffusionScoring judge_stored_diffusion(const CaseTable& table, const EstimatorOptions& options,
+                                        const ScoreStore& store) {
+  const DiffusionScoreOptions stored = options_of_run(store.identity());
+  const ScoreInputs inputs = score_inputs(table, stored_points(store), options.subtract_unconditional, store);
+  const Estimator estimator(options, inputs.points);
+  if (!stored.adaptive.enabled) {
+    return scoring_of(score_cases(table, inputs.texts, estimator, inputs.errors, sample_count(inputs)),
+                      full_evaluations(inputs), table, inputs, store);
+  }
+  // Who stopped when was decided by the run's own estimator.
+  const Estimator deciding(stored.estimator, inputs.points);
+  Race race(table, inputs.texts, deciding, sample_count(inputs), stored.adaptive);
+  while (!race.next_round(inputs.errors).empty()) {
+  }
+  return scoring_of(race.scores(inputs.errors, estimator), race.evaluations(), table, inputs, store);
+}
+
+std::vector<ConvergencePoint> convergence_curve(const CaseTable& table, const Benchmark& benchmark,
+                                                const EstimatorOptions& options, const ScoreStore& store) {
+  const ScoreInputs inputs = score_inputs(table, stored_points(store), options.subtract_unconditional, store);
+  const Estimator estimator(options, inputs.points);
+  std::int64_t shortest = sample_count(inputs);
+  for (const std::vector<ScoredPair>& pairs : {inputs.pairs, inputs.references}) {
+    for (const ScoredPair& pair : pairs) {
+      shortest = std::min(shortest, inputs.errors.count(pair.image, pair.text));
+    }
+  }
+  if (shortest == 0) {
+    throw input_error("{}: some pairs have no sample yet; run again with --resume", store.path().string());
+  }
+  std::vector<ConvergencePoint> curve;
+  for (const std::int64_t samples : curve_samples(shortest)) {
+    const CaseScores scores = score_cases(table, inputs.texts, estimator, inputs.errors, samples);
+    const std::int64_t pairs = static_cast<std::int64_t>(inputs.pairs.size() + inputs.references.size());
+    curve.push_back({.samples = samples,
+                     .sample_evaluations = samples * pairs,
+                     .metrics = summarise(benchmark.judge(table, scores))});
+  }
+  return curve;
+}
+
+}  // namespace sdsclip

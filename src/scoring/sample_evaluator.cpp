@@ -1,0 +1,130 @@
+#include "sample_evaluator.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+
+#include <cmath>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/random.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/models/noise_schedule.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::int64_t kBytesPerMib = 1 << 20;
+
+PreprocessOptions preprocessing_for(const Bundle& bundle, ResizeChoice choice) {
+  PreprocessOptions options = preprocess_options(bundle.image);
+  if (choice == ResizeChoice::kShortestEdge) options.resize = ResizeMode::kShortestEdge;
+  if (choice == ResizeChoice::kSquash) options.resize = ResizeMode::kSquash;
+  return options;
+}
+
+std::int64_t unit_size(std::size_t count, std::int64_t at_most) {
+  return even_units(static_cast<std::int64_t>(count), at_most).size;
+}
+
+// The rows, and zeros up to `size` of them.
+at::Tensor padded_stack(std::vector<at::Tensor> rows, std::int64_t size) {
+  rows.resize(static_cast<std::size_t>(size), at::zeros_like(rows.front()));
+  return at::stack(rows);
+}
+
+}  // namespace
+
+at::Tensor sample_noise(std::int64_t seed, std::int64_t sample, const BundleLatent& latent) {
+  at::Tensor noise = at::empty({latent.channels, latent.size, latent.size}, at::kFloat);
+  const std::uint64_t stream =
+      substream(stream_of("diffusion-score/noise"), static_cast<std::uint64_t>(sample));
+  fill_normal(static_cast<std::uint64_t>(seed), stream, 0,
+              {noise.data_ptr<float>(), static_cast<std::size_t>(noise.numel())});
+  return noise;
+}
+
+SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& table, const TextTable& texts,
+                                 const DiffusionScoreOptions& options, std::span<const SamplePoint> points)
+    : teacher_(teacher),
+      table_(table),
+      texts_(texts),
+      options_(options),
+      points_(points),
+      preprocessing_(preprocessing_for(teacher.bundle(), options.resize)),
+      tokenizer_(load_tokenizer(teacher.bundle())),
+      latents_([this](std::int64_t first, std::int64_t size) { return encode_images(first, size); },
+               unit_size(table.images.size(), options.encode_batch), options.cache_mib * kBytesPerMib / 2),
+      contexts_([this](std::int64_t first, std::int64_t size) { return encode_texts(first, size); },
+                unit_size(texts.texts.size(), options.encode_batch), options.cache_mib * kBytesPerMib / 2) {}
+
+at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
+  const at::Tensor pixels = decode_unit(table_.images, first, size, preprocessing_, options_.workers);
+  return teacher_.encode_image(pixels.to(teacher_.placement().device));
+}
+
+at::Tensor SampleEvaluator::encode_texts(std::int64_t first, std::int64_t size) {
+  const at::Tensor ids = tokenize_unit(tokenizer_, texts_.texts, first, size);
+  return teacher_.encode_text(ids.to(teacher_.placement().device));
+}
+
+at::Tensor SampleEvaluator::noise(std::int32_t sample) {
+  at::Tensor& noise = noises_[sample];
+  if (!noise.defined()) {
+    noise = sample_noise(options_.sampling.seed, sample, teacher_.bundle().latent)
+                .to(teacher_.placement().device);
+  }
+  return noise;
+}
+
+std::vector<SampleErrorRow> SampleEvaluator::evaluate(std::span<const Evaluation> evaluations,
+                                                      std::int64_t size) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> z_rows;
+  std::vector<at::Tensor> noise_rows;
+  std::vector<at::Tensor> context_rows;
+  std::vector<std::int64_t> timestep_rows(static_cast<std::size_t>(size), 0);
+  for (std::size_t i = 0; i < evaluations.size(); ++i) {
+    z_rows.push_back(latents_.row(evaluations[i].image));
+    noise_rows.push_back(noise(evaluations[i].sample));
+    context_rows.push_back(contexts_.row(evaluations[i].text));
+    timestep_rows[i] = points_[static_cast<std::size_t>(evaluations[i].sample)].timestep;
+  }
+  const at::Tensor z = padded_stack(std::move(z_rows), size);
+  const at::Tensor eps = padded_stack(std::move(noise_rows), size);
+  const at::Tensor context = padded_stack(std::move(context_rows), size);
+  const at::Tensor timesteps = at::tensor(timestep_rows, at::kLong).to(z.device());
+  const at::Tensor& abar = teacher_.alphas_cumprod();
+
+  const at::Tensor noised = add_noise(z, eps, timesteps, abar);
+  const at::Tensor prediction = teacher_.predict(noised, timesteps, context);
+  at::Tensor difference;
+  if (teacher_.bundle().prediction_type == PredictionType::kVPrediction) {
+    // eps_hat - eps = sqrt(abar) (v_hat - v), without the cancellation of forming eps_hat at a large t.
+    difference = gather_timesteps(abar, timesteps).sqrt() * (prediction - velocity(z, eps, timesteps, abar));
+  } else {
+    difference = prediction - eps;
+  }
+  const at::Tensor error = difference.square().sum({1, 2, 3}, false, at::kDouble).to(at::kCPU);
+  const at::Tensor error_l1 = difference.abs().sum({1, 2, 3}, false, at::kDouble).to(at::kCPU);
+
+  std::vector<SampleErrorRow> rows;
+  for (std::size_t i = 0; i < evaluations.size(); ++i) {
+    const Evaluation& evaluation = evaluations[i];
+    const SampleErrorRow& row = rows.emplace_back(SampleErrorRow{.image = evaluation.image,
+                                                                 .text = evaluation.text,
+                                                                 .sample = evaluation.sample,
+                                                                 .error = error.data_ptr<double>()[i],
+                                                                 .error_l1 = error_l1.data_ptr<double>()[i]});
+    if (!std::isfinite(row.error) || !std::isfinite(row.error_l1)) {
+      throw runtime_failure(
+          "the teacher's error is not finite for image '{}', text '{}', timestep {}; run with --precision "
+          "fp32 or "
+          "bf16, or check the weights",
+          table_.images[static_cast<std::size_t>(row.image)].id,
+          texts_.texts[static_cast<std::size_t>(row.text)], timestep_rows[i]);
+    }
+  }
+  return rows;
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "diffusion_plan.h"
+#include "sdsclip/data/preprocess.h"
+#include "sdsclip/data/tokenizer.h"
+#include "sdsclip/models/teacher.h"
+#include "sdsclip/scoring/diffusion_options.h"
+#include "units.h"
+
+namespace sdsclip {
+
+/// eps_k, f32[C, h, w]: a function of (seed, k) and of the latent's size alone.
+at::Tensor sample_noise(std::int64_t seed, std::int64_t sample, const BundleLatent& latent);
+
+/// Runs the UNet on batches of evaluations. Latents, contexts and noises are made when they are first asked
+/// for and kept while there is room.
+class SampleEvaluator {
+ public:
+  /// All arguments must outlive this.
+  SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& table, const TextTable& texts,
+                  const DiffusionScoreOptions& options, std::span<const SamplePoint> points);
+
+  /// The errors of `evaluations`, in a batch padded to `size` rows. Throws `Error(kRuntime)` on one that is
+  /// not finite and on too little memory, `Error(kInput)` on an image or text that cannot be used.
+  std::vector<SampleErrorRow> evaluate(std::span<const Evaluation> evaluations, std::int64_t size);
+
+ private:
+  at::Tensor encode_images(std::int64_t first, std::int64_t size);
+  at::Tensor encode_texts(std::int64_t first, std::int64_t size);
+  at::Tensor noise(std::int32_t sample);
+
+  DiffusionTeacher& teacher_;
+  const CaseTable& table_;
+  const TextTable& texts_;
+  const DiffusionScoreOptions& options_;
+  std::span<const SamplePoint> points_;
+  PreprocessOptions preprocessing_;
+  ClipTokenizer tokenizer_;
+  UnitCache latents_;
+  UnitCache contexts_;
+  std::unordered_map<std::int32_t, at::Tensor> noises_;
+};
+
+}  // namespace sdsclip

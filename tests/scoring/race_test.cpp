@@ -1,0 +1,239 @@
+#include "race.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "paired_test.h"
+#include "scoring/case_tables.h"
+#include "sdsclip/base/random.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::swap_table;
+
+// Two-sided critical values from Student's own table (Fisher and Yates).
+TEST(StudentT, AgreesWithThePublishedTable) {
+  EXPECT_NEAR(student_t_within(12.7062, 1), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(4.30265, 2), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(-3.18245, 3), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(2.77645, 4), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(2.57058, 5), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(2.22814, 10), 0.95, 1e-5);
+  EXPECT_NEAR(student_t_within(31.5991, 2), 0.999, 1e-5);
+  EXPECT_NEAR(student_t_within(3.09052, 1000), 0.99795, 1e-4);
+  EXPECT_EQ(student_t_within(0, 7), 0);
+}
+
+TEST(PairedCertainty, UsesSuccessiveDifferencesAlongTheTimestep) {
+  const std::vector<SamplePoint> points = {{300, 0.5}, {100, 0.9}, {200, 0.7}};
+  // Along t: 1, 3, 4. Variance (2^2 + 1^2) / (2 * 2) = 1.25, mean 8/3, t = 8/3 / sqrt(1.25 / 3) = 4.13118.
+  EXPECT_NEAR(paired_certainty(std::vector<double>{4, 1, 3}, points), student_t_within(4.13118, 2), 1e-6);
+  EXPECT_EQ(paired_certainty(std::vector<double>{0, 0, 0}, points), 1);
+  EXPECT_EQ(paired_certainty(std::vector<double>{5}, points), 0);
+}
+
+std::vector<SamplePoint> spread_points(std::int64_t samples) {
+  std::vector<SamplePoint> points;
+  for (const std::int64_t t : sample_timesteps({.samples = samples}, 1000)) points.push_back({t, 0.5});
+  return points;
+}
+
+/// Errors of all pairs from a function of (image, text, k).
+ErrorTable errors_from(const std::vector<ScoredPair>& pairs, std::int64_t samples,
+                       const std::function<double(std::int32_t, std::int32_t, std::int32_t)>& error) {
+  ErrorTable errors;
+  for (const ScoredPair& pair : pairs) {
+    for (std::int32_t k = 0; k < samples; ++k) {
+      errors.add({pair.image, pair.text, k, error(pair.image, pair.text, k), 0.0});
+    }
+  }
+  return errors;
+}
+
+float noise_of(std::uint64_t stream, std::int32_t k) {
+  std::array<float, 4> values{};
+  fill_normal(7, substream(stream_of("race-test"), stream), 4 * static_cast<std::uint64_t>(k), values);
+  return values[0];
+}
+
+/// One image with captions whose errors are 10 + offset + common noise + own noise.
+CaseTable ranking_table(std::int32_t captions) {
+  CaseTable table;
+  table.images = {testing::image_named("x.png")};
+  table.cases = {{.id = "0", .images = {0}, .captions = {}, .positives = {}, .tags = {}}};
+  for (std::int32_t i = 0; i < captions; ++i) {
+    table.captions.push_back({.id = std::to_string(i), .texts = {std::to_string(i)}});
+  }
+  return table;
+}
+
+struct RaceResult {
+  CaseScores scores;
+  std::int64_t evaluations = 0;
+  std::map<std::uint64_t, std::int64_t> asked;  // samples of each pair
+};
+
+RaceResult run_race(const CaseTable& table, const ErrorTable& errors, std::int64_t samples,
+                    const AdaptiveOptions& options) {
+  const TextTable texts = unique_texts(table);
+  const std::vector<SamplePoint> points = spread_points(samples);
+  const Estimator estimator({}, points);
+  Race race(table, texts, estimator, samples, options);
+  std::map<std::uint64_t, std::int64_t> asked;
+  for (std::vector<PairSamples> round = race.next_round(errors); !round.empty();
+       round = race.next_round(errors)) {
+    for (const PairSamples& item : round) {
+      EXPECT_EQ(asked[item.pair.key()], item.first);
+      asked[item.pair.key()] = item.last;
+    }
+  }
+  return {
+      .scores = race.scores(errors, estimator), .evaluations = race.evaluations(), .asked = std::move(asked)};
+}
+
+TEST(Race, StopsClearLosersAndGoesOnWithTheRest) {
+  const CaseTable table = ranking_table(3);
+  const std::vector<ScoredPair> pairs = caption_pairs(table, unique_texts(table));
+  const std::vector<double> offsets = {0.0, 0.001, 50.0};  // 0 against 1 is open, 2 is far behind
+  const ErrorTable errors = errors_from(pairs, 64, [&](std::int32_t, std::int32_t text, std::int32_t k) {
+    return 10 + offsets[static_cast<std::size_t>(text)] + 3 * noise_of(99, k) +
+           noise_of(static_cast<std::uint64_t>(text), k);
+  });
+  const RaceResult result = run_race(table, errors, 64, {.enabled = true});
+  EXPECT_EQ(result.asked.at(ScoredPair{0, 2}.key()), 4);
+  EXPECT_EQ(result.asked.at(ScoredPair{0, 0}.key()), 64);
+  EXPECT_EQ(result.asked.at(ScoredPair{0, 1}.key()), 64);
+  EXPECT_EQ(result.evaluations, 132);
+}
+
+TEST(Race, GivesAStoppedCandidateTheBestOnesDistancePlusTheirPairedDifference) {
+  const CaseTable table = ranking_table(2);
+  const std::vector<ScoredPair> pairs = caption_pairs(table, unique_texts(table));
+  // The common part of a sample's error falls with k; the difference is 5, 5.5, 4.5, 5 over the first four.
+  const std::vector<double> differences = {5.0, 5.5, 4.5, 5.0};
+  const ErrorTable errors = errors_from(pairs, 16, [&](std::int32_t, std::int32_t text, std::int32_t k) {
+    return 100.0 - k + (text == 1 ? differences[static_cast<std::size_t>(k) % 4] : 0.0);
+  });
+  const RaceResult result = run_race(table, errors, 16, {.enabled = true, .confidence = 0.99});
+  EXPECT_EQ(result.evaluations, 8);
+  EXPECT_DOUBLE_EQ(result.scores.at(0, 0, 0), -98.5);  // mean of 100, 99, 98, 97
+  EXPECT_DOUBLE_EQ(result.scores.at(0, 0, 1), -103.5);
+}
+
+TEST(Race, WithoutDecisionsIsTheUniformScore) {
+  const CaseTable table = swap_table(3);
+  const TextTable texts = unique_texts(table);
+  const ErrorTable errors =
+      errors_from(caption_pairs(table, texts), 20, [](std::int32_t image, std::int32_t text, std::int32_t k) {
+        return 10 + noise_of(static_cast<std::uint64_t>(100 * image + text), k);
+      });
+  const RaceResult result = run_race(table, errors, 20, {.enabled = true, .confidence = 0.9999999});
+  const CaseScores uniform = score_cases(table, texts, Estimator({}, spread_points(20)), errors, 20);
+  EXPECT_EQ(result.evaluations, 3 * 4 * 20);
+  for (std::size_t index = 0; index < 3; ++index) {
+    for (std::int64_t row = 0; row < 2; ++row) {
+      for (std::int64_t column = 0; column < 2; ++column) {
+        EXPECT_EQ(result.scores.at(index, row, column), uniform.at(index, row, column));
+      }
+    }
+  }
+}
+
+TEST(Race, EndsAtOnceWhereCandidatesAreTheSame) {
+  const CaseTable table = ranking_table(2);
+  const ErrorTable errors = errors_from(caption_pairs(table, unique_texts(table)), 64,
+                                        [](std::int32_t, std::int32_t, std::int32_t k) { return 10.0 + k; });
+  const RaceResult result = run_race(table, errors, 64, {.enabled = true});
+  EXPECT_EQ(result.evaluations, 8);
+  EXPECT_EQ(result.scores.at(0, 0, 0), result.scores.at(0, 0, 1));
+}
+
+TEST(Race, KeepsThePairsOfACrossedCaseTogether) {
+  const CaseTable table = swap_table(1);
+  // Rows are decided at once; the images of caption 0 differ by noise alone.
+  const ErrorTable errors = errors_from(caption_pairs(table, unique_texts(table)), 32,
+                                        [](std::int32_t image, std::int32_t text, std::int32_t k) {
+                                          const double offset = image == 0 && text == 1 ? 40 : 0;
+                                          return 10 + offset + (image == 1 && text == 1 ? -40 : 0) +
+                                                 noise_of(static_cast<std::uint64_t>(2 * image + text), k);
+                                        });
+  const RaceResult result = run_race(table, errors, 32, {.enabled = true, .confidence = 0.999999});
+  for (const auto& [pair, samples] : result.asked) EXPECT_EQ(samples, result.asked.begin()->second);
+  EXPECT_GT(result.asked.begin()->second, 4);
+}
+
+/// 300 swap cases whose differences are small against the noise: a hard set.
+class HardCases : public ::testing::Test {
+ protected:
+  static constexpr std::int64_t kSamples = 250;
+
+  HardCases() {
+    errors_ = errors_from(caption_pairs(table_, texts_), kSamples,
+                          [](std::int32_t image, std::int32_t text, std::int32_t k) {
+                            const std::uint64_t pair = static_cast<std::uint64_t>(1000 * image + text);
+                            const double effect = 0.5 * noise_of(1'000'000 + pair, 0);
+                            return 20 + effect + 2 * noise_of(2'000'000, k) + noise_of(pair, k);
+                          });
+  }
+  // The answers of a case: which caption for each image, which image for each caption.
+  static std::array<bool, 4> answers(const CaseScores& scores, std::size_t index) {
+    return {scores.at(index, 0, 0) > scores.at(index, 0, 1), scores.at(index, 1, 0) > scores.at(index, 1, 1),
+            scores.at(index, 0, 0) > scores.at(index, 1, 0), scores.at(index, 0, 1) > scores.at(index, 1, 1)};
+  }
+  CaseScores uniform(std::int64_t samples) {
+    return score_cases(table_, texts_, Estimator({}, spread_points(kSamples)), errors_, samples);
+  }
+  double agreement(const CaseScores& scores) {
+    const CaseScores full = uniform(kSamples);
+    double agreeing = 0;
+    for (std::size_t index = 0; index < table_.cases.size(); ++index) {
+      if (answers(scores, index) == answers(full, index)) ++agreeing;
+    }
+    return agreeing / static_cast<double>(table_.cases.size());
+  }
+
+  CaseTable table_ = swap_table(300);
+  TextTable texts_ = unique_texts(table_);
+  ErrorTable errors_;
+};
+
+TEST_F(HardCases, AgreeMoreThanUniformOnesAtEveryEqualBudget) {
+  EXPECT_LT(agreement(uniform(1)), 0.85);
+  for (const std::int64_t budget : {4, 6, 8, 12, 16, 24, 32, 48, 64, 96}) {
+    const AdaptiveOptions options{
+        .enabled = true, .confidence = 0.9999, .min_samples = 2, .budget = static_cast<double>(budget)};
+    const RaceResult result = run_race(table_, errors_, kSamples, options);
+    EXPECT_LE(result.evaluations, budget * 1200);
+    const double adaptive = agreement(result.scores);
+    const double plain = agreement(uniform(budget));
+    EXPECT_GT(adaptive, plain) << "budget " << budget;
+    std::printf("budget %3d: adaptive %.3f uniform %.3f spent %.2f\n", static_cast<int>(budget), adaptive,
+                plain, static_cast<double>(result.evaluations) / 1200);
+  }
+}
+
+TEST_F(HardCases, AreDecidedTheSameWhateverMoreIsStored) {
+  const AdaptiveOptions options{.enabled = true, .confidence = 0.99, .min_samples = 4};
+  const RaceResult whole = run_race(table_, errors_, kSamples, options);
+  // Only what a run would have stored.
+  ErrorTable stored;
+  for (const auto& [key, samples] : whole.asked) {
+    const std::int32_t image = static_cast<std::int32_t>(key >> 32U);
+    const std::int32_t text = static_cast<std::int32_t>(key & 0xFFFFFFFFU);
+    for (std::int32_t k = 0; k < samples; ++k) {
+      stored.add({image, text, k, errors_.of(image, text).l2[static_cast<std::size_t>(k)], 0.0});
+    }
+  }
+  const RaceResult again = run_race(table_, stored, kSamples, options);
+  EXPECT_EQ(again.asked, whole.asked);
+  for (std::size_t index = 0; index < table_.cases.size(); ++index) {
+    EXPECT_EQ(again.scores.at(index, 1, 0), whole.scores.at(index, 1, 0));
+  }
+}
+
+}  // namespace
+}  // namespace sdsclip
