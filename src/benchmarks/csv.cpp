@@ -2,6 +2,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "text_lines.h"
 
 namespace sdsclip {
 namespace {
@@ -17,6 +18,10 @@ class CsvParser {
     std::vector<CsvRow> rows;
     while (position_ < text_.size()) {
       CsvRow row = parse_row();
+      for (const std::string& field : row.fields) {
+        if (!is_utf8(field))
+          throw input_error("{}: line {}: not UTF-8; save the file as UTF-8", name_, row.line);
+      }
       const bool blank = row.fields.size() == 1 && row.fields[0].empty();
       if (!blank) rows.push_back(std::move(row));
     }

@@ -14,7 +14,7 @@ struct CsvRow {
 
 /// The rows of a comma-separated file, header included, blank lines left out: fields may be in double quotes,
 /// with commas, line breaks and doubled quotes inside (RFC 4180). Throws `Error(kInput)` naming file and line
-/// where a quote is left open or stands in the middle of a field.
+/// where a quote is left open or stands in the middle of a field, or a field is not UTF-8.
 std::vector<CsvRow> read_csv(const std::filesystem::path& path);
 
 }  // namespace sdsclip

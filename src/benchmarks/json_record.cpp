@@ -24,7 +24,7 @@ std::string kind_of(const ordered_json& value) {
 ordered_json parse_json(std::string_view text, const std::string& where) {
   try {
     return ordered_json::parse(text);
-  } catch (const ordered_json::parse_error& error) {
+  } catch (const ordered_json::exception& error) {  // also a number too large for any type
     throw input_error("{}: not valid JSON: {}", where, error.what());
   }
 }

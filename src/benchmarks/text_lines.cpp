@@ -8,7 +8,6 @@
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {
-namespace {
 
 // nlohmann's writer is strict about UTF-8, which makes it a validator.
 bool is_utf8(const std::string& text) {
@@ -18,8 +17,6 @@ bool is_utf8(const std::string& text) {
     return false;
   }
 }
-
-}  // namespace
 
 std::vector<TextLine> read_text_lines(const std::filesystem::path& path) {
   std::vector<TextLine> lines;

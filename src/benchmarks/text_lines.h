@@ -16,6 +16,8 @@ struct TextLine {
 /// missing or not UTF-8.
 std::vector<TextLine> read_text_lines(const std::filesystem::path& path);
 
+bool is_utf8(const std::string& text);
+
 /// `text` as a whole number of at least 0, the whole of it. Throws `Error(kInput)` with `where` in front.
 std::int32_t parse_count(const std::string& text, const std::string& where);
 

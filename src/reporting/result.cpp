@@ -113,7 +113,7 @@ RunResult read_result(const fs::path& path) {
   ordered_json file;
   try {
     file = ordered_json::parse(read_file(path));
-  } catch (const ordered_json::parse_error& error) {
+  } catch (const ordered_json::exception& error) {  // also a number too large for any type
     throw input_error("{}: not valid JSON: {}", path.string(), error.what());
   }
   const Reader reader(file, path.string());

@@ -62,6 +62,8 @@ TEST_F(Clevr, RefusesMalformedTasks) {
   expect_error(ExitCode::kInput, {"spatial.json: key 'a.png', pair 0", "got 1"}, [&] { load("clevr"); });
   write_text(folder_ / "captions" / "spatial.json", R"({"a.png": [["x", 3]]})");
   expect_error(ExitCode::kInput, {"entry 1", "a whole number"}, [&] { load("clevr"); });
+  write_text(folder_ / "captions" / "spatial.json", R"({"a.png": [["x", 1e999]]})");
+  expect_error(ExitCode::kInput, {"spatial.json", "not valid JSON", "1e999"}, [&] { load("clevr"); });
   write_text(folder_ / "captions" / "spatial.json", R"([1])");
   expect_error(ExitCode::kInput, {"spatial.json", "an object"}, [&] { load("clevr"); });
   std::filesystem::remove(folder_ / "captions" / "spatial.json");
@@ -162,6 +164,8 @@ TEST_F(Mmvp, RefusesBrokenPairs) {
   expect_error(ExitCode::kInput, {"line 2", "got 2 fields"}, [&] { load("mmvp"); });
   write_questions("x,Color,a\n2,Color,b\n");
   expect_error(ExitCode::kInput, {"line 2", "'x'"}, [&] { load("mmvp"); });
+  write_questions("1,Color,a\n2,Color,b\xff\n");
+  expect_error(ExitCode::kInput, {"line 3", "UTF-8"}, [&] { load("mmvp"); });
   write_questions("1,Color,\"a\n2,Color,b\n");
   expect_error(ExitCode::kInput, {"line 2", "not closed"}, [&] { load("mmvp"); });
 }

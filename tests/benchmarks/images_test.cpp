@@ -40,14 +40,15 @@ TEST_F(Images, RepeatsGreyAndCrops) {
   EXPECT_EQ(pixels.pixels, (std::vector<std::uint8_t>{'e', 'e', 'e', 'f', 'f', 'f'}));
 }
 
-// A 1 x 1 bitmap of one blue pixel, between other bytes.
+// A PNG of one blue pixel, as Pillow writes it, between other bytes.
 TEST_F(Images, DecodesAPartOfAFile) {
-  const std::string bitmap(
-      "BM\x3a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\1\0\0\0\1\0\0\0\1\0\x18\0\0\0\0\0\4\0\0\0"
-      "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\0\0\0",
-      58);
-  BenchmarkImage image = in_file("head" + bitmap + "tail");
-  image.range = {.offset = 4, .size = 58};
+  const std::string png(
+      "\x89\x50\x4e\x47\x0d\x0a\x1a\x0a\x00\x00\x00\x0d\x49\x48\x44\x52\x00\x00\x00\x01\x00\x00\x00\x01"
+      "\x08\x02\x00\x00\x00\x90\x77\x53\xde\x00\x00\x00\x0c\x49\x44\x41\x54\x78\x9c\x63\x60\x60\xf8\x0f"
+      "\x00\x01\x03\x01\x00\x08\x89\xc2\xec\x00\x00\x00\x00\x49\x45\x4e\x44\xae\x42\x60\x82",
+      69);
+  BenchmarkImage image = in_file("head" + png + "tail");
+  image.range = {.offset = 4, .size = 69};
   EXPECT_EQ(read_benchmark_image(image).pixels, (std::vector<std::uint8_t>{0, 0, 255}));
 }
 
