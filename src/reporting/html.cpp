@@ -18,8 +18,10 @@ constexpr int kMargin = 24;
 constexpr std::array<std::string_view, 5> kColours = {"#1f5fa8", "#b3541e", "#3b7d3b", "#7a3b8f", "#555555"};
 
 constexpr std::string_view kStyle = R"(
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 72em; margin: 2em auto; padding: 0 1em; color: #1a1a1a; }
-table { border-collapse: collapse; margin: 1em 0; font-variant-numeric: tabular-nums; display: block; overflow-x: auto; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; }
+body { max-width: 72em; margin: 2em auto; padding: 0 1em; }
+table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: auto; }
+table { font-variant-numeric: tabular-nums; }
 th, td { padding: 0.2em 0.8em; text-align: right; border-bottom: 1px solid #ddd; white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
 svg { max-width: 100%; height: auto; margin: 0.5em 0; }
