@@ -11,14 +11,30 @@ namespace sdsclip {
 /// (Abramowitz and Stegun, 26.7.3 and 26.7.4: exact, a finite sum).
 double student_t_within(double t, std::int64_t degrees);
 
-/// How sure it is that the mean of `differences` is not zero: the two-sided confidence of a paired t-test, in
-/// [0, 1]. 1 where all differences are zero: two candidates that are the same need no deciding. 0 for fewer
-/// than two differences.
-///
-/// The variance is that of successive differences along the timestep,
-/// sum_i (d_(i+1) - d_(i))^2 / (2 (n - 1)) (von Neumann, 1941; for systematic samples, Wolter, 1984): the
-/// samples are stratified in t, so what varies smoothly with t is no uncertainty of their mean.
-/// `points`: where each sample lies, at least as many.
-double paired_certainty(std::span<const double> differences, std::span<const SamplePoint> points);
+/// What the samples of two candidates say of their difference.
+struct SampledDifference {
+  double mean = 0;      ///< of the samples' differences
+  double variance = 0;  ///< of one sample's difference
+  std::int64_t count = 0;
+};
+
+/// The difference `a - b`, sample by sample. The variance is that of successive differences along the
+/// timestep, sum_i (d_(i+1) - d_(i))^2 / (2 (n - 1)) (von Neumann, 1941; for systematic samples, Wolter,
+/// 1984): the samples are stratified in t, so what varies smoothly with t is no uncertainty of their mean.
+/// `points`: where each sample lies, at least as many as there are terms.
+SampledDifference sampled_difference(std::span<const double> a, std::span<const double> b,
+                                     std::span<const SamplePoint> points);
+
+/// How sure it is that the mean is not zero: the two-sided confidence of a paired t-test, in [0, 1]. 1 where
+/// mean and variance are zero: two candidates that are the same need no deciding. 0 for fewer than two
+/// samples.
+double certainty(const SampledDifference& difference);
+
+/// How much likelier the sign of the mean will be that of all `total` samples' mean, once `more` samples are
+/// known: the chance of a wrong sign now, less the chance expected then, the means being normal. The few
+/// samples' own variance is averaged with `usual_variance`, which counts as `kUsualSamples` samples.
+double decision_gain(const SampledDifference& difference, double usual_variance, std::int64_t more,
+                     std::int64_t total);
+inline constexpr double kUsualSamples = 4;
 
 }  // namespace sdsclip

@@ -4,10 +4,10 @@
 #include <functional>
 #include <unordered_set>
 
-#include "paired_test.h"
-
 namespace sdsclip {
 namespace {
+
+constexpr double kShareOfARound = 0.3;  // of what is left of a budget
 
 // Half as many again: few rounds, and no decision comes much later than it could.
 std::int64_t next_samples(std::int64_t samples, std::int64_t max_samples) {
@@ -43,12 +43,6 @@ std::int64_t Race::open_cases() const {
                        [](const Contest& contest) { return contest.open; });
 }
 
-double Race::certainty_between(const std::vector<double>& worse, const std::vector<double>& better) const {
-  std::vector<double> differences(worse.size());
-  std::transform(worse.begin(), worse.end(), better.begin(), differences.begin(), std::minus<>());
-  return paired_certainty(differences, estimator_.points());
-}
-
 std::size_t Race::best_of(const Terms& terms, const std::vector<std::size_t>& members) const {
   return *std::min_element(members.begin(), members.end(), [&](std::size_t a, std::size_t b) {
     return estimator_.mean(terms[a]) < estimator_.mean(terms[b]);
@@ -64,12 +58,11 @@ void Race::decide_single(Contest& contest, const Terms& terms) const {
   std::size_t still_running = 0;
   for (const std::size_t i : running) {
     if (i == best) continue;
-    const double certainty = certainty_between(terms[i], terms[best]);
-    if (certainty >= options_.confidence) {
+    contest.differences.push_back(sampled_difference(terms[i], terms[best], estimator_.points()));
+    if (certainty(contest.differences.back()) >= options_.confidence) {
       contest.candidates[i].beaten_by = static_cast<std::int64_t>(best);
       contest.candidates[i].samples = contest.samples;
     } else {
-      contest.certainty = std::min(contest.certainty, certainty);
       ++still_running;
     }
   }
@@ -77,20 +70,22 @@ void Race::decide_single(Contest& contest, const Terms& terms) const {
 }
 
 void Race::decide_crossed(Contest& contest, const Terms& terms) const {
+  bool is_decided = true;
   const auto decide_line = [&](std::size_t first, std::size_t stride, std::size_t count) {
     std::vector<std::size_t> members(count);
     for (std::size_t i = 0; i < count; ++i) members[i] = first + i * stride;
     const std::size_t best = best_of(terms, members);
     for (const std::size_t i : members) {
       if (i == best) continue;
-      contest.certainty = std::min(contest.certainty, certainty_between(terms[i], terms[best]));
+      contest.differences.push_back(sampled_difference(terms[i], terms[best], estimator_.points()));
+      if (certainty(contest.differences.back()) < options_.confidence) is_decided = false;
     }
   };
   for (std::size_t row = 0; row < contest.rows; ++row) decide_line(row * contest.columns, 1, contest.columns);
   for (std::size_t column = 0; column < contest.columns; ++column) {
     decide_line(column, contest.columns, contest.rows);
   }
-  if (contest.certainty >= options_.confidence) contest.open = false;
+  if (is_decided) contest.open = false;
 }
 
 void Race::decide(Contest& contest, const ErrorTable& errors) const {
@@ -101,7 +96,7 @@ void Race::decide(Contest& contest, const ErrorTable& errors) const {
         running ? estimator_.terms(errors, texts_, candidate.image, candidate.caption, contest.samples)
                 : std::vector<double>());
   }
-  contest.certainty = 1;
+  contest.differences.clear();
   if (contest.rows == 1 || contest.columns == 1) {
     decide_single(contest, terms);
   } else {
@@ -110,21 +105,20 @@ void Race::decide(Contest& contest, const ErrorTable& errors) const {
   if (contest.samples >= max_samples_) contest.open = false;
 }
 
-std::vector<Race::Contest*> Race::contests_to_extend() {
-  std::vector<Contest*> open;
+void Race::decide_all(const ErrorTable& errors) {
+  double variances = 0;
+  std::size_t count = 0;
   for (Contest& contest : contests_) {
-    if (contest.open) open.push_back(&contest);
+    if (!contest.open) continue;
+    decide(contest, errors);
+    for (const SampledDifference& difference : contest.differences) variances += difference.variance;
+    count += contest.differences.size();
   }
-  const bool is_first_round = asked_.empty();
-  if (budget_ == 0 || is_first_round) return open;
-  // With a budget to keep, the least decided half goes first and is looked at again before the rest.
-  std::stable_sort(open.begin(), open.end(),
-                   [](const Contest* a, const Contest* b) { return a->certainty < b->certainty; });
-  open.resize((open.size() + 1) / 2);
-  return open;
+  const bool is_first_look = usual_variance_ == 0;
+  if (is_first_look && count > 0) usual_variance_ = variances / static_cast<double>(count);
 }
 
-std::vector<PairSamples> Race::samples_of(const Contest& contest, std::int64_t samples) const {
+std::vector<PairSamples> Race::missing_samples(const Contest& contest, std::int64_t samples) const {
   std::vector<PairSamples> work;
   std::unordered_set<std::uint64_t> seen;
   const auto add = [&](std::int32_t image, std::int32_t text) {
@@ -144,25 +138,60 @@ std::vector<PairSamples> Race::samples_of(const Contest& contest, std::int64_t s
   return work;
 }
 
-std::vector<PairSamples> Race::next_round(const ErrorTable& errors) {
-  const bool is_first_round = asked_.empty();
-  if (!is_first_round) {
-    for (Contest& contest : contests_) {
-      if (contest.open) decide(contest, errors);
-    }
+Race::Extension Race::extension_of(Contest& contest) const {
+  Extension extension{.contest = &contest,
+                      .samples = contest.samples == 0 ? std::min(options_.min_samples, max_samples_)
+                                                      : next_samples(contest.samples, max_samples_)};
+  for (const PairSamples& item : missing_samples(contest, extension.samples)) {
+    extension.cost += item.last - item.first;
   }
+  const std::int64_t more = extension.samples - contest.samples;
+  for (const SampledDifference& difference : contest.differences) {
+    if (certainty(difference) >= options_.confidence) continue;
+    extension.worth += decision_gain(difference, usual_variance_, more, max_samples_);
+  }
+  // Samples that another case has paid for are free.
+  extension.worth /= static_cast<double>(std::max<std::int64_t>(extension.cost, 1));
+  return extension;
+}
+
+std::vector<Race::Extension> Race::extensions_of_round() {
+  std::vector<Extension> extensions;
+  for (Contest& contest : contests_) {
+    if (contest.open) extensions.push_back(extension_of(contest));
+  }
+  const bool is_first_round = asked_.empty();
+  if (budget_ == 0 || is_first_round) return extensions;
+  std::stable_sort(extensions.begin(), extensions.end(),
+                   [](const Extension& a, const Extension& b) { return a.worth > b.worth; });
+  const double left = budget_ - static_cast<double>(evaluations_);
+  double spent = 0;
+  std::size_t taken = 0;
+  while (taken < extensions.size() && spent < left * kShareOfARound) {
+    spent += static_cast<double>(extensions[taken].cost);
+    if (spent > left) break;
+    ++taken;
+  }
+  extensions.resize(taken);
+  return extensions;
+}
+
+std::vector<PairSamples> Race::next_round(const ErrorTable& errors) {
   std::vector<PairSamples> round;
-  for (Contest* contest : contests_to_extend()) {
-    const std::int64_t samples = is_first_round ? std::min(options_.min_samples, max_samples_)
-                                                : next_samples(contest->samples, max_samples_);
-    const std::vector<PairSamples> work = samples_of(*contest, samples);
-    std::int64_t cost = 0;
-    for (const PairSamples& item : work) cost += item.last - item.first;
-    if (budget_ > 0 && static_cast<double>(evaluations_ + cost) > budget_) break;
-    evaluations_ += cost;
-    contest->samples = samples;
-    for (const PairSamples& item : work) asked_[item.pair.key()] = item.last;
-    round.insert(round.end(), work.begin(), work.end());
+  bool goes_on = true;
+  // Contests whose next samples were all asked for already, by other cases, are decided again at once.
+  while (goes_on && round.empty()) {
+    if (!asked_.empty()) decide_all(errors);
+    const std::vector<Extension> extensions = extensions_of_round();
+    goes_on = !extensions.empty();
+    for (const Extension& extension : extensions) {
+      for (const PairSamples& item : missing_samples(*extension.contest, extension.samples)) {
+        asked_[item.pair.key()] = item.last;
+        evaluations_ += item.last - item.first;
+        round.push_back(item);
+      }
+      extension.contest->samples = extension.samples;
+    }
   }
   return round;
 }

@@ -6,6 +6,7 @@
 
 #include "diffusion_plan.h"
 #include "estimator.h"
+#include "paired_test.h"
 
 namespace sdsclip {
 
@@ -17,6 +18,9 @@ namespace sdsclip {
 /// samples that both have: with common random numbers that difference is what is known well. A case of
 /// several images and several captions is one contest of all its rows and columns, whose pairs go on together
 /// until every row and every column is decided.
+///
+/// Without a budget every open contest goes on, with half as many samples again. With one, a round spends a
+/// part of what is left where an evaluation does most for the decisions (`decision_gain` an evaluation).
 ///
 /// Decisions fall in rounds, from the errors of the samples that earlier rounds asked for: they are a
 /// function of stored numbers, so an interrupted race runs again to the same end.
@@ -53,18 +57,24 @@ class Race {
     std::size_t columns = 0;
     std::int64_t samples = 0;  // of those that are still in it
     bool open = true;
-    double certainty = 0;  // of its least decided comparison
+    std::vector<SampledDifference> differences;  // the comparisons to the best ones, as last looked at
   };
   using Terms = std::vector<std::vector<double>>;
+  struct Extension {
+    Contest* contest = nullptr;
+    std::int64_t samples = 0;  // that its candidates will have
+    std::int64_t cost = 0;     // evaluations to get there
+    double worth = 0;          // how much likelier right decisions become, an evaluation
+  };
 
+  void decide_all(const ErrorTable& errors);
   void decide(Contest& contest, const ErrorTable& errors) const;
   void decide_single(Contest& contest, const Terms& terms) const;
   void decide_crossed(Contest& contest, const Terms& terms) const;
-  [[nodiscard]] double certainty_between(const std::vector<double>& worse,
-                                         const std::vector<double>& better) const;
   [[nodiscard]] std::size_t best_of(const Terms& terms, const std::vector<std::size_t>& members) const;
-  [[nodiscard]] std::vector<Contest*> contests_to_extend();
-  [[nodiscard]] std::vector<PairSamples> samples_of(const Contest& contest, std::int64_t samples) const;
+  [[nodiscard]] Extension extension_of(Contest& contest) const;
+  [[nodiscard]] std::vector<Extension> extensions_of_round();
+  [[nodiscard]] std::vector<PairSamples> missing_samples(const Contest& contest, std::int64_t samples) const;
   [[nodiscard]] double distance(const Contest& contest, std::size_t index, const ErrorTable& errors,
                                 const Estimator& estimator) const;
 
@@ -76,7 +86,8 @@ class Race {
   std::vector<Contest> contests_;                          // one a case
   std::unordered_map<std::uint64_t, std::int64_t> asked_;  // samples of each pair that rounds asked for
   std::int64_t evaluations_ = 0;
-  double budget_ = 0;  // evaluations in all; 0: no limit
+  double budget_ = 0;          // evaluations in all; 0: no limit
+  double usual_variance_ = 0;  // of a comparison, from the first round
 };
 
 }  // namespace sdsclip
