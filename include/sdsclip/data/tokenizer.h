@@ -37,12 +37,12 @@ struct TokenizerOptions {
 ///
 /// Limits, all of them on text that captions hardly ever hold:
 /// - ftfy also undoes mojibake (text decoded with the wrong encoding, such as "sÃ³" for "só"). We do not:
-/// such text
-///   keeps its characters. Everything else that ftfy does is done.
-/// - Character properties, normalization and case come from ICU 72 (Unicode 15.0). Python 3.11 knows
-/// Unicode 14.0,
-///   `regex` and tokenizers know later versions, so characters newer than 14.0 may be split or lowered
-///   differently.
+/// such
+///   text keeps its characters. Everything else that ftfy does is done.
+/// - Character properties and case come from ICU 72 (Unicode 15.0), and Python 3.11 has Unicode 14.0, `regex`
+///   and tokenizers later versions; so characters newer than 14.0 may be split or lowered differently.
+/// - transformers takes the padding token for special wherever it stands in a text: with `pad` 0 (Stable
+///   Diffusion 2) each "!" becomes id 0. So do we, with `TextCleaning::kTransformers`.
 ///
 /// Safe to use from several threads at once.
 class ClipTokenizer {

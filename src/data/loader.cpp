@@ -1,0 +1,266 @@
+#include "sdsclip/data/loader.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/data/image.h"
+#include "sdsclip/data/sample_order.h"
+
+// Workers decode positions of the epoch's order, each position on its own; the consumer puts them together in
+// order, passing over bad ones. So a batch never depends on who decoded what when.
+
+namespace sdsclip {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::array<std::string_view, 3> kFormatNames = {"coco", "tsv", "webdataset"};
+constexpr std::array<std::string_view, 2> kOnBadSampleNames = {"skip", "fail"};
+constexpr std::size_t kNamedErrors = 5;
+
+/// One position of an epoch's order, decoded: a sample, or why it is none.
+struct DecodedSample {
+  std::int64_t sample = 0;
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::int64_t> token_ids;
+  std::string caption;
+  std::string negative_caption;
+  std::string image_name;
+  std::optional<std::string> error;
+};
+
+/// A position, counted through all epochs.
+struct Ticket {
+  std::int64_t epoch = 0;
+  std::int64_t position = 0;
+  auto operator<=>(const Ticket&) const = default;
+};
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, DataOptions& options) {
+  visitor.choice("format", options.format, kFormatNames, "how the data set is stored");
+  visitor.option("annotations", options.annotations,
+                 "COCO: the captions JSON; TSV or CSV: the table; WebDataset: the shards, such as "
+                 "cc3m/{00000..00331}.tar");
+  visitor.option("images", options.images, "folder that relative image names start from");
+  visitor.option("workers", options.workers, "threads that decode ahead of the step");
+  visitor.choice("on_bad_sample", options.on_bad_sample, kOnBadSampleNames,
+                 "skip: the next sample of the epoch's order takes its place; fail: stop with its error");
+  visitor.option("max_bad", options.max_bad, "share of the samples that may be bad in an epoch");
+}
+
+class CaptionLoader::Implementation {
+ public:
+  Implementation(const CaptionDataset& dataset, const ClipTokenizer& tokenizer, const LoaderOptions& options,
+                 const LoaderPosition& start)
+      : dataset_(dataset), tokenizer_(tokenizer), options_(options), position_(start) {
+    own_samples_ = dataset.size() / options.processes;
+    if (own_samples_ < options.batch_size) {
+      throw usage_error("train.batch_size: got {}, but the data set has {} samples{}; use a smaller batch",
+                        options.batch_size, dataset.size(),
+                        options.processes > 1 ? fmt::format(" for {} processes", options.processes) : "");
+    }
+    next_ticket_ = {start.epoch, start.cursor};
+    for (std::int64_t i = 0; i < std::max<std::int64_t>(1, options.workers); ++i) {
+      workers_.emplace_back([this] { work(); });
+    }
+  }
+
+  ~Implementation() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      stop_ = true;
+    }
+    wake_workers_.notify_all();
+    for (std::thread& worker : workers_) worker.join();
+  }
+
+  Batch next() {
+    if (position_.step == batches_per_epoch()) position_ = {position_.epoch + 1, 0, 0, 0};
+    Batch batch;
+    while (static_cast<std::int64_t>(batch.samples.size()) < options_.batch_size) {
+      DecodedSample decoded = take({position_.epoch, position_.cursor});
+      ++position_.cursor;
+      if (decoded.error) {
+        reject(decoded);
+      } else {
+        append(std::move(decoded), batch);
+      }
+    }
+    ++position_.step;
+    batch.next = position_;
+    if (position_.step == batches_per_epoch()) batch.next = {position_.epoch + 1, 0, 0, 0};
+    const bool none = std::all_of(batch.negative_captions.begin(), batch.negative_captions.end(),
+                                  [](const std::string& text) { return text.empty(); });
+    if (none) batch.negative_captions.clear();
+    return batch;
+  }
+
+  [[nodiscard]] std::int64_t batches_per_epoch() const { return own_samples_ / options_.batch_size; }
+  [[nodiscard]] LoaderStatistics statistics() const { return statistics_; }
+
+ private:
+  /// Positions beyond the epoch's samples start again at its beginning: bad samples have used up the rest.
+  [[nodiscard]] std::int64_t sample_at(const Ticket& ticket) const {
+    const SampleOrder order(dataset_.size(), options_.seed, ticket.epoch);
+    const std::int64_t own = ticket.position % own_samples_;
+    return order.sample_at(own * options_.processes + options_.process);
+  }
+
+  [[nodiscard]] DecodedSample decode(const Ticket& ticket) const {
+    DecodedSample decoded;
+    decoded.sample = sample_at(ticket);
+    try {
+      const CaptionRecord record = dataset_.record(decoded.sample);
+      decoded.image_name = record.image_name;
+      const std::int64_t count = static_cast<std::int64_t>(record.captions.size());
+      const std::int64_t chosen =
+          choose_text(count, options_.seed, ticket.epoch, decoded.sample, "data/caption");
+      decoded.caption = record.captions.at(static_cast<std::size_t>(chosen));
+      if (!record.negative_captions.empty()) {
+        const std::int64_t negatives = static_cast<std::int64_t>(record.negative_captions.size());
+        decoded.negative_caption = record.negative_captions.at(static_cast<std::size_t>(
+            choose_text(negatives, options_.seed, ticket.epoch, decoded.sample, "data/negative")));
+      }
+      decoded.token_ids = tokenizer_.encode(decoded.caption);
+      decoded.pixels.resize(options_.preprocess.element_count());
+      resize_and_crop(decode_image(dataset_.image_bytes(decoded.sample), record.image_name),
+                      options_.preprocess, decoded.pixels);
+    } catch (const Error& error) {
+      decoded.error = error.what();
+    }
+    return decoded;
+  }
+
+  /// How many positions may be decoded ahead of the one that the consumer waits for.
+  [[nodiscard]] std::size_t window() const {
+    return static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
+  }
+
+  void work() {
+    while (true) {
+      Ticket ticket;
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_workers_.wait(lock, [this] { return stop_ || in_flight_ + ready_.size() < window(); });
+        if (stop_) return;
+        ticket = next_ticket_;
+        ++next_ticket_.position;
+        ++in_flight_;
+      }
+      std::optional<DecodedSample> decoded;
+      std::exception_ptr failure;
+      try {
+        decoded = decode(ticket);
+      } catch (...) {
+        failure = std::current_exception();
+      }
+      {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        --in_flight_;
+        if (failure) failure_ = failure;
+        // What a consumer that has moved on to the next epoch will not ask for is dropped.
+        if (decoded && ticket.epoch >= wanted_epoch_) ready_.emplace(ticket, std::move(*decoded));
+      }
+      wake_consumer_.notify_one();
+      wake_workers_.notify_one();
+    }
+  }
+
+  /// Waits for the position; sends the workers to it where they are elsewhere (a new epoch).
+  DecodedSample take(const Ticket& ticket) {
+    const Clock::time_point start = Clock::now();
+    std::unique_lock<std::mutex> lock(mutex_);
+    if (ticket.epoch != next_ticket_.epoch) {
+      wanted_epoch_ = ticket.epoch;
+      next_ticket_ = ticket;
+      ready_.clear();
+      wake_workers_.notify_all();
+    }
+    wake_consumer_.wait(lock, [&] { return failure_ || ready_.contains(ticket); });
+    if (failure_) std::rethrow_exception(failure_);
+    const auto found = ready_.find(ticket);
+    DecodedSample decoded = std::move(found->second);
+    ready_.erase(found);
+    lock.unlock();
+    wake_workers_.notify_all();
+    statistics_.wait_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    return decoded;
+  }
+
+  void reject(const DecodedSample& decoded) {
+    if (options_.on_bad_sample == OnBadSample::kFail) {
+      throw input_error("{} (data.on_bad_sample is fail; skip passes over bad samples)", *decoded.error);
+    }
+    ++position_.bad_samples;
+    ++statistics_.bad_samples;
+    if (statistics_.first_errors.size() < kNamedErrors) {
+      statistics_.first_errors.push_back(*decoded.error);
+      log_warning("bad sample replaced by the next one: {}", *decoded.error);
+    }
+    const double share = static_cast<double>(position_.bad_samples) / static_cast<double>(own_samples_);
+    if (share > options_.max_bad) {
+      throw input_error("{} bad samples in this epoch, more than data.max_bad ({}) of {}; the first: {}",
+                        position_.bad_samples, options_.max_bad, own_samples_,
+                        statistics_.first_errors.empty() ? *decoded.error : statistics_.first_errors.front());
+    }
+  }
+
+  static void append(DecodedSample decoded, Batch& batch) {
+    batch.samples.push_back(decoded.sample);
+    batch.pixels.insert(batch.pixels.end(), decoded.pixels.begin(), decoded.pixels.end());
+    batch.token_ids.insert(batch.token_ids.end(), decoded.token_ids.begin(), decoded.token_ids.end());
+    batch.captions.push_back(std::move(decoded.caption));
+    batch.negative_captions.push_back(std::move(decoded.negative_caption));
+    batch.image_names.push_back(std::move(decoded.image_name));
+  }
+
+  const CaptionDataset& dataset_;
+  const ClipTokenizer& tokenizer_;
+  LoaderOptions options_;
+  LoaderPosition position_;       // the consumer's
+  LoaderStatistics statistics_;   // the consumer's
+  std::int64_t own_samples_ = 0;  // of this process, an epoch
+
+  std::mutex mutex_;
+  std::condition_variable wake_workers_;
+  std::condition_variable wake_consumer_;
+  std::map<Ticket, DecodedSample> ready_;
+  Ticket next_ticket_;
+  std::int64_t wanted_epoch_ = 0;
+  std::size_t in_flight_ = 0;
+  std::exception_ptr failure_;
+  bool stop_ = false;
+  std::vector<std::thread> workers_;
+};
+
+CaptionLoader::CaptionLoader(const CaptionDataset& dataset, const ClipTokenizer& tokenizer,
+                             const LoaderOptions& options, const LoaderPosition& start)
+    : implementation_(std::make_unique<Implementation>(dataset, tokenizer, options, start)) {}
+
+CaptionLoader::~CaptionLoader() = default;
+
+Batch CaptionLoader::next() {
+  return implementation_->next();
+}
+
+std::int64_t CaptionLoader::batches_per_epoch() const {
+  return implementation_->batches_per_epoch();
+}
+
+LoaderStatistics CaptionLoader::statistics() const {
+  return implementation_->statistics();
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,204 @@
+#include "text_cleaning.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "html_entities.h"
+#include "unicode.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::size_t kLongestSegment = 1'000'000;  // ftfy's max_decode_length
+
+/// ftfy's LIGATURES: typographical ligatures and digraphs of Latin letters, taken apart.
+std::u32string_view ligature_letters(char32_t character) {
+  switch (character) {
+    case 0x132:
+      return U"IJ";
+    case 0x133:
+      return U"ij";
+    case 0x149:
+      return U"\u02BCn";
+    case 0x1F1:
+      return U"DZ";
+    case 0x1F2:
+      return U"Dz";
+    case 0x1F3:
+      return U"dz";
+    case 0x1C4:
+      return U"D\u017D";
+    case 0x1C5:
+      return U"D\u017E";
+    case 0x1C6:
+      return U"d\u017E";
+    case 0x1C7:
+      return U"LJ";
+    case 0x1C8:
+      return U"Lj";
+    case 0x1C9:
+      return U"lj";
+    case 0x1CA:
+      return U"NJ";
+    case 0x1CB:
+      return U"Nj";
+    case 0x1CC:
+      return U"nj";
+    case 0xFB00:
+      return U"ff";
+    case 0xFB01:
+      return U"fi";
+    case 0xFB02:
+      return U"fl";
+    case 0xFB03:
+      return U"ffi";
+    case 0xFB04:
+      return U"ffl";
+    case 0xFB05:
+      return U"\u017Ft";
+    case 0xFB06:
+      return U"st";
+    default:
+      return {};
+  }
+}
+
+/// ftfy's WIDTH_MAP: full-width and half-width forms in their usual width.
+std::u32string usual_width(char32_t character) {
+  if (character == 0x3000) return U" ";
+  if (character >= 0xFF01 && character <= 0xFFEF) return nfkc(character);
+  return {character};
+}
+
+char32_t straight_quote(char32_t character) {
+  if (character == 0x2BC || (character >= 0x2018 && character <= 0x201B)) return U'\'';
+  if (character >= 0x201C && character <= 0x201F) return U'"';
+  return character;
+}
+
+/// ftfy's steps on single characters: C1 controls, ligatures, width, quotes. Each works on the result of the
+/// one before, which here is a character or two.
+std::u32string fix_characters(const std::u32string& text) {
+  std::u32string result;
+  result.reserve(text.size());
+  for (char32_t character : text) {
+    if (character < 0x80) {
+      result.push_back(character);
+      continue;
+    }
+    character = from_windows_1252(character);
+    const std::u32string_view letters = ligature_letters(character);
+    const std::u32string widened = letters.empty() ? usual_width(character) : std::u32string(letters);
+    for (const char32_t part : widened) result.push_back(straight_quote(part));
+  }
+  return result;
+}
+
+std::u32string fix_line_breaks(const std::u32string& text) {
+  std::u32string result;
+  result.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char32_t character = text[i];
+    if (character == U'\r' && i + 1 < text.size() && text[i + 1] == U'\n') continue;
+    const bool breaks = character == U'\r' || character == 0x2028 || character == 0x2029 || character == 0x85;
+    result.push_back(breaks ? U'\n' : character);
+  }
+  return result;
+}
+
+/// Where the ANSI escape sequence `ESC [ (digit | ;)* letter` at `at` ends; `at` where there is none.
+/// Python's `\d` is any decimal digit.
+std::size_t skip_terminal_escape(std::u32string_view text, std::size_t at) {
+  if (text[at] != U'\x1b' || at + 1 >= text.size() || text[at + 1] != U'[') return at;
+  std::size_t end = at + 2;
+  while (end < text.size() && (is_decimal_digit(text[end]) || text[end] == U';')) ++end;
+  if (end == text.size()) return at;
+  const char32_t last = text[end] | 0x20;
+  return last >= U'a' && last <= U'z' && text[end] < 0x80 ? end + 1 : at;
+}
+
+std::u32string remove_terminal_escapes(const std::u32string& text) {
+  if (text.find(U'\x1b') == std::u32string::npos) return text;
+  std::u32string result;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = skip_terminal_escape(text, at);
+    if (end == at) result.push_back(text[at++]);
+    at = std::max(at, end);
+  }
+  return result;
+}
+
+/// ftfy's CONTROL_CHARS.
+bool is_unwanted_control(char32_t c) {
+  return c <= 0x08 || c == 0x0B || (c >= 0x0E && c <= 0x1F) || c == 0x7F || (c >= 0x206A && c <= 0x206F) ||
+         c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
+}
+
+/// ftfy's `fix_and_explain`: the steps over and over until nothing changes.
+std::u32string fix_segment(std::u32string text, bool unescape) {
+  while (true) {
+    std::u32string fixed = unescape ? unescape_clear_entities(text) : text;
+    fixed = remove_terminal_escapes(fix_line_breaks(fix_characters(fixed)));
+    std::erase_if(fixed, is_unwanted_control);
+    fixed = nfc(std::move(fixed));
+    if (fixed == text) return fixed;
+    text = std::move(fixed);
+  }
+}
+
+/// Python's `" ".join(text.split())`.
+std::u32string join_words(const std::u32string& text) {
+  std::u32string result;
+  result.reserve(text.size());
+  bool gap = false;
+  for (const char32_t character : text) {
+    if (is_python_space(character)) {
+      gap = true;
+      continue;
+    }
+    if (gap && !result.empty()) result.push_back(U' ');
+    gap = false;
+    result.push_back(character);
+  }
+  return result;
+}
+
+}  // namespace
+
+std::u32string fix_text(std::u32string_view text) {
+  std::u32string result;
+  bool unescape = true;
+  while (!text.empty()) {
+    const std::size_t line_end = text.find(U'\n');
+    std::size_t size = line_end == std::u32string_view::npos ? text.size() : line_end + 1;
+    size = std::min(size, kLongestSegment);
+    const std::u32string_view segment = text.substr(0, size);
+    // A "<" is taken for a sign of real HTML: from there on entities stay, as in ftfy also in the lines
+    // after.
+    if (segment.find(U'<') != std::u32string_view::npos) unescape = false;
+    result += fix_segment(std::u32string(segment), unescape);
+    text.remove_prefix(size);
+  }
+  return result;
+}
+
+std::u32string clean_as_open_clip(const std::u32string& text) {
+  return lower_text(join_words(html_unescape(html_unescape(fix_text(text)))));
+}
+
+std::u32string clean_as_transformers(std::u32string text) {
+  // tokenizers 0.23.3 normalizes with the tables of Unicode 9.0.
+  const std::u32string composed = nfc_of_unicode_9(std::move(text));
+  std::u32string spaced;
+  spaced.reserve(composed.size());
+  for (const char32_t character : composed) {
+    if (!is_white_space(character)) {
+      spaced.push_back(character);
+    } else if (spaced.empty() || spaced.back() != U' ') {
+      spaced.push_back(U' ');
+    }
+  }
+  return lower_characters(spaced);
+}
+
+}  // namespace sdsclip

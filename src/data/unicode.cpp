@@ -1,0 +1,188 @@
+#include "unicode.h"
+
+#include <unicode/locid.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+#include <unicode/uniset.h>
+#include <unicode/unistr.h>
+#include <unicode/utf8.h>
+
+#include <algorithm>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+icu::UnicodeString to_icu(std::u32string_view text) {
+  return icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(text.data()),
+                                       static_cast<int32_t>(text.size()));
+}
+
+std::u32string from_icu(const icu::UnicodeString& text) {
+  std::u32string result(static_cast<std::size_t>(text.countChar32()), U'\0');
+  UErrorCode status = U_ZERO_ERROR;
+  text.toUTF32(reinterpret_cast<UChar32*>(result.data()), static_cast<int32_t>(result.size()), status);
+  return result;
+}
+
+void check(UErrorCode status) {
+  if (U_FAILURE(status)) throw runtime_failure("Unicode library: {}", u_errorName(status));
+}
+
+std::u32string normalized(const icu::Normalizer2& form, std::u32string_view text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::UnicodeString result = form.normalize(to_icu(text), status);
+  check(status);
+  return from_icu(result);
+}
+
+const icu::Normalizer2& form_c() {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFCInstance(status);
+  check(status);
+  return *form;
+}
+
+const icu::Normalizer2& form_kc() {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFKCInstance(status);
+  check(status);
+  return *form;
+}
+
+icu::UnicodeSet characters_of_unicode_9() {
+  UErrorCode status = U_ZERO_ERROR;
+  icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
+  check(status);
+  set.freeze();
+  return set;
+}
+
+/// Below the first combining character, text is its own form C.
+bool is_plain(std::u32string_view text) {
+  constexpr char32_t kFirstCombining = 0x300;
+  return std::all_of(text.begin(), text.end(), [](char32_t c) { return c < kFirstCombining; });
+}
+
+bool has_category(char32_t character, std::uint32_t mask) {
+  return (U_GET_GC_MASK(static_cast<UChar32>(character)) & mask) != 0;
+}
+
+unsigned char byte_at(std::string_view text, std::size_t at) {
+  return static_cast<unsigned char>(text[at]);
+}
+
+/// The character of a sequence that `sequence_size` accepts.
+char32_t decode_sequence(std::string_view bytes) {
+  if (bytes.size() == 1) return byte_at(bytes, 0);
+  char32_t character = byte_at(bytes, 0) & (0x7FU >> bytes.size());
+  for (std::size_t i = 1; i < bytes.size(); ++i) character = character << 6 | (byte_at(bytes, i) & 0x3FU);
+  return character;
+}
+
+/// Bytes of the well-formed UTF-8 sequence that `text` starts with; 0 where it starts with none (Unicode,
+/// table 3-7: no surrogates, no longer form than needed).
+std::size_t sequence_size(std::string_view text) {
+  const unsigned char lead = byte_at(text, 0);
+  if (lead < 0x80) return 1;
+  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return 0;
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
+  }
+  const char32_t character = decode_sequence(text.substr(0, size));
+  const bool surrogate = character >= 0xD800 && character <= 0xDFFF;
+  const bool too_long = (size == 3 && character < 0x800) || (size == 4 && character < 0x10000);
+  return surrogate || too_long || character > 0x10FFFF ? 0 : size;
+}
+
+}  // namespace
+
+std::u32string to_code_points(std::string_view utf8) {
+  std::u32string text;
+  text.reserve(utf8.size());
+  for (std::size_t at = 0; at < utf8.size();) {
+    const std::size_t size = sequence_size(utf8.substr(at));
+    if (size == 0) {
+      throw input_error("text: byte {} is not UTF-8 (got 0x{:02x}); convert the text to UTF-8", at,
+                        static_cast<unsigned char>(utf8[at]));
+    }
+    text.push_back(decode_sequence(utf8.substr(at, size)));
+    at += size;
+  }
+  return text;
+}
+
+std::string to_utf8(std::u32string_view text) {
+  std::string utf8;
+  utf8.reserve(text.size());
+  for (const char32_t character : text) {
+    char bytes[U8_MAX_LENGTH];
+    int32_t size = 0;
+    U8_APPEND_UNSAFE(bytes, size, static_cast<UChar32>(character));
+    utf8.append(bytes, static_cast<std::size_t>(size));
+  }
+  return utf8;
+}
+
+std::u32string nfc(std::u32string text) {
+  return is_plain(text) ? text : normalized(form_c(), text);
+}
+
+std::u32string nfc_of_unicode_9(std::u32string text) {
+  static const icu::UnicodeSet known = characters_of_unicode_9();
+  return is_plain(text) ? text : normalized(icu::FilteredNormalizer2(form_c(), known), text);
+}
+
+std::u32string nfkc(char32_t character) {
+  return normalized(form_kc(), {&character, 1});
+}
+
+std::u32string lower_text(const std::u32string& text) {
+  return from_icu(to_icu(text).toLower(icu::Locale::getRoot()));
+}
+
+std::u32string lower_characters(const std::u32string& text) {
+  constexpr char32_t kCapitalIWithDot = 0x130;  // the one character that becomes two
+  std::u32string result;
+  result.reserve(text.size());
+  for (const char32_t character : text) {
+    if (character == kCapitalIWithDot) {
+      result += U"i\u0307";
+    } else {
+      result.push_back(static_cast<char32_t>(u_tolower(static_cast<UChar32>(character))));
+    }
+  }
+  return result;
+}
+
+char32_t from_windows_1252(char32_t character) {
+  constexpr char32_t kCharacters[32] = {0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021,
+                                        0x2C6,  0x2030, 0x160,  0x2039, 0x152,  0x8D,   0x17D,  0x8F,
+                                        0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+                                        0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
+  return character >= 0x80 && character <= 0x9F ? kCharacters[character - 0x80] : character;
+}
+
+bool is_letter(char32_t character) {
+  return has_category(character, U_GC_L_MASK);
+}
+
+bool is_number(char32_t character) {
+  return has_category(character, U_GC_N_MASK);
+}
+
+bool is_decimal_digit(char32_t character) {
+  return has_category(character, U_GC_ND_MASK);
+}
+
+bool is_white_space(char32_t character) {
+  return u_isUWhiteSpace(static_cast<UChar32>(character)) != 0;
+}
+
+bool is_python_space(char32_t character) {
+  return is_white_space(character) || (character >= 0x1C && character <= 0x1F);
+}
+
+}  // namespace sdsclip

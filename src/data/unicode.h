@@ -1,0 +1,34 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace sdsclip {
+
+/// Code points of UTF-8 text. Throws `Error(kInput)` that names the first bad byte.
+std::u32string to_code_points(std::string_view utf8);
+std::string to_utf8(std::u32string_view text);
+
+/// Unicode normalization form C, KC of one character, and C as Unicode 9.0 knew it: later characters stay
+/// where they are.
+std::u32string nfc(std::u32string text);
+std::u32string nfc_of_unicode_9(std::u32string text);
+std::u32string nfkc(char32_t character);
+
+/// Python's `str.lower`: full mappings, and the form of a Greek sigma depends on where in a word it stands.
+std::u32string lower_text(const std::u32string& text);
+
+/// Rust's `char::to_lowercase` of each character: the same without a look at the neighbours.
+std::u32string lower_characters(const std::u32string& text);
+
+/// What Windows-1252 has for a C1 control character (U+0080 to U+009F); the five that it leaves open, and
+/// every other character, stand for themselves.
+char32_t from_windows_1252(char32_t character);
+
+bool is_letter(char32_t character);         ///< general category L
+bool is_number(char32_t character);         ///< general category N
+bool is_decimal_digit(char32_t character);  ///< general category Nd: `\d` of Python's `re`
+bool is_white_space(char32_t character);    ///< property White_Space: `\s` of `regex` and of Oniguruma
+bool is_python_space(char32_t character);   ///< Python's `str.isspace`: White_Space and U+001C to U+001F
+
+}  // namespace sdsclip

@@ -1,0 +1,117 @@
+// Runs the data room's functions on a list of inputs and writes what they give as raw numbers, for the Python
+// tests beside it:
+//
+//   data_probe decode LIST OUT
+//   data_probe preprocess SIZE shortest_edge|squash LIST OUT
+//   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
+//
+// LIST holds the inputs (file names or texts), and OUT the outputs, as records: a 32-bit length and so many
+// bytes. An output record starts with a byte: 0 and the raw result, or 1 and the text of an error.
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <iostream>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/data/image.h"
+#include "sdsclip/data/preprocess.h"
+#include "sdsclip/data/tokenizer.h"
+
+namespace {
+
+using sdsclip::ClipTokenizer;
+using sdsclip::Image;
+using sdsclip::PreprocessOptions;
+using sdsclip::ResizeMode;
+using sdsclip::TextCleaning;
+using sdsclip::TokenizerOptions;
+
+template <typename T>
+std::string raw(std::span<const T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size_bytes()};
+}
+
+std::vector<std::string> read_records(const std::string& path) {
+  const std::string bytes = sdsclip::read_file(path);
+  std::vector<std::string> records;
+  for (std::size_t at = 0; at < bytes.size();) {
+    std::uint32_t size = 0;
+    std::memcpy(&size, bytes.data() + at, sizeof size);
+    records.push_back(bytes.substr(at + sizeof size, size));
+    at += sizeof size + size;
+  }
+  return records;
+}
+
+void write_record(std::ofstream& out, char kind, const std::string& content) {
+  const std::uint32_t size = static_cast<std::uint32_t>(content.size() + 1);
+  out.write(reinterpret_cast<const char*>(&size), sizeof size);
+  out.put(kind);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+}
+
+std::string decoded(const std::string& path) {
+  const Image image = sdsclip::read_image(path);
+  const std::int32_t shape[] = {image.width, image.height};
+  return raw<std::int32_t>(shape) + raw<std::uint8_t>(image.pixels);
+}
+
+std::string preprocessed(const std::string& path, const PreprocessOptions& options) {
+  std::vector<float> values(options.element_count());
+  sdsclip::preprocess(sdsclip::read_image(path), options, values);
+  return raw<float>(values);
+}
+
+std::function<std::string(const std::string&)> make_function(const std::vector<std::string>& arguments) {
+  if (arguments.size() == 1 && arguments[0] == "decode") return decoded;
+  if (arguments.size() == 3 && arguments[0] == "preprocess") {
+    PreprocessOptions options;
+    options.size = std::stoi(arguments[1]);
+    options.resize = arguments[2] == "squash" ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
+    return [options](const std::string& path) { return preprocessed(path, options); };
+  }
+  if (arguments.size() == 5 && arguments[0] == "tokenize") {
+    TokenizerOptions options;
+    options.clean = arguments[2] == "transformers" ? TextCleaning::kTransformers : TextCleaning::kOpenClip;
+    options.context_length = std::stoi(arguments[3]);
+    options.pad = std::stoll(arguments[4]);
+    const auto tokenizer =
+        std::make_shared<ClipTokenizer>(sdsclip::read_file(arguments[1]), options, arguments[1]);
+    return [tokenizer](const std::string& text) { return raw<std::int64_t>(tokenizer->encode(text)); };
+  }
+  throw sdsclip::usage_error("data_probe: wrong arguments; see the head of data_probe.cpp");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() < 3) {
+    std::cerr << "data_probe: too few arguments; see the head of data_probe.cpp\n";
+    return 2;
+  }
+  const std::string output = arguments.back();
+  const std::string list = arguments[arguments.size() - 2];
+  arguments.resize(arguments.size() - 2);
+  try {
+    const std::function<std::string(const std::string&)> run = make_function(arguments);
+    std::ofstream out(output, std::ios::binary);
+    for (const std::string& input : read_records(list)) {
+      try {
+        write_record(out, 0, run(input));
+      } catch (const sdsclip::Error& error) {
+        write_record(out, 1, error.what());
+      }
+    }
+    out.close();
+    return out ? 0 : 4;
+  } catch (const sdsclip::Error& error) {
+    std::cerr << error.what() << '\n';
+    return static_cast<int>(error.exit_code());
+  }
+}

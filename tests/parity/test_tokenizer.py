@@ -1,0 +1,89 @@
+"""Our tokenizer beside open_clip's and transformers', id for id.
+
+    test_tokenizer.py DATA_PROBE [COUNT]
+"""
+
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import ftfy
+import numpy as np
+import probe
+import text_corpus
+from open_clip.tokenizer import SimpleTokenizer
+from transformers import CLIPTokenizer
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+from sdsclip_export.tokenizer import openai_merges, vocabulary  # noqa: E402
+
+PROBE = sys.argv.pop(1)
+COUNT = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 5000
+CONTEXT_LENGTH = 77
+
+
+def ours(clean: str, pad: int, texts: list[str], context_length: int = CONTEXT_LENGTH) -> list:
+    """Our ids of each text, or the error."""
+    with tempfile.TemporaryDirectory() as folder:
+        merges = Path(folder, "merges.txt")
+        merges.write_text("".join(merge + "\n" for merge in openai_merges()), encoding="utf-8")
+        command = [PROBE, "tokenize", str(merges), clean, str(context_length), str(pad)]
+        answers = probe.run(command, [text.encode() for text in texts])
+    return [answer if isinstance(answer, probe.ProbeError) else np.frombuffer(answer, np.int64) for answer in answers]
+
+
+class Tokenizer(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.texts = text_corpus.corpus(COUNT)
+
+    def compare(self, texts: list[str], expected: np.ndarray, got: list) -> None:
+        different = [(text, want, answer) for text, want, answer in zip(texts, expected, got, strict=True)
+                     if isinstance(answer, probe.ProbeError) or not np.array_equal(want, answer)]
+        shown = "\n".join(f"{text[:60]!a}: expected {want[:30].tolist()}, got {answer[:30].tolist()}"
+                          if isinstance(answer, np.ndarray) else f"{text[:60]!a}: {answer}"
+                          for text, want, answer in different[:20])
+        self.assertEqual(len(different), 0, f"{len(different)} of {len(texts)} texts differ:\n{shown}")
+
+    def test_equals_open_clip(self):
+        """Text in which ftfy finds mojibake is compared with ftfy's other fixes alone, and must be rare."""
+        library = SimpleTokenizer()
+        fix_text = ftfy.fix_text
+        expected, repaired = [], 0
+        try:
+            for text in self.texts:
+                plain = fix_text(text, fix_encoding=False)
+                repaired += plain != fix_text(text)
+                ftfy.fix_text = lambda _, plain=plain: plain
+                expected.append(library(text, CONTEXT_LENGTH)[0].numpy())
+        finally:
+            ftfy.fix_text = fix_text
+        self.compare(self.texts, np.stack(expected), ours("open_clip", 0, self.texts))
+        self.assertLess(repaired, len(self.texts) / 10)
+        print(f"open_clip: {len(self.texts) - repaired} texts equal, and {repaired} equal but for mojibake repair")
+
+    def check_transformers(self, pad_token: str, pad: int) -> None:
+        merges = openai_merges()
+        library = CLIPTokenizer(vocab=vocabulary(merges, "<|startoftext|>", "<|endoftext|>"),
+                                merges=[tuple(merge.split(" ")) for merge in merges], pad_token=pad_token)
+        expected = library(self.texts, padding="max_length", truncation=True, max_length=CONTEXT_LENGTH)["input_ids"]
+        self.compare(self.texts, np.array(expected), ours("transformers", pad, self.texts))
+        print(f"transformers, padded with {pad_token}: {len(self.texts)} texts equal")
+
+    def test_equals_transformers_as_stable_diffusion_1_uses_it(self):
+        self.check_transformers("<|endoftext|>", 49407)
+
+    def test_equals_transformers_as_stable_diffusion_2_uses_it(self):
+        self.check_transformers("!", 0)
+
+    def test_other_context_lengths_equal_open_clip(self):
+        texts = self.texts[:300]
+        texts = [text for text in texts if ftfy.fix_text(text) == ftfy.fix_text(text, fix_encoding=False)]
+        for length in (2, 3, 32, 128):
+            expected = SimpleTokenizer()(texts, length).numpy()
+            self.compare(texts, expected, ours("open_clip", 0, texts, length))
+
+
+if __name__ == "__main__":
+    unittest.main()
