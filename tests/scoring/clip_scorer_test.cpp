@@ -1,0 +1,149 @@
+#include "sdsclip/scoring/clip_scorer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "scoring/tiny_models.h"
+#include "sdsclip/models/inputs.h"
+#include "sqlite.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::expect_error;
+using testing::put_pixels;
+
+class ClipScorer : public ::testing::Test {
+ protected:
+  ClipScoring score(const CaseTable& table, const std::string& out = "scores.sqlite",
+                    StoreOpening opening = StoreOpening::kNew) {
+    const RunIdentity identity = clip_run_identity(model_, model_.bundle().sha256, "winoground", options_);
+    ScoreStore store(folder_ / out, identity, table, opening);
+    return score_with_clip(model_, table, options_, store);
+  }
+
+  testing::TemporaryFolder folder_;
+  ClipModel model_{testing::write_tiny_clip(folder_ / "clip"), {}};
+  ClipScoreOptions options_{.image_batch = 3, .text_batch = 4, .workers = 2, .quiet = true};
+};
+
+TEST_F(ClipScorer, GivesCosines) {
+  CaseTable table;
+  table.images = {put_pixels(folder_.path(), "x.raw", 5)};
+  table.captions = {{.id = "ab", .texts = {"ab"}}};
+  table.cases = {{.id = "0", .images = {0}, .captions = {0}, .positives = {}, .tags = {}}};
+  // ids: start, "ab</w>" is "a" and "b</w>" (the merge is of two inner symbols), end, padding.
+  const at::Tensor weight = model_.parameters().front().second;
+  const std::int64_t a = 'a' - '!';
+  const std::int64_t b_end = 'b' - '!' + 256;
+  at::Tensor text = weight[testing::kTinyVocabulary - 2] + weight[a] + weight[b_end] +
+                    weight[testing::kTinyVocabulary - 1] + 2 * weight[0];
+  // Bytes 5 * 101 + 37 i, modulo 256, as (byte / 255 - 0.5) / 0.5 + 1.
+  std::vector<float> pixels;
+  for (int i = 0; i < 5; ++i) pixels.push_back(static_cast<float>((505 + 37 * i) % 256) / 255.0F * 2);
+  const at::Tensor image = at::tensor(pixels);
+  const double expected =
+      (image * text).sum().item<double>() / (image.norm().item<double>() * text.norm().item<double>());
+  EXPECT_NEAR(score(table).scores.at(0, 0, 0), expected, 1e-6);
+}
+
+TEST_F(ClipScorer, AveragesAnEnsembleAsClipBenchmarkDoes) {
+  CaseTable table;
+  table.images = {put_pixels(folder_.path(), "x.raw", 5)};
+  table.captions = {{.id = "class", .texts = {"a photo", "ab"}},
+                    {.id = "a photo", .texts = {"a photo"}},
+                    {.id = "ab", .texts = {"ab"}}};
+  table.cases = {{.id = "0", .images = {0}, .captions = {}, .positives = {}, .tags = {}}};
+  const ClipScoring scoring = score(table);
+  // With unit vectors u and v, the class is (u + v) / |u + v|, and x.(u + v) = x.u + x.v.
+  const at::NoGradGuard no_grad;
+  const ClipTokenizer tokenizer = load_tokenizer(model_.bundle());
+  const at::Tensor texts =
+      model_.encode_text(tokenize(tokenizer, std::vector<std::string>{"a photo", "ab"})).to(at::kDouble);
+  const at::Tensor unit = texts / texts.norm(2, 1, true);
+  const double length = (unit[0] + unit[1]).norm().item<double>();
+  EXPECT_NEAR(scoring.scores.at(0, 0, 0), (scoring.scores.at(0, 0, 1) + scoring.scores.at(0, 0, 2)) / length,
+              1e-6);
+  EXPECT_EQ(scoring.matches, 3);
+}
+
+TEST_F(ClipScorer, EncodesEachImageAndTextOnce) {
+  CaseTable table = testing::readable_swap_table(folder_.path(), 3);
+  table.cases.push_back({.id = "again", .images = {0, 5}, .captions = {3, 1}, .positives = {}, .tags = {}});
+  const ClipScoring scoring = score(table);
+  EXPECT_EQ(scoring.work.image_encodings, 6);  // two units of three
+  EXPECT_EQ(scoring.work.text_encodings, 6);   // two even units of three, not of four and two
+  EXPECT_EQ(scoring.matches, 16);
+}
+
+TEST_F(ClipScorer, DoesNotDependOnHowTheWorkIsCut) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
+  const ClipScoring small = score(table, "small.sqlite");
+  options_.image_batch = 64;
+  options_.text_batch = 1;
+  options_.workers = 1;
+  const ClipScoring large = score(table, "large.sqlite");
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    for (std::int64_t row = 0; row < 2; ++row) {
+      for (std::int64_t column = 0; column < 2; ++column) {
+        EXPECT_NEAR(small.scores.at(index, row, column), large.scores.at(index, row, column), 1e-6);
+      }
+    }
+  }
+}
+
+TEST_F(ClipScorer, GoesOnWithTheMissingUnitsToTheSameScores) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
+  const ClipScoring whole = score(table);
+  Database(folder_ / "scores.sqlite", Database::Mode::kExisting)
+      .execute("DELETE FROM embedding WHERE unit >= 2; DELETE FROM score;");
+  const ClipScoring resumed = score(table, "scores.sqlite", StoreOpening::kResume);
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    EXPECT_EQ(whole.scores.at(index, 1, 0), resumed.scores.at(index, 1, 0));
+  }
+  // 10 images in 4 units of 3, 10 texts in 3 units of 4: two and one were done again.
+  EXPECT_EQ(resumed.work.image_encodings, 18);
+  EXPECT_EQ(resumed.work.text_encodings, 16);
+}
+
+TEST_F(ClipScorer, JudgesACompleteStoreAndNoOther) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 2);
+  const ClipScoring scored = score(table);
+  const RunIdentity identity{
+      .scorer = "clip", .benchmark = "winoground", .model_name = "", .model_sha256 = "", .settings = {}};
+  {
+    const ScoreStore store(folder_ / "scores.sqlite", identity, table, StoreOpening::kJudge);
+    EXPECT_EQ(judge_stored_clip(table, store).scores.at(1, 1, 1), scored.scores.at(1, 1, 1));
+  }
+  Database(folder_ / "scores.sqlite", Database::Mode::kExisting)
+      .execute("DELETE FROM embedding WHERE kind = 'text'");
+  const ScoreStore store(folder_ / "scores.sqlite", identity, table, StoreOpening::kJudge);
+  expect_error(ExitCode::kInput, {"text", "missing", "--resume"}, [&] { judge_stored_clip(table, store); });
+}
+
+TEST_F(ClipScorer, NamesAnImageThatCannotBeReadAndKeepsWhatIsDone) {
+  CaseTable table = testing::readable_swap_table(folder_.path(), 3);
+  std::filesystem::remove(table.images[4].file);
+  expect_error(ExitCode::kInput, {"4.raw"}, [&] { score(table); });
+  put_pixels(folder_.path(), "4.raw", 4);
+  EXPECT_EQ(score(table, "scores.sqlite", StoreOpening::kResume).work.image_encodings, 6);
+}
+
+TEST_F(ClipScorer, RefusesAnEmbeddingThatIsNotFinite) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 1);
+  const at::NoGradGuard no_grad;
+  model_.parameters().front().second.fill_(std::numeric_limits<float>::quiet_NaN());
+  expect_error(ExitCode::kRuntime, {"caption 0a", "not finite"}, [&] { score(table); });
+}
+
+TEST_F(ClipScorer, RefusesBatchesOfNothing) {
+  options_.image_batch = 0;
+  expect_error(ExitCode::kUsage, {"image_batch", "0"},
+               [&] { score(testing::readable_swap_table(folder_.path(), 1)); });
+}
+
+}  // namespace
+}  // namespace sdsclip
