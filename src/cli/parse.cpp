@@ -1,9 +1,10 @@
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <cstdio>
-#include <functional>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/cli/arguments.h"
 #include "version.h"
 
@@ -111,6 +112,13 @@ void describe_export(CLI::App& app, Arguments& arguments) {
   app.add_option("--out", options.out, "folder or file to create")->required();
 }
 
+void describe_report(CLI::App& app, Arguments& arguments) {
+  app.add_option("run", arguments.report.runs, "run folders; X and X/seed-N are seeds of one arm")
+      ->required();
+  app.add_option("--out", arguments.report.out,
+                 "an HTML page to write: tables, figures, the paper's numbers beside");
+}
+
 void describe_data(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
   CLI::App* check = app.add_subcommand("check", "counts and missing files of a data set");
@@ -158,6 +166,7 @@ constexpr CommandEntry kCommands[] = {
     {"eval", "score a CLIP model on a benchmark", Command::kEval, describe_eval},
     {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
      describe_diffusion_score},
+    {"report", "runs side by side, with the paper's numbers", Command::kReport, describe_report},
     {"export", "write a tuned model as a bundle or as safetensors", Command::kExport, describe_export},
     {"bundle", "look into a bundle", Command::kBundle, describe_bundle},
     {"data", "look into a data set", Command::kDataCheck, describe_data},
@@ -169,6 +178,17 @@ constexpr CommandEntry kCommands[] = {
 std::string name_of(const CLI::App& app) {
   for (const CLI::App* command : app.get_subcommands()) return " " + command->get_name();
   return "";
+}
+
+/// What is wrong where the first word is no command; empty where it is one.
+std::string command_hint(int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-') return "";
+  std::vector<std::string> names;
+  for (const CommandEntry& entry : kCommands) names.emplace_back(entry.name);
+  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return "";
+  const std::string hint = did_you_mean(argv[1], names);
+  return fmt::format("unknown command '{}'{}", argv[1],
+                     hint.empty() ? ", expected one of " + join(names, ", ") : hint);
 }
 
 }  // namespace
@@ -196,7 +216,9 @@ ParsedArguments parse_arguments(int argc, const char* const* argv) {
   } catch (const CLI::Success& help_or_version) {
     parsed.exit_code = app.exit(help_or_version);
   } catch (const CLI::ParseError& wrong) {
-    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n", wrong.what(), name_of(app).c_str());
+    const std::string hint = command_hint(argc, argv);
+    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n", hint.empty() ? wrong.what() : hint.c_str(),
+                 name_of(app).c_str());
     parsed.exit_code = static_cast<int>(ExitCode::kUsage);
   }
   return parsed;

@@ -111,6 +111,8 @@ std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& r
   result.skipped_missing = table.skipped_missing;
   result.work = {scored.work.unet_evaluations, scored.work.vae_encodings, scored.work.text_encodings,
                  scored.work.image_encodings};
+  result.matches = scored.matches;
+  if (scored.matches > 0) result.seconds_a_match = scored.work.seconds / static_cast<double>(scored.matches);
   result.metrics = summarise(marks);
   write_result(run.out / "result.json", result);
 

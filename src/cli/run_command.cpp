@@ -20,12 +20,13 @@ struct Runner {
   void (*run)(const Arguments& arguments);
 };
 
-constexpr std::array<Runner, 10> kRunners = {{
+constexpr std::array<Runner, 11> kRunners = {{
     {Command::kSynth, run_synth},
     {Command::kTrain, run_train},
     {Command::kEval, run_eval},
     {Command::kDiffusionScore, run_diffusion_score},
     {Command::kExport, run_export},
+    {Command::kReport, run_report},
     {Command::kBundle, run_bundle},
     {Command::kDataCheck, run_data_check},
     {Command::kTokenize, run_tokenize},

@@ -81,6 +81,12 @@ struct ExportArguments {
   std::string out;                ///< folder or file to create
 };
 
+/// `sdsclip report`
+struct ReportArguments {
+  std::vector<std::string> runs;  ///< run folders, in the order of the rows
+  std::string out;                ///< .html to write; empty: the table alone
+};
+
 /// `sdsclip data check`
 struct DataCheckArguments {
   std::string benchmark;
@@ -117,6 +123,7 @@ enum class Command {
   kDiffusionScore,
   kBundle,
   kExport,
+  kReport,
   kDataCheck,
   kTokenize,
   kPreprocess,
@@ -133,6 +140,7 @@ struct Arguments {
   DiffusionScoreArguments diffusion_score;
   BundleArguments bundle;
   ExportArguments export_model;
+  ReportArguments report;
   DataCheckArguments data_check;
   TokenizeArguments tokenize;
   PreprocessArguments preprocess;

@@ -29,9 +29,9 @@ struct SynthPart {
 /// Writes the world below `options.out`:
 /// `coco/` (training and validation), `winoground/`, `aro/`, `clevr/`, `zeroshot/`, `retrieval/` (test), and
 /// the same tests under `val/` for choosing settings. Train, validation and test differ in their combinations
-/// of attributes: two-object scenes by ({two colours}, {two shapes}), single objects by colour, shape, size, background
-/// each coloured shape. The same options give the same pixels and texts. Throws `Error(kInput)` where the
-/// folder is not empty.
+/// of attributes: two-object scenes by ({two colours}, {two shapes}), single objects by colour, shape, size,
+/// background each coloured shape. The same options give the same pixels and texts. Throws `Error(kInput)`
+/// where the folder is not empty.
 std::vector<SynthPart> write_shapes_world(const SynthOptions& options);
 
 }  // namespace sdsclip

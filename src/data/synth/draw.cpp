@@ -19,7 +19,7 @@ constexpr std::array<Rgb, kColours.size()> kPalette = {{
     {40, 200, 215},   // cyan
 }};
 constexpr std::array<Rgb, kBackgrounds.size()> kGround = {{{232, 232, 228}, {44, 44, 50}}};
-constexpr std::array<double, kSizes.size()> kRadius = {8.0, 13.0};  // of the circle that holds the shape
+constexpr std::array<double, kSizes.size()> kRadius = {9.0, 14.0};  // of the circle that holds the shape
 constexpr int kSubsamples = 4;
 constexpr double kGrain = 5.0;  // largest change of a channel
 

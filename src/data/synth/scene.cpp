@@ -11,9 +11,12 @@ constexpr std::uint64_t kWorldSeed = 20240101;
 constexpr double kTrainShare = 0.6;
 constexpr double kValidationShare = 0.2;
 
-constexpr double kNear = 9.0;        // how far off the axis of a relation an object may be
-constexpr double kPlaceStep = 14.0;  // between the middles of two neighbouring places, in pixels
-constexpr double kFar = 13.0;        // half of the least distance along that axis
+// Objects stand in a grid of 3 x 3 places, a little off their middles: where shapes may be anywhere, a small
+// model needs far more steps to tell them apart.
+constexpr int kLines = 3;
+constexpr double kFirstLine = 16.0;  // pixels
+constexpr double kLineStep = 16.0;
+constexpr double kJitter = 1.5;
 
 Split split_of_share(double u) {
   if (u < kTrainShare) return Split::kTrain;
@@ -59,26 +62,29 @@ std::pair<double, double> direction(Relation relation) {
   return {0, 0};
 }
 
-/// Half the offset between the two along one axis: clearly apart where the relation speaks of the axis,
-/// clearly not where it does not.
-double half_offset(double sign, RandomSequence& random) {
-  if (sign == 0) return random.uniform(-kNear / 2, kNear / 2);
-  return sign * random.uniform(kFar, kFar + 3.0);
+/// A coordinate of one of the three columns or rows that objects stand in, a little off its middle.
+double grid_coordinate(int line, RandomSequence& random) {
+  return kFirstLine + kLineStep * line + random.uniform(-kJitter, kJitter);
+}
+
+/// The lines of the first and the second object along one axis: the outer two where the relation speaks of
+/// that axis, else one and the same.
+std::pair<int, int> lines_along(double sign, RandomSequence& random) {
+  if (sign == 0) {
+    const int line = static_cast<int>(random.below(kLines));
+    return {line, line};
+  }
+  return sign < 0 ? std::pair(0, kLines - 1) : std::pair(kLines - 1, 0);
 }
 
 void place(Scene& scene, Relation arrangement, RandomSequence& random) {
   const auto [right, down] = direction(arrangement);
-  const double dx = half_offset(right, random);
-  const double dy = half_offset(down, random);
-  const double middle = kImageSize / 2.0;
-  const double slack_x = right == 0 ? 12.0 : 2.0;
-  const double slack_y = down == 0 ? 12.0 : 2.0;
-  const double x = middle + random.uniform(-slack_x, slack_x);
-  const double y = middle + random.uniform(-slack_y, slack_y);
-  scene.objects[0].x = x + dx;
-  scene.objects[0].y = y + dy;
-  scene.objects[1].x = x - dx;
-  scene.objects[1].y = y - dy;
+  const auto [column_a, column_b] = lines_along(right, random);
+  const auto [row_a, row_b] = lines_along(down, random);
+  scene.objects[0].x = grid_coordinate(column_a, random);
+  scene.objects[0].y = grid_coordinate(row_a, random);
+  scene.objects[1].x = grid_coordinate(column_b, random);
+  scene.objects[1].y = grid_coordinate(row_b, random);
 }
 
 }  // namespace
@@ -164,8 +170,8 @@ Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random)
     scene.background = draw_index(kBackgrounds, random);
     scene.place = static_cast<int>(random.below(kPlaces));
   } while (split_of_single(colour, shape, object.size, scene.background, scene.place) != split);
-  object.x = 18 + kPlaceStep * (scene.place % 3) + random.uniform(-kPlaceStep / 2, kPlaceStep / 2);
-  object.y = 18 + kPlaceStep * (scene.place / 3) + random.uniform(-kPlaceStep / 2, kPlaceStep / 2);
+  object.x = grid_coordinate(scene.place % kLines, random);
+  object.y = grid_coordinate(scene.place / kLines, random);
   scene.objects.push_back(object);
   scene.noise_seed = random.next_word();
   return scene;

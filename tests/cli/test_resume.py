@@ -1,0 +1,87 @@
+"""A training run that is killed half-way and resumed leaves what the unbroken run leaves, bit for bit."""
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from program import PROGRAM, ROOT, ProgramTest, main
+
+STEPS = 24
+CHECKPOINT_EVERY = 5
+TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
+
+
+def untimed_log(out: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def logged_steps(out: Path) -> int:
+    log = out / "log.jsonl"
+    return log.read_text().count("\n") if log.exists() else 0
+
+
+class Resume(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.folder / "world"
+        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "96"], check=True, capture_output=True)
+        cls.whole = cls.folder / "whole"
+        subprocess.run(cls.command(cls.whole), check=True, capture_output=True, cwd=ROOT)
+
+    @classmethod
+    def command(cls, out: Path, *more: str) -> list[str]:
+        settings = {
+            "data.annotations": cls.world / "coco/annotations/captions_train2017.json",
+            "data.images": cls.world / "coco/train2017",
+            "train.steps": STEPS,
+            "train.batch_size": 12,
+            "train.micro_batch_unet": 8,
+            "train.checkpoint_every": CHECKPOINT_EVERY,
+            "sds.warmup_steps": 3,
+        }
+        command = [str(PROGRAM), "train", "--config", "quickstart.yaml", "--threads", "1", "--out", str(out), *more]
+        for key, value in settings.items():
+            command += ["--set", f"{key}={value}"]
+        return command
+
+    def stop_at(self, out: Path, step: int, how: signal.Signals) -> int:
+        """Starts a run and sends the signal once that many steps are logged; returns the exit code."""
+        process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+        while logged_steps(out) < step and process.poll() is None:
+            time.sleep(0.005)
+        self.assertIsNone(process.poll(), "the run ended before it could be stopped")
+        process.send_signal(how)
+        return process.wait()
+
+    def check_resumed(self, out: Path, steps_before: int) -> None:
+        done = subprocess.run(self.command(out, "--resume"), capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual((out / "tuned.safetensors").read_bytes(), (self.whole / "tuned.safetensors").read_bytes())
+        self.assertEqual(untimed_log(out), untimed_log(self.whole))
+        again = int(next(line for line in done.stdout.splitlines() if line.startswith("steps in this life")).split()[-1])
+        self.assertLessEqual(steps_before + again, STEPS + CHECKPOINT_EVERY)
+
+    def test_killed_half_way(self):
+        out = self.folder / "killed"
+        self.assertEqual(self.stop_at(out, STEPS // 2, signal.SIGKILL), -signal.SIGKILL)
+        self.check_resumed(out, logged_steps(out))
+
+    def test_killed_before_the_first_checkpoint(self):
+        out = self.folder / "killed-early"
+        self.stop_at(out, 2, signal.SIGKILL)
+        self.check_resumed(out, logged_steps(out))
+
+    def test_interrupted_saves_its_state_and_exits_130(self):
+        out = self.folder / "interrupted"
+        self.assertEqual(self.stop_at(out, STEPS // 2, signal.SIGTERM), 130)
+        steps = logged_steps(out)
+        self.assertTrue((out / "checkpoints" / f"step-{steps}" / "state.json").exists())
+        self.check_resumed(out, steps)
+
+
+if __name__ == "__main__":
+    main()

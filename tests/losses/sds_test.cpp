@@ -1,0 +1,228 @@
+#include "sdsclip/losses/sds.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <set>
+
+#include "sdsclip/models/noise_schedule.h"
+#include "support/expect_error.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::expect_error;
+
+const Placement kCpu;
+constexpr const char* kTeacher = "models/shapes-teacher";
+
+Bundle teacher_bundle() {
+  return read_bundle(kTeacher, BundleKind::kTeacher);
+}
+
+DiffusionTeacher load_teacher() {
+  return DiffusionTeacher(teacher_bundle(), {.unet = true, .vae_encoder = false, .text_encoder = true}, kCpu);
+}
+
+/// A batch of latents, contexts and draws for the tests that need a teacher.
+struct Example {
+  at::Tensor z;
+  at::Tensor context;
+  SdsDraws draws;
+};
+
+Example make_example(DiffusionTeacher& teacher, const SdsOptions& options, std::int64_t count) {
+  torch::manual_seed(5);
+  const BundleLatent& latent = teacher.bundle().latent;
+  const BundleTokenizer& tokenizer = teacher.bundle().tokenizer;
+  Example example;
+  example.z = torch::randn({count, latent.channels, latent.size, latent.size}).set_requires_grad(true);
+  at::Tensor ids = torch::full({count, tokenizer.context_length}, tokenizer.eot, at::kLong);
+  ids.select(1, 0).fill_(tokenizer.sot);
+  ids.select(1, 1).copy_(torch::arange(count) + 300);
+  example.context = teacher.encode_text(ids);
+  example.draws = draw_sds(options, teacher.bundle(), 3, 4, count, 0, count, at::kCPU);
+  return example;
+}
+
+/// Eq. 3 written out, item by item.
+double plain_loss(DiffusionTeacher& teacher, const Example& example, const SdsOptions& options) {
+  const at::NoGradGuard no_grad;
+  double sum = 0;
+  for (std::int64_t i = 0; i < example.z.size(0); ++i) {
+    const at::Tensor t = example.draws.timesteps.narrow(0, i, 1);
+    const double abar = teacher.alphas_cumprod()[t.item<std::int64_t>()].item<double>();
+    const at::Tensor eps = example.draws.noise.narrow(0, i, 1);
+    const at::Tensor z = example.z.narrow(0, i, 1);
+    const at::Tensor noised =
+        options.noising == SdsNoising::kNone ? z : std::sqrt(abar) * z + std::sqrt(1 - abar) * eps;
+    const at::Tensor error = teacher.predict_noise(noised, t, example.context.narrow(0, i, 1)) - eps;
+    double term = error.pow(2).sum().item<double>();
+    if (options.reduction == SdsReduction::kMean) term /= static_cast<double>(z.numel());
+    if (options.weight == SdsWeight::kOneMinusAbar) term *= 1 - abar;
+    if (options.error == SdsError::kV) term /= abar;
+    sum += term;
+  }
+  return sum;
+}
+
+TEST(SdsLoss, EqualsEquationThreeWrittenOutForEveryOption) {
+  DiffusionTeacher teacher = load_teacher();
+  for (const SdsNoising noising : {SdsNoising::kDdpm, SdsNoising::kNone}) {
+    for (const SdsReduction reduction : {SdsReduction::kSum, SdsReduction::kMean}) {
+      for (const SdsWeight weight : {SdsWeight::kOne, SdsWeight::kOneMinusAbar}) {
+        for (const SdsJacobian jacobian : {SdsJacobian::kFull, SdsJacobian::kDropped}) {
+          for (const SdsError error : {SdsError::kEps, SdsError::kV}) {
+            SdsOptions options;
+            options.noising = noising;
+            options.reduction = reduction;
+            options.weight = weight;
+            options.jacobian = jacobian;
+            options.error = error;
+            if (noising == SdsNoising::kNone && error == SdsError::kV)
+              continue;  // refused by check_sds_options
+            const Example example = make_example(teacher, options, 3);
+            const double expected = plain_loss(teacher, example, options);
+            const double got =
+                sds_loss_sum(teacher, options, example.z, example.context, example.draws).item<double>();
+            EXPECT_NEAR(got / expected, 1.0, 1e-4);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(SdsLoss, GradientOfTheFullJacobianEqualsADifferenceQuotient) {
+  DiffusionTeacher teacher = load_teacher();
+  SdsOptions options;
+  options.reduction = SdsReduction::kMean;
+  const Example example = make_example(teacher, options, 1);
+  sds_loss_sum(teacher, options, example.z, example.context, example.draws).backward();
+  torch::manual_seed(6);
+  const at::Tensor direction = torch::randn_like(example.z);
+  const double step = 1e-2;
+  const at::NoGradGuard no_grad;
+  const auto loss_at = [&](double distance) {
+    return sds_loss_sum(teacher, options, example.z + distance * direction, example.context, example.draws)
+        .item<double>();
+  };
+  const double quotient = (loss_at(step) - loss_at(-step)) / (2 * step);
+  const double slope = (example.z.grad() * direction).sum().item<double>();
+  EXPECT_NEAR(slope, quotient, 1e-2 * std::abs(quotient) + 1e-4);
+}
+
+TEST(SdsLoss, GradientOfTheDroppedJacobianIsDreamFusions) {
+  DiffusionTeacher teacher = load_teacher();
+  SdsOptions options;
+  options.jacobian = SdsJacobian::kDropped;
+  options.weight = SdsWeight::kOneMinusAbar;
+  const Example example = make_example(teacher, options, 2);
+  sds_loss_sum(teacher, options, example.z, example.context, example.draws).backward();
+  const at::NoGradGuard no_grad;
+  for (std::int64_t i = 0; i < 2; ++i) {
+    const at::Tensor t = example.draws.timesteps.narrow(0, i, 1);
+    const double abar = teacher.alphas_cumprod()[t.item<std::int64_t>()].item<double>();
+    const at::Tensor eps = example.draws.noise.narrow(0, i, 1);
+    const at::Tensor noised = std::sqrt(abar) * example.z.narrow(0, i, 1) + std::sqrt(1 - abar) * eps;
+    const at::Tensor error = teacher.predict_noise(noised, t, example.context.narrow(0, i, 1)) - eps;
+    const at::Tensor expected = 2 * (1 - abar) * std::sqrt(abar) * error;
+    EXPECT_TRUE(torch::allclose(example.z.grad().narrow(0, i, 1), expected, 1e-3, 1e-4));
+  }
+}
+
+TEST(SdsLoss, AllocatesNoGradientForTheTeacher) {
+  DiffusionTeacher teacher = load_teacher();
+  const SdsOptions options;
+  const Example example = make_example(teacher, options, 1);
+  sds_loss_sum(teacher, options, example.z, example.context, example.draws).backward();
+  EXPECT_TRUE(example.z.grad().defined());
+  EXPECT_FALSE(example.context.requires_grad());
+}
+
+TEST(DrawSds, OfAPartEqualsThatPartOfTheWhole) {
+  const Bundle bundle = teacher_bundle();
+  for (const SdsTimesteps timesteps :
+       {SdsTimesteps::kUniform, SdsTimesteps::kStratified, SdsTimesteps::kLogitNormal}) {
+    SdsOptions options;
+    options.timesteps = timesteps;
+    options.samples = 2;
+    const SdsDraws whole = draw_sds(options, bundle, 1, 2, 5, 0, 10, at::kCPU);
+    const SdsDraws part = draw_sds(options, bundle, 1, 2, 5, 3, 4, at::kCPU);
+    EXPECT_TRUE(torch::equal(part.timesteps, whole.timesteps.narrow(0, 3, 4)));
+    EXPECT_TRUE(torch::equal(part.noise, whole.noise.narrow(0, 3, 4)));
+  }
+}
+
+TEST(DrawSds, OfAnotherStepOrSeedIsAnother) {
+  const Bundle bundle = teacher_bundle();
+  const SdsOptions options;
+  const SdsDraws first = draw_sds(options, bundle, 1, 2, 8, 0, 8, at::kCPU);
+  EXPECT_FALSE(torch::equal(first.noise, draw_sds(options, bundle, 1, 3, 8, 0, 8, at::kCPU).noise));
+  EXPECT_FALSE(torch::equal(first.noise, draw_sds(options, bundle, 2, 2, 8, 0, 8, at::kCPU).noise));
+}
+
+TEST(DrawSds, KeepsToTheRange) {
+  const Bundle bundle = teacher_bundle();
+  for (const SdsTimesteps timesteps :
+       {SdsTimesteps::kUniform, SdsTimesteps::kStratified, SdsTimesteps::kLogitNormal}) {
+    SdsOptions options;
+    options.timesteps = timesteps;
+    options.t_min = 0.3;
+    options.t_max = 0.9;
+    const at::Tensor t = draw_sds(options, bundle, 1, 2, 200, 0, 200, at::kCPU).timesteps;
+    EXPECT_GE(t.min().item<std::int64_t>(), bundle.schedule.train_timesteps * 3 / 10);
+    EXPECT_LT(t.max().item<std::int64_t>(), bundle.schedule.train_timesteps * 9 / 10);
+  }
+}
+
+TEST(DrawSds, StratifiedPutsOneItemIntoEachStratum) {
+  const Bundle bundle = teacher_bundle();
+  SdsOptions options;
+  options.timesteps = SdsTimesteps::kStratified;
+  const at::Tensor t = draw_sds(options, bundle, 1, 2, 10, 0, 10, at::kCPU).timesteps;
+  std::set<std::int64_t> strata;
+  for (std::int64_t i = 0; i < 10; ++i) {
+    strata.insert(t[i].item<std::int64_t>() * 10 / bundle.schedule.train_timesteps);
+  }
+  EXPECT_EQ(strata.size(), 10U);
+}
+
+TEST(CheckSdsOptions, RefusesWhatMakesNoSense) {
+  Bundle bundle = teacher_bundle();
+  SdsOptions options;
+  options.t_min = 0.9;
+  options.t_max = 0.3;
+  expect_error(ExitCode::kUsage, {"sds.t_min", "0.9", "0.3"}, [&] { check_sds_options(options, bundle); });
+  options = {};
+  options.samples = 0;
+  expect_error(ExitCode::kUsage, {"sds.samples"}, [&] { check_sds_options(options, bundle); });
+  options = {};
+  options.noising = SdsNoising::kNone;
+  bundle.prediction_type = PredictionType::kVPrediction;
+  expect_error(ExitCode::kUsage, {"sds.noising", "v-prediction"},
+               [&] { check_sds_options(options, bundle); });
+}
+
+TEST(LatentMap, IsAFunctionOfTheSeedWithZeroBias) {
+  const BundleLatent latent{.channels = 4, .size = 8, .scaling_factor = 1.0};
+  const LatentMap first = make_latent_map(16, latent, 1, at::kCPU);
+  EXPECT_TRUE(torch::equal(first.weight, make_latent_map(16, latent, 1, at::kCPU).weight));
+  EXPECT_FALSE(torch::equal(first.weight, make_latent_map(16, latent, 2, at::kCPU).weight));
+  EXPECT_EQ(first.bias.abs().max().item<float>(), 0.0F);
+  EXPECT_LE(first.weight.abs().max().item<float>(), 0.25F);  // 1 / sqrt(16)
+  EXPECT_EQ(first.weight.sizes(), (at::IntArrayRef{256, 16}));
+}
+
+TEST(MapToLatent, SeesTheEmbeddingAtUnitNormWhereAsked) {
+  const BundleLatent latent{.channels = 1, .size = 2, .scaling_factor = 1.0};
+  const LatentMap map = make_latent_map(3, latent, 1, at::kCPU);
+  const at::Tensor embeds = torch::tensor({{0.0F, 3.0F, 4.0F}});
+  SdsOptions unit;
+  unit.embedding = SdsEmbedding::kUnit;
+  EXPECT_TRUE(
+      torch::allclose(map_to_latent(map, embeds, unit, latent), map_to_latent(map, embeds / 5, {}, latent)));
+}
+
+}  // namespace
+}  // namespace sdsclip

@@ -1,0 +1,102 @@
+#include "sdsclip/training/optimizer.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+namespace sdsclip {
+namespace {
+
+at::Tensor parameter(std::initializer_list<float> values) {
+  return torch::tensor(values).set_requires_grad(true);
+}
+
+void set_gradient(at::Tensor tensor, std::initializer_list<float> values) {
+  tensor.mutable_grad() = torch::tensor(values);
+}
+
+TrainOptions plain_options() {
+  TrainOptions options;
+  options.lr = 0.1;
+  options.weight_decay = 0;
+  options.schedule = LearningRateSchedule::kConstant;
+  return options;
+}
+
+// AdamW's first step moves every number by the rate against its gradient's sign (Loshchilov and Hutter,
+// 2019).
+TEST(Optimizer, FirstStepIsTheRateAgainstTheSign) {
+  const at::Tensor tensor = parameter({1.0F, -2.0F});
+  Optimizer optimizer({{"ln.weight", tensor}}, plain_options());
+  set_gradient(tensor, {0.3F, -4.0F});
+  EXPECT_NEAR(optimizer.step(1.0), std::hypot(0.3, 4.0), 1e-5);
+  EXPECT_TRUE(torch::allclose(tensor.detach(), torch::tensor({0.9F, -1.9F}), 1e-5, 1e-5));
+  EXPECT_FALSE(tensor.grad().defined());
+}
+
+TEST(Optimizer, DecaysMatricesAloneAndGivesTheMapItsOwnRate) {
+  TrainOptions options = plain_options();
+  options.weight_decay = 0.5;
+  options.lr_h_w = 0.2;
+  const at::Tensor matrix = torch::ones({1, 1}).set_requires_grad(true);
+  const at::Tensor norm = torch::ones({1}).set_requires_grad(true);
+  const at::Tensor map_bias = torch::ones({1}).set_requires_grad(true);
+  Optimizer optimizer({{"proj", matrix}, {"ln_1.weight", norm}, {"sds.h_w.bias", map_bias}}, options);
+  for (at::Tensor tensor : {matrix, norm, map_bias}) tensor.mutable_grad() = torch::ones_like(tensor);
+  optimizer.step(1.0);
+  EXPECT_NEAR(matrix.item<double>(), 1.0 - 0.1 * 0.5 - 0.1, 1e-5);
+  EXPECT_NEAR(norm.item<double>(), 0.9, 1e-5);
+  EXPECT_NEAR(map_bias.item<double>(), 0.8, 1e-5);
+}
+
+TEST(Optimizer, ClipsToTheLargestNorm) {
+  TrainOptions options = plain_options();
+  options.grad_clip_norm = 1.0;
+  options.epsilon = 1.0;  // so that the size of the gradient counts
+  const at::Tensor tensor = parameter({0.0F, 0.0F});
+  Optimizer optimizer({{"w", tensor}}, options);
+  set_gradient(tensor, {3.0F, 4.0F});
+  EXPECT_NEAR(optimizer.step(1.0), 5.0, 1e-5);
+  EXPECT_NEAR(tensor[0].item<double>(), -0.1 * 0.6 / (0.6 + 1.0), 1e-4);
+}
+
+TEST(Optimizer, RestoredGoesOnWithTheSameBits) {
+  const at::Tensor a = parameter({1.0F, 2.0F});
+  const at::Tensor b = parameter({1.0F, 2.0F});
+  Optimizer first({{"w", a}}, plain_options());
+  const auto step = [](Optimizer& optimizer, const at::Tensor& tensor, float gradient) {
+    set_gradient(tensor, {gradient, -2 * gradient});
+    optimizer.step(1.0);
+  };
+  step(first, a, 0.5F);
+  step(first, a, -0.25F);
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor target = b;
+    target.copy_(a);
+  }
+  Optimizer second({{"w", b}}, plain_options());
+  second.restore(first.state());
+  for (const float gradient : {0.1F, 0.7F, -0.3F}) {
+    step(first, a, gradient);
+    step(second, b, gradient);
+  }
+  EXPECT_TRUE(torch::equal(a, b));
+}
+
+// open_clip's cosine_lr at warm-up 2 of 10 steps: base * (step + 1) / warm-up, then half a cosine over the
+// rest.
+TEST(LearningRateFactor, WarmsUpAndFallsAsACosine) {
+  TrainOptions options;
+  options.warmup_steps = 2;
+  EXPECT_DOUBLE_EQ(learning_rate_factor(options, 0, 10), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate_factor(options, 1, 10), 1.0);
+  EXPECT_DOUBLE_EQ(learning_rate_factor(options, 2, 10), 1.0);
+  EXPECT_NEAR(learning_rate_factor(options, 6, 10), 0.5, 1e-12);
+  options.schedule = LearningRateSchedule::kConstant;
+  EXPECT_DOUBLE_EQ(learning_rate_factor(options, 9, 10), 1.0);
+}
+
+}  // namespace
+}  // namespace sdsclip

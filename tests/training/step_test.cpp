@@ -1,0 +1,177 @@
+#include "sdsclip/training/step.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <map>
+#include <optional>
+
+#include "sdsclip/base/random.h"
+#include "sdsclip/losses/contrastive.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/models/trainable.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::int64_t kBatch = 16;
+constexpr double kLambda = 0.05;
+constexpr std::uint64_t kSeed = 7;
+constexpr std::int64_t kStep = 3;
+
+/// The shipped models with everything that the check asks for: L_SDS, a tuned temperature, two
+/// samples an image.
+class StepTest : public ::testing::Test {
+ protected:
+  StepTest()
+      : clip_(read_bundle("models/shapes-clip", BundleKind::kClip), {}),
+        teacher_(read_bundle("models/shapes-teacher", BundleKind::kTeacher),
+                 {.unet = true, .vae_encoder = false, .text_encoder = true}, {}),
+        preprocess_(preprocess_options(clip_.bundle().image)),
+        map_(make_latent_map(clip_.bundle().embed_dim, teacher_.bundle().latent, kSeed, at::kCPU)),
+        trained_(select_trainable(clip_, Tune::kLayerNorm, /*tune_temperature=*/true)) {
+    trained_.emplace_back("sds.h_w.weight", map_.weight);
+    trained_.emplace_back("sds.h_w.bias", map_.bias);
+    sds_.lambda = kLambda;
+    sds_.samples = 2;
+
+    RandomSequence random(1, stream_of("step_test"));
+    pixels_.resize(static_cast<std::size_t>(kBatch) * preprocess_.element_count());
+    for (std::uint8_t& value : pixels_) value = static_cast<std::uint8_t>(random.below(256));
+    std::vector<std::string> captions;
+    for (std::int64_t i = 0; i < kBatch; ++i) {
+      captions.push_back(i % 2 == 0 ? "a red circle above a blue square"
+                                    : "there is a large green ring number " + std::to_string(i));
+    }
+    batch_.pixels = pixels_;
+    batch_.text_ids = tokenize(load_tokenizer(clip_.bundle()), captions);
+    batch_.teacher_ids = tokenize(load_tokenizer(teacher_.bundle()), captions);
+  }
+
+  std::map<std::string, at::Tensor> take_gradients() {
+    std::map<std::string, at::Tensor> gradients;
+    for (const NamedTensor& tensor : trained_) {
+      at::Tensor parameter = tensor.second;
+      gradients[tensor.first] =
+          parameter.grad().defined() ? parameter.grad().clone() : at::zeros_like(parameter);
+      parameter.mutable_grad() = at::Tensor();
+    }
+    return gradients;
+  }
+
+  /// The step as one would write it down: one graph over everything.
+  std::map<std::string, at::Tensor> plain_gradients() {
+    const at::Tensor images = clip_.encode_image(pixel_tensor(pixels_, preprocess_));
+    const at::Tensor texts = clip_.encode_text(batch_.text_ids);
+    const std::int64_t items = kBatch * sds_.samples;
+    const SdsDraws draws = draw_sds(sds_, teacher_.bundle(), kSeed, kStep, kBatch, 0, items, at::kCPU);
+    const at::Tensor z =
+        map_to_latent(map_, images, sds_, teacher_.bundle().latent).repeat_interleave(sds_.samples, 0);
+    const at::Tensor context = teacher_.encode_text(batch_.teacher_ids).repeat_interleave(sds_.samples, 0);
+    const at::Tensor sds = sds_loss_sum(teacher_, sds_, z, context, draws) / static_cast<double>(items);
+    plain_contrastive_ = contrastive_loss(images, texts, clip_.logit_scale()).item<double>();
+    plain_sds_ = sds.item<double>();
+    (contrastive_loss(images, texts, clip_.logit_scale()) + kLambda * sds).backward();
+    return take_gradients();
+  }
+
+  StepOptions options(std::int64_t micro_batch_clip, std::int64_t micro_batch_unet) const {
+    StepOptions result;
+    result.sds = sds_;
+    result.micro_batch_clip = micro_batch_clip;
+    result.micro_batch_unet = micro_batch_unet;
+    result.seed = kSeed;
+    result.step = kStep;
+    return result;
+  }
+
+  StepModels models() { return {&clip_, &teacher_, &map_}; }
+
+  ClipModel clip_;
+  DiffusionTeacher teacher_;
+  PreprocessOptions preprocess_;
+  LatentMap map_;
+  std::vector<NamedTensor> trained_;
+  SdsOptions sds_;
+  std::vector<std::uint8_t> pixels_;
+  StepBatch batch_;
+  double plain_contrastive_ = 0;
+  double plain_sds_ = 0;
+};
+
+TEST_F(StepTest, CachedGradientsEqualThePlainStepsTensorByTensor) {
+  const std::map<std::string, at::Tensor> expected = plain_gradients();
+  for (const std::int64_t micro : {1, 3, 16}) {
+    for (const std::int64_t micro_unet : {1, 5, 32}) {
+      if (micro != 3 && micro_unet == 5) continue;
+      const StepResult result = accumulate_gradients(models(), batch_, options(micro, micro_unet));
+      EXPECT_NEAR(*result.contrastive / plain_contrastive_, 1.0, 1e-5);
+      EXPECT_NEAR(*result.sds / plain_sds_, 1.0, 1e-5);
+      EXPECT_NEAR(result.total / (plain_contrastive_ + kLambda * plain_sds_), 1.0, 1e-5);
+      for (const auto& [name, gradient] : take_gradients()) {
+        const double error = (gradient - expected.at(name)).norm().item<double>();
+        const double size = expected.at(name).norm().item<double>();
+        EXPECT_GT(size, 0.0) << name;
+        EXPECT_LT(error, 1e-4 * size) << name << ", micro-batches " << micro << " and " << micro_unet;
+      }
+    }
+  }
+}
+
+TEST_F(StepTest, GivesTheSameBitsTwice) {
+  accumulate_gradients(models(), batch_, options(4, 8));
+  const std::map<std::string, at::Tensor> first = take_gradients();
+  accumulate_gradients(models(), batch_, options(4, 8));
+  for (const auto& [name, gradient] : take_gradients())
+    EXPECT_TRUE(torch::equal(gradient, first.at(name))) << name;
+}
+
+TEST_F(StepTest, EncodesEachCaptionOnceForTheTeacher) {
+  const std::int64_t before = teacher_.work().text_encodings;
+  accumulate_gradients(models(), batch_, options(16, 3));
+  EXPECT_EQ(teacher_.work().text_encodings - before, kBatch);
+  EXPECT_EQ(teacher_.work().unet_evaluations, kBatch * sds_.samples);
+}
+
+TEST_F(StepTest, DiagnosisChangesNoGradient) {
+  accumulate_gradients(models(), batch_, options(16, 8));
+  const std::map<std::string, at::Tensor> plain = take_gradients();
+  StepOptions diagnosing = options(16, 8);
+  diagnosing.diagnose = true;
+  const StepResult result = accumulate_gradients(models(), batch_, diagnosing);
+  EXPECT_TRUE(result.sds_shuffled.has_value());
+  EXPECT_NE(*result.sds_shuffled, *result.sds);
+  for (const auto& [name, gradient] : take_gradients())
+    EXPECT_TRUE(torch::equal(gradient, plain.at(name))) << name;
+}
+
+TEST_F(StepTest, WarmingUpTrainsTheMapAlone) {
+  StepOptions warming = options(4, 8);
+  warming.warm_up_map = true;
+  const StepResult result = accumulate_gradients(models(), batch_, warming);
+  EXPECT_FALSE(result.contrastive.has_value());
+  for (const NamedTensor& tensor : trained_) {
+    EXPECT_EQ(tensor.second.grad().defined(), tensor.first.starts_with("sds.h_w.")) << tensor.first;
+  }
+}
+
+TEST_F(StepTest, WithoutATeacherIsTheContrastiveLossAlone) {
+  const StepResult result = accumulate_gradients({&clip_, nullptr, nullptr}, batch_, options(16, 0));
+  EXPECT_FALSE(result.sds.has_value());
+  EXPECT_EQ(result.total, *result.contrastive);
+  for (const auto& [name, gradient] : take_gradients()) {
+    EXPECT_EQ(gradient.norm().item<double>() > 0, !name.starts_with("sds.")) << name;
+  }
+}
+
+TEST_F(StepTest, ReportsTheStatisticsOfZ) {
+  const StepResult result = accumulate_gradients(models(), batch_, options(16, 8));
+  const at::NoGradGuard no_grad;
+  const at::Tensor z = map_to_latent(map_, clip_.encode_image(pixel_tensor(pixels_, preprocess_)), sds_,
+                                     teacher_.bundle().latent);
+  EXPECT_NEAR(result.z_mean, z.mean().item<double>(), 1e-4);
+  EXPECT_NEAR(result.z_std, z.std(/*unbiased=*/false).item<double>(), 1e-4);
+}
+
+}  // namespace
+}  // namespace sdsclip

@@ -1,0 +1,223 @@
+#include "sdsclip/training/trainer.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "sdsclip/base/files.h"
+#include "sdsclip/data/synth.h"
+#include "sdsclip/models/safetensors.h"
+#include "support/expect_error.h"
+#include "support/temporary_folder.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::expect_error;
+using testing::TemporaryFolder;
+
+constexpr std::int64_t kSteps = 10;
+
+/// One small world for all tests of this file.
+const fs::path& world() {
+  static const TemporaryFolder folder;
+  static const fs::path path = [] {
+    SynthOptions options;
+    options.out = folder / "world";
+    options.train = 64;
+    options.validation = options.winoground = options.cases = options.zeroshot = 1;
+    write_shapes_world(options);
+    return options.out;
+  }();
+  return path;
+}
+
+TrainConfig small_config() {
+  TrainConfig config;
+  config.clip = "models/shapes-clip";
+  config.teacher = "models/shapes-teacher";
+  config.data.annotations = (world() / "coco/annotations/captions_train2017.json").string();
+  config.data.images = (world() / "coco/train2017").string();
+  config.train.steps = kSteps;
+  config.train.batch_size = 6;
+  config.train.micro_batch_clip = 4;
+  config.train.micro_batch_unet = 4;
+  config.train.lr = 1e-3;
+  config.train.checkpoint_every = 4;
+  config.train.tune_temperature = true;
+  config.sds.lambda = 0.05;
+  return config;
+}
+
+TrainRun run_in(const fs::path& out, bool resume = false) {
+  TrainRun run;
+  run.out = out;
+  run.resume = resume;
+  run.quiet = true;
+  run.device = "cpu";
+  run.threads = 1;
+  return run;
+}
+
+/// The parts of a log that do not tell the time.
+std::vector<nlohmann::json> untimed_log(const fs::path& out) {
+  std::vector<nlohmann::json> lines;
+  std::ifstream stream(out / "log.jsonl");
+  for (std::string text; std::getline(stream, text);) {
+    nlohmann::json line = nlohmann::json::parse(text);
+    for (const char* key : {"images_per_second", "wait_share", "peak_memory_bytes"}) line.erase(key);
+    lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+TEST(Train, ChangesEveryTrainedTensorAndNoOther) {
+  const TemporaryFolder folder;
+  const TrainConfig config = small_config();
+  train(config, run_in(folder / "run"));
+  ClipModel before(read_bundle(config.clip, BundleKind::kClip), {});
+  std::set<std::string> changed;
+  for (const NamedTensor& tensor : read_safetensors(folder / "run" / "tuned.safetensors").tensors) {
+    changed.insert(tensor.first);
+  }
+  std::set<std::string> expected = {"sds.h_w.weight", "sds.h_w.bias"};
+  for (const NamedTensor& tensor : select_trainable(before, Tune::kLayerNorm, true))
+    expected.insert(tensor.first);
+  EXPECT_EQ(changed, expected);
+
+  ClipModel after(read_bundle(config.clip, BundleKind::kClip), {});
+  load_tuned(after, folder / "run" / "tuned.safetensors");
+  const std::vector<NamedTensor> old_parameters = before.parameters();
+  const std::vector<NamedTensor> new_parameters = after.parameters();
+  for (std::size_t i = 0; i < old_parameters.size(); ++i) {
+    EXPECT_EQ(torch::equal(old_parameters[i].second, new_parameters[i].second),
+              !expected.contains(old_parameters[i].first))
+        << old_parameters[i].first;
+  }
+}
+
+TEST(Train, ResumedFromAnyCheckpointEqualsTheUnbrokenRun) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.keep_checkpoints = 10;
+  train(config, run_in(folder / "whole"));
+  for (const std::int64_t step : {4, 8}) {
+    // What a killed run leaves: some checkpoints, and a log that may be ahead of them or cut off within a
+    // line.
+    const fs::path out = folder / ("from-" + std::to_string(step));
+    fs::copy(folder / "whole", out, fs::copy_options::recursive);
+    fs::remove(out / "tuned.safetensors");
+    for (std::int64_t later : {4, 8, 10}) {
+      if (later > step) fs::remove_all(out / "checkpoints" / ("step-" + std::to_string(later)));
+    }
+    const std::string log = read_file(out / "log.jsonl");
+    write_file_atomically(out / "log.jsonl", log.substr(0, log.size() - 30));
+    const TrainSummary summary = train(config, run_in(out, /*resume=*/true));
+    EXPECT_EQ(summary.steps_this_life, kSteps - step);
+    EXPECT_EQ(read_file(out / "tuned.safetensors"), read_file(folder / "whole" / "tuned.safetensors"));
+    EXPECT_EQ(untimed_log(out), untimed_log(folder / "whole"));
+  }
+}
+
+TEST(Train, FallsBackFromADamagedCheckpointToTheOneBefore) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  train(config, run_in(folder / "run"));
+  const std::string expected = read_file(folder / "run" / "tuned.safetensors");
+  const fs::path newest = folder / "run" / "checkpoints" / "step-10" / "tensors.safetensors";
+  std::string bytes = read_file(newest);
+  bytes.back() = static_cast<char>(bytes.back() ^ 1);
+  write_file_atomically(newest, bytes);
+  const TrainSummary summary = train(config, run_in(folder / "run", /*resume=*/true));
+  EXPECT_EQ(summary.steps_this_life, 2);
+  EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"), expected);
+}
+
+TEST(Train, KeepsTheNewestCheckpointsAlone) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.checkpoint_every = 2;
+  config.train.keep_checkpoints = 2;
+  train(config, run_in(folder / "run"));
+  std::set<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder / "run" / "checkpoints")) {
+    names.insert(entry.path().filename());
+  }
+  EXPECT_EQ(names, (std::set<std::string>{"step-10", "step-8"}));
+}
+
+TEST(Train, WithLambdaZeroDoesNotEvenLoadTheTeacher) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.sds.lambda = 0;
+  config.teacher = "/nowhere";
+  train(config, run_in(folder / "run"));
+  for (const NamedTensor& tensor : read_safetensors(folder / "run" / "tuned.safetensors").tensors) {
+    EXPECT_FALSE(tensor.first.starts_with("sds.")) << tensor.first;
+  }
+}
+
+TEST(Train, LogsWhatWatchingNeeds) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.diagnose_every = 5;
+  train(config, run_in(folder / "run"));
+  const std::vector<nlohmann::json> lines = untimed_log(folder / "run");
+  ASSERT_EQ(lines.size(), static_cast<std::size_t>(kSteps));
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    EXPECT_EQ(lines[i]["step"], i + 1);
+    const double total = lines[i]["loss"]["total"];
+    EXPECT_NEAR(total,
+                lines[i]["loss"]["contrastive"].get<double>() + 0.05 * lines[i]["loss"]["sds"].get<double>(),
+                1e-9);
+    EXPECT_TRUE(lines[i]["z"].contains("std"));
+    EXPECT_EQ(lines[i].contains("sds_gap"), i % 5 == 0);
+  }
+}
+
+TEST(Train, RefusesAFolderThatHoldsAnotherRun) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  train(config, run_in(folder / "run"));
+  expect_error(ExitCode::kUsage, {"holds a run already", "--resume"},
+               [&] { train(config, run_in(folder / "run")); });
+  config.train.lr = 2e-3;
+  expect_error(ExitCode::kUsage, {"another run"}, [&] { train(config, run_in(folder / "run", true)); });
+}
+
+TEST(Train, RefusesALossThatIsNotFiniteAndKeepsTheLastCheckpoint) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.lr = 1e30;
+  config.train.checkpoint_every = 1;
+  expect_error(ExitCode::kRuntime, {"the loss is", "checkpoint"},
+               [&] { train(config, run_in(folder / "run")); });
+  EXPECT_TRUE(fs::exists(folder / "run" / "checkpoints" / "step-1" / "state.json"));
+}
+
+TEST(Train, RefusesTruncatedAndMissingImagesWhereAskedTo) {
+  const TemporaryFolder folder;
+  fs::copy(world() / "coco", folder / "coco", fs::copy_options::recursive);
+  TrainConfig config = small_config();
+  config.data.annotations = (folder / "coco/annotations/captions_train2017.json").string();
+  config.data.images = (folder / "coco/train2017").string();
+  config.data.on_bad_sample = OnBadSample::kFail;
+  config.train.steps = 11;  // more than an epoch
+  const fs::path image = folder / "coco/train2017/000000000007.png";
+  const std::string bytes = read_file(image);
+  write_file_atomically(image, bytes.substr(0, bytes.size() / 2));
+  expect_error(ExitCode::kInput, {"000000000007.png"}, [&] { train(config, run_in(folder / "a")); });
+  fs::remove(image);
+  expect_error(ExitCode::kInput, {"000000000007.png"}, [&] { train(config, run_in(folder / "b")); });
+  config.data.on_bad_sample = OnBadSample::kSkip;
+  config.data.max_bad = 0.1;
+  EXPECT_EQ(train(config, run_in(folder / "c")).bad_samples, 1);
+}
+
+}  // namespace
+}  // namespace sdsclip
