@@ -72,6 +72,7 @@ class CaptionLoader::Implementation {
                         options.processes > 1 ? fmt::format(" for {} processes", options.processes) : "");
     }
     next_ticket_ = {start.epoch, start.cursor};
+    next_ticket_end_ = planned_positions() + start.bad_samples;
     for (std::int64_t i = 0; i < std::max<std::int64_t>(1, options.workers); ++i) {
       workers_.emplace_back([this] { work(); });
     }
@@ -87,7 +88,6 @@ class CaptionLoader::Implementation {
   }
 
   Batch next() {
-    if (position_.step == batches_per_epoch()) position_ = {position_.epoch + 1, 0, 0, 0};
     Batch batch;
     while (static_cast<std::int64_t>(batch.samples.size()) < options_.batch_size) {
       DecodedSample decoded = take({position_.epoch, position_.cursor});
@@ -99,8 +99,8 @@ class CaptionLoader::Implementation {
       }
     }
     ++position_.step;
+    if (position_.step == batches_per_epoch()) position_ = {position_.epoch + 1, 0, 0, 0};
     batch.next = position_;
-    if (position_.step == batches_per_epoch()) batch.next = {position_.epoch + 1, 0, 0, 0};
     const bool none = std::all_of(batch.negative_captions.begin(), batch.negative_captions.end(),
                                   [](const std::string& text) { return text.empty(); });
     if (none) batch.negative_captions.clear();
@@ -138,14 +138,34 @@ class CaptionLoader::Implementation {
       resize_and_crop(decode_image(dataset_.image_bytes(decoded.sample), record.image_name),
                       options_.preprocess, decoded.pixels);
     } catch (const Error& error) {
+      if (error.exit_code() != ExitCode::kInput) throw;
       decoded.error = error.what();
     }
     return decoded;
   }
 
-  /// How many positions may be decoded ahead of the one that the consumer waits for.
+  /// How many samples may be decoded ahead of the consumer.
   [[nodiscard]] std::size_t window() const {
     return static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
+  }
+
+  /// Positions that an epoch needs so long as none of its samples is bad.
+  [[nodiscard]] std::int64_t planned_positions() const { return batches_per_epoch() * options_.batch_size; }
+
+  /// The next position to decode; goes over to the next epoch where this one's are all given out.
+  Ticket draw_ticket() {
+    if (!replacements_.empty()) {
+      const Ticket ticket = replacements_.front();
+      replacements_.pop_front();
+      return ticket;
+    }
+    if (next_ticket_.position == next_ticket_end_) {
+      next_ticket_ = {next_ticket_.epoch + 1, 0};
+      next_ticket_end_ = planned_positions();
+    }
+    const Ticket ticket = next_ticket_;
+    ++next_ticket_.position;
+    return ticket;
   }
 
   void work() {
@@ -153,10 +173,11 @@ class CaptionLoader::Implementation {
       Ticket ticket;
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_workers_.wait(lock, [this] { return stop_ || in_flight_ + ready_.size() < window(); });
+        wake_workers_.wait(lock, [this] {
+          return stop_ || !replacements_.empty() || in_flight_ + ready_.size() < window();
+        });
         if (stop_) return;
-        ticket = next_ticket_;
-        ++next_ticket_.position;
+        ticket = draw_ticket();
         ++in_flight_;
       }
       std::optional<DecodedSample> decoded;
@@ -170,33 +191,37 @@ class CaptionLoader::Implementation {
         const std::lock_guard<std::mutex> lock(mutex_);
         --in_flight_;
         if (failure) failure_ = failure;
-        // What a consumer that has moved on to the next epoch will not ask for is dropped.
-        if (decoded && ticket.epoch >= wanted_epoch_) ready_.emplace(ticket, std::move(*decoded));
+        if (decoded) ready_.emplace(ticket, std::move(*decoded));
       }
       wake_consumer_.notify_one();
-      wake_workers_.notify_one();
     }
   }
 
-  /// Waits for the position; sends the workers to it where they are elsewhere (a new epoch).
+  /// Waits until the position is decoded.
   DecodedSample take(const Ticket& ticket) {
     const Clock::time_point start = Clock::now();
     std::unique_lock<std::mutex> lock(mutex_);
-    if (ticket.epoch != next_ticket_.epoch) {
-      wanted_epoch_ = ticket.epoch;
-      next_ticket_ = ticket;
-      ready_.clear();
-      wake_workers_.notify_all();
-    }
     wake_consumer_.wait(lock, [&] { return failure_ || ready_.contains(ticket); });
     if (failure_) std::rethrow_exception(failure_);
-    const auto found = ready_.find(ticket);
-    DecodedSample decoded = std::move(found->second);
-    ready_.erase(found);
+    DecodedSample decoded = std::move(ready_.extract(ticket).mapped());
     lock.unlock();
-    wake_workers_.notify_all();
+    wake_workers_.notify_one();
     statistics_.wait_seconds += std::chrono::duration<double>(Clock::now() - start).count();
     return decoded;
+  }
+
+  /// A bad sample costs the epoch one more position, behind all others: in its turn where the epoch is still
+  /// being given out, else at once, before more of the next epoch.
+  void order_replacement() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (next_ticket_.epoch == position_.epoch) {
+        ++next_ticket_end_;
+      } else {
+        replacements_.push_back({position_.epoch, planned_positions() + position_.bad_samples - 1});
+      }
+    }
+    wake_workers_.notify_one();
   }
 
   void reject(const DecodedSample& decoded) {
@@ -209,6 +234,7 @@ class CaptionLoader::Implementation {
       statistics_.first_errors.push_back(*decoded.error);
       log_warning("bad sample replaced by the next one: {}", *decoded.error);
     }
+    order_replacement();
     const double share = static_cast<double>(position_.bad_samples) / static_cast<double>(own_samples_);
     if (share > options_.max_bad) {
       throw input_error("{} bad samples in this epoch, more than data.max_bad ({}) of {}; the first: {}",
@@ -238,7 +264,8 @@ class CaptionLoader::Implementation {
   std::condition_variable wake_consumer_;
   std::map<Ticket, DecodedSample> ready_;
   Ticket next_ticket_;
-  std::int64_t wanted_epoch_ = 0;
+  std::int64_t next_ticket_end_ = 0;  // positions of that epoch that are given out in order
+  std::deque<Ticket> replacements_;   // for bad samples of the epoch before
   std::size_t in_flight_ = 0;
   std::exception_ptr failure_;
   bool stop_ = false;

@@ -61,8 +61,8 @@ struct Batch {
   std::vector<std::string> captions;           ///< [B] the caption that this epoch chose
   std::vector<std::string> negative_captions;  ///< [B], or empty where the data set has none; a sample
                                                ///< without any has an empty text
-  std::vector<std::string> image_names;  ///< [B]
-  LoaderPosition next;                   ///< where the batch after this one starts
+  std::vector<std::string> image_names;        ///< [B]
+  LoaderPosition next;                         ///< where the batch after this one starts
 };
 
 /// What a loader has done since it was made.

@@ -1,0 +1,126 @@
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "file_reader.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/data/captions.h"
+#include "tar_members.h"
+
+namespace sdsclip {
+namespace {
+
+/// A sample's two files, which lie in the same shard.
+struct ShardSample {
+  std::uint64_t image_offset = 0;
+  std::uint64_t text_offset = 0;
+  std::uint32_t image_size = 0;
+  std::uint32_t text_size = 0;
+  std::uint32_t shard = 0;
+};
+
+/// WebDataset's `base_plus_ext`: a key up to the first dot of the file's name, and the ending in lower case.
+std::pair<std::string_view, std::string> split_name(std::string_view name) {
+  const std::size_t slash = name.rfind('/');
+  const std::size_t dot = name.find('.', slash == std::string_view::npos ? 0 : slash);
+  if (dot == std::string_view::npos) return {name, ""};
+  std::string ending(name.substr(dot + 1));
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return {name.substr(0, dot), ending};
+}
+
+bool is_image_ending(std::string_view ending) {
+  return ending == "jpg" || ending == "jpeg" || ending == "png" || ending == "webp";
+}
+
+/// Puts the members of a shard that follow each other under one key together.
+class SampleCollector {
+ public:
+  SampleCollector(std::uint32_t shard, std::vector<ShardSample>& samples)
+      : shard_(shard), samples_(samples) {}
+
+  void add(const TarMember& member) {
+    const auto [key, ending] = split_name(member.name);
+    if (key != key_) finish();
+    key_ = key;
+    if (member.size > std::numeric_limits<std::uint32_t>::max()) return;
+    if (is_image_ending(ending) && sample_.image_size == 0) {
+      sample_.image_offset = member.offset;
+      sample_.image_size = static_cast<std::uint32_t>(member.size);
+    } else if (ending == "txt" && sample_.text_size == 0) {
+      sample_.text_offset = member.offset;
+      sample_.text_size = static_cast<std::uint32_t>(member.size);
+    }
+  }
+
+  void finish() {
+    sample_.shard = shard_;
+    if (sample_.image_size > 0 && sample_.text_size > 0) samples_.push_back(sample_);
+    sample_ = {};
+  }
+
+ private:
+  std::uint32_t shard_;
+  std::vector<ShardSample>& samples_;
+  std::string key_;
+  ShardSample sample_;
+};
+
+class WebDatasetCaptions : public CaptionDataset {
+ public:
+  explicit WebDatasetCaptions(const std::string& specification) : shards_(expand_shards(specification)) {
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
+      SampleCollector collector(static_cast<std::uint32_t>(shard), samples_);
+      visit_tar(shards_[shard], [&](const TarMember& member) { collector.add(member); });
+      collector.finish();
+    }
+    if (samples_.empty()) {
+      throw input_error(
+          "{}: holds no sample, expected images (.jpg, .png, .webp) with a .txt of the same name",
+          specification);
+    }
+    samples_.shrink_to_fit();
+  }
+
+  [[nodiscard]] std::int64_t size() const override { return static_cast<std::int64_t>(samples_.size()); }
+
+  [[nodiscard]] CaptionRecord record(std::int64_t index) const override {
+    const ShardSample& sample = sample_at(index);
+    const FileReader shard(shards_[sample.shard]);
+    return {shards_[sample.shard] + ":" + member_name(shard, sample),
+            {shard.read(sample.text_offset, sample.text_size)},
+            {}};
+  }
+
+  [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
+    const ShardSample& sample = sample_at(index);
+    return FileReader(shards_[sample.shard]).read(sample.image_offset, sample.image_size);
+  }
+
+  [[nodiscard]] std::size_t index_bytes() const override { return samples_.size() * sizeof(ShardSample); }
+
+ private:
+  [[nodiscard]] const ShardSample& sample_at(std::int64_t index) const {
+    return samples_.at(static_cast<std::size_t>(index));
+  }
+
+  /// The name in the image's own header, right before its bytes: the first 100 bytes of it at most.
+  static std::string member_name(const FileReader& shard, const ShardSample& sample) {
+    constexpr std::size_t kHeader = 512;
+    constexpr std::size_t kNameField = 100;
+    const std::string field = shard.read(sample.image_offset - kHeader, kNameField);
+    return field.substr(0, field.find('\0'));
+  }
+
+  std::vector<std::string> shards_;
+  std::vector<ShardSample> samples_;
+};
+
+}  // namespace
+
+std::unique_ptr<CaptionDataset> open_webdataset_captions(const std::string& shards) {
+  return std::make_unique<WebDatasetCaptions>(shards);
+}
+
+}  // namespace sdsclip
