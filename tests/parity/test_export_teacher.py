@@ -8,6 +8,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+import safetensors.torch
 import torch
 import transformers
 from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
@@ -15,6 +16,7 @@ from diffusers.models.embeddings import Timesteps
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
+import original_layout
 from export_support import ExportTestCase, load_bfloat16, read_manifest, run_script
 
 import export_teacher
@@ -193,6 +195,42 @@ class DiffusersFolder(ExportTestCase):
                 with torch.no_grad():
                     exported = verify.load_exported(out / "unet.ts")(z, t, context)
                     self.assert_close(exported, unet(z, t, context).sample, 1e-6)
+
+    def test_a_single_file_checkpoint_gives_the_folders_bundle(self) -> None:
+        folder = self.write_folder("original", "<|endoftext|>", {})
+        # What the pipeline's own loader wants of a folder that stands for a configuration.
+        components = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "scheduler": "DDPMScheduler"}
+        index = {name: ["diffusers", kind] for name, kind in components.items()}
+        index |= {"text_encoder": ["transformers", "CLIPTextModel"], "tokenizer": ["transformers", "CLIPTokenizer"]}
+        index |= {"_class_name": "StableDiffusionPipeline", "safety_checker": [None, None]}
+        index |= {"feature_extractor": [None, None]}
+        (folder / "model_index.json").write_text(json.dumps(index), encoding="utf-8")
+        state = original_layout.single_file(
+            UNet2DConditionModel.from_pretrained(folder, subfolder="unet"),
+            AutoencoderKL.from_pretrained(folder, subfolder="vae"),
+            transformers.CLIPTextModel.from_pretrained(folder, subfolder="text_encoder"),
+        )
+        safetensors.torch.save_file(state, self.scratch / "original.safetensors")
+        torch.save({"state_dict": state}, self.scratch / "original.ckpt")
+
+        from_folder = self.scratch / "from-folder"
+        code, _, stderr = run_script(export_teacher, "--diffusers", folder, "--out", from_folder)
+        self.assertEqual(code, 0, stderr)
+        for name in ("original.safetensors", "original.ckpt"):
+            with self.subTest(name):
+                out = self.scratch / f"from-{name}"
+                arguments = ("--diffusers", self.scratch / name, "--config", folder, "--out", out)
+                code, _, stderr = run_script(export_teacher, *arguments)
+                self.assertEqual(code, 0, stderr)
+                for file in NETWORKS:
+                    expected = verify.load_exported(from_folder / file).state_dict()
+                    found = verify.load_exported(out / file).state_dict()
+                    self.assertEqual(set(found), set(expected))
+                    for key in expected:
+                        self.assertTrue(torch.equal(found[key], expected[key]), key)
+                same = ("schedule", "prediction_type", "latent", "features", "image", "tokenizer")
+                manifest, reference = read_manifest(out), read_manifest(from_folder)
+                self.assertEqual({k: manifest[k] for k in same}, {k: reference[k] for k in same})
 
     def test_what_a_bundle_cannot_say_is_refused(self) -> None:
         out = self.scratch / "refused"
