@@ -35,8 +35,10 @@ function(sdsclip_test room)
   target_include_directories(${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests")
   target_link_libraries(${name} PRIVATE sdsclip_${room} sdsclip_test_support ${ARG_LINK} GTest::gtest_main)
   if(ARG_TORCH)
+    # Programs are compiled with -fPIE by default, which the libraries' precompiled header was not.
     target_precompile_headers(${name} REUSE_FROM sdsclip_torch_pch)
-    set_target_properties(${name} PROPERTIES BUILD_RPATH "${SDSCLIP_TORCH_LIBRARY_DIR}")
+    target_compile_options(${name} PRIVATE -fPIC)
+    set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF BUILD_RPATH "${SDSCLIP_TORCH_LIBRARY_DIR}")
   endif()
   add_test(NAME ${room}${ARG_SUFFIX} COMMAND ${name} --gtest_shuffle --gtest_brief=1
     WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}")

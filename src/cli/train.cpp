@@ -27,8 +27,6 @@ TrainConfig read_train_config(const Arguments& arguments, const fs::path& file) 
   }
   TrainConfig config;
   bind_options(root, config);
-  config.clip = bundle_path(config.clip).string();
-  if (!config.teacher.empty()) config.teacher = bundle_path(config.teacher).string();
   return config;
 }
 
@@ -53,11 +51,13 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
 
 void run_train(const Arguments& arguments) {
   const fs::path file = config_path(arguments.train.config);
-  const TrainConfig config = read_train_config(arguments, file);
+  TrainConfig config = read_train_config(arguments, file);
   if (arguments.train.print_config) {
     std::fputs(to_yaml(list_options(config), /*with_docs=*/true).c_str(), stdout);
     return;
   }
+  config.clip = bundle_path(config.clip).string();
+  if (!config.teacher.empty()) config.teacher = bundle_path(config.teacher).string();
   TrainRun run;
   run.out = !arguments.train.out.empty() ? fs::path(arguments.train.out) : fs::path("runs") / file.stem();
   run.resume = arguments.train.resume;
