@@ -73,7 +73,7 @@ class CaptionLoader::Implementation {
     }
     next_ticket_ = {start.epoch, start.cursor};
     next_ticket_end_ = planned_positions() + start.bad_samples;
-    for (std::int64_t i = 0; i < std::max<std::int64_t>(1, options.workers); ++i) {
+    for (std::int64_t i = 0; i < worker_count(); ++i) {
       workers_.emplace_back([this] { work(); });
     }
   }
@@ -144,9 +144,16 @@ class CaptionLoader::Implementation {
     return decoded;
   }
 
-  /// How many samples may be decoded ahead of the consumer.
+  [[nodiscard]] std::int64_t worker_count() const { return std::max<std::int64_t>(1, options_.workers); }
+
+  /// How many samples may be decoded ahead of the consumer: so many batches, but of a very large batch only a
+  /// part.
   [[nodiscard]] std::size_t window() const {
-    return static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
+    constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+    const std::size_t wanted =
+        static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
+    return std::min(wanted, std::max(2 * static_cast<std::size_t>(worker_count()),
+                                     kMostBytes / options_.preprocess.element_count()));
   }
 
   /// Positions that an epoch needs so long as none of its samples is bad.

@@ -3,15 +3,18 @@
 //
 //   data_probe decode LIST OUT
 //   data_probe preprocess SIZE shortest_edge|squash LIST OUT
+//   data_probe measure SIZE ROUNDS LIST OUT      (processor seconds of one image, as a 64-bit float)
 //   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
 //
 // LIST holds the inputs (file names or texts), and OUT the outputs, as records: a 32-bit length and so many
 // bytes. An output record starts with a byte: 0 and the raw result, or 1 and the text of an error.
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -67,6 +70,18 @@ std::string preprocessed(const std::string& path, const PreprocessOptions& optio
   return raw<float>(values);
 }
 
+double processor_seconds() {
+  return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+}
+
+/// What a loader's worker does with an image, from the file to floats, `rounds` times.
+std::string measured(const std::string& path, const PreprocessOptions& options, int rounds) {
+  const double start = processor_seconds();
+  for (int i = 0; i < rounds; ++i) (void)preprocessed(path, options);
+  const double seconds = (processor_seconds() - start) / rounds;
+  return raw<double>({&seconds, 1});
+}
+
 std::function<std::string(const std::string&)> make_function(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && arguments[0] == "decode") return decoded;
   if (arguments.size() == 3 && arguments[0] == "preprocess") {
@@ -74,6 +89,12 @@ std::function<std::string(const std::string&)> make_function(const std::vector<s
     options.size = std::stoi(arguments[1]);
     options.resize = arguments[2] == "squash" ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
     return [options](const std::string& path) { return preprocessed(path, options); };
+  }
+  if (arguments.size() == 3 && arguments[0] == "measure") {
+    PreprocessOptions options;
+    options.size = std::stoi(arguments[1]);
+    const int rounds = std::stoi(arguments[2]);
+    return [options, rounds](const std::string& path) { return measured(path, options, rounds); };
   }
   if (arguments.size() == 5 && arguments[0] == "tokenize") {
     TokenizerOptions options;

@@ -29,15 +29,15 @@ struct PreprocessOptions {
   }
 };
 
-/// Bicubic resampling with antialiasing, bit for bit Pillow's `resize((width, height), BICUBIC)` of an RGB
-/// image (Pillow, `src/libImaging/Resample.c`: a = -0.5, weights in 22-bit fixed point, a horizontal and then
-/// a vertical pass with 8-bit pixels between them). `width` and `height` are 1 or more.
+/// Bicubic resampling with antialiasing, bit for bit that of Pillow 13's `resize((width, height), BICUBIC)`
+/// of an RGB image (`src/libImaging/Resample.c`: a = -0.5, weights in 22-bit fixed point, one pass a
+/// direction with 8-bit pixels between them). `width` and `height` are 1 or more.
 Image resize_bicubic(const Image& image, int width, int height);
 
 /// torchvision's `Resize` and `CenterCrop` on a Pillow image, bit for bit: the longer side becomes
-/// `int(size * long / short)`, the crop's corner is rounded half to even, a side that is too short is padded
-/// with black. `out` takes size x size x 3 bytes, interleaved RGB. Only the pixels that the crop keeps are
-/// computed.
+/// `int(size * long / short)`, the crop's corner is rounded half to even. `out` takes size x size x 3 bytes,
+/// interleaved RGB. Only the pixels that the crop keeps are computed. Throws `Error(kInput)` on an image so
+/// narrow that its longer side would not fit an int.
 void resize_and_crop(const Image& image, const PreprocessOptions& options, std::span<std::uint8_t> out);
 
 /// `(x / 255 - mean) / std` in float32, from interleaved bytes (size x size x 3) to planes: float [3, size,
