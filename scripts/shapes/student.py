@@ -25,14 +25,14 @@ CONFIG = Path(__file__).parent / "shapes-clip.json"
 class StudentOptions:
     """How the student is trained; all chosen on validation."""
 
-    steps: int = 2000  # optimizer steps
+    steps: int = 700  # optimizer steps; zero-shot accuracy is saturated by 600
     batch_size: int = 128  # image-caption pairs a step
-    single_share: float = 0.1  # share of a batch with one object; see `batches`
+    single_share: float = 0.35  # share of a batch that shows one object, less than the data's half
     lr: float = 1e-3  # peak learning rate, after warm-up, falling to zero as a cosine
     warmup_steps: int = 100  # linear warm-up
     weight_decay: float = 0.05  # on matrices; none on biases, norms and the temperature
     seed: int = 1  # initial weights and order of the data
-    report_every: int = 250  # steps between looks at validation
+    report_every: int = 100  # steps between looks at validation
 
 
 @dataclass
@@ -114,11 +114,7 @@ def contrastive_loss(model: nn.Module, images: torch.Tensor, ids: torch.Tensor) 
 def batches(
     data: CaptionedImages, tokenizer: open_clip.SimpleTokenizer, options: StudentOptions
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """`options.steps` batches of pixels and token ids, each image with one of its captions.
-
-    Scenes of one object are kept few: a coloured shape is drawn alone in two of its four variants of size and background,
-    and where such scenes are many the model learns to tell the shape from the variant, and fails on the other two.
-    """
+    """`options.steps` batches of pixels and token ids, each image with one of its captions."""
     generator = torch.Generator().manual_seed(options.seed)
     ids = torch.stack([tokenizer(captions) for captions in data.captions])
     is_single = torch.tensor([binding == "none" for binding in data.bindings])

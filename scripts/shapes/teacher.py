@@ -27,15 +27,16 @@ HALF = [0.5, 0.5, 0.5]  # mean and standard deviation of the teacher's pixels
 class TeacherOptions:
     """How the teacher is trained; all chosen on validation."""
 
-    vae_steps: int = 900  # optimizer steps of the autoencoder
+    vae_steps: int = 450  # optimizer steps of the autoencoder
     vae_batch_size: int = 64  # images a step
     vae_lr: float = 2e-3  # peak learning rate of the autoencoder
     kl_weight: float = 1e-4  # of the latent's Kullback-Leibler term, beside a squared error summed over an image
-    steps: int = 6000  # optimizer steps of UNet and text encoder
+    steps: int = 4000  # optimizer steps of UNet and text encoder
     batch_size: int = 64  # image-caption pairs a step
     lr: float = 1e-3  # peak learning rate of UNet and text encoder
     warmup_steps: int = 100  # linear warm-up of both
     caption_dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
+    most_weight: float = 5.0  # of a timestep in the loss; see `loss_weights`
     ema_decay: float = 0.999  # of the weights that are kept
     seed: int = 1  # initial weights, order of the data, noise
     report_every: int = 500  # steps between looks at validation
@@ -151,13 +152,14 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
     networks = nn.ModuleList([teacher.unet, teacher.text_encoder]).train()
     average = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
     optimizer = torch.optim.AdamW(networks.parameters(), lr=options.lr, weight_decay=0.0)
+    weights = loss_weights(teacher.scheduler.alphas_cumprod, options.most_weight)
     started = time.process_time()
     generator = torch.Generator().manual_seed(options.seed)
     for step, (picked, ids) in enumerate(caption_batches(options, teacher, data, generator), start=1):
         set_learning_rate(optimizer, options.lr, step, options.warmup_steps, options.steps)
         timestep = torch.randint(0, teacher.scheduler.config.num_train_timesteps, (len(picked),), generator=generator)
         noise = torch.randn(len(picked), *teacher.latent_shape(), generator=generator)
-        loss = teacher.noise_error(latents[picked], ids, timestep, noise).mean()
+        loss = (weights[timestep] * teacher.noise_error(latents[picked], ids, timestep, noise)).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
@@ -172,6 +174,15 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
             if step < options.steps:
                 networks.load_state_dict(trained)
     networks.eval().requires_grad_(False)
+
+
+def loss_weights(alphas_cumprod: torch.Tensor, most: float) -> torch.Tensor:
+    """Weight of each timestep: noise over signal in amplitude, at most `most`.
+
+    Without it the small timesteps dominate the error, where the noise is hard to see and the caption says nothing of it;
+    what the caption decides is at the large ones.
+    """
+    return ((1 - alphas_cumprod) / alphas_cumprod).sqrt().clamp(max=most)
 
 
 def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) -> dict:

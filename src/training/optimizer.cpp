@@ -112,8 +112,9 @@ void Optimizer::restore(const std::vector<NamedTensor>& state) {
     std::unique_ptr<torch::optim::AdamWParamState> restored =
         std::make_unique<torch::optim::AdamWParamState>();
     const c10::Device device = tensor.second.device();
-    restored->exp_avg(average->second.to(device));
-    restored->exp_avg_sq(named.at("exp_avg_sq." + tensor.first).to(device));
+    // Clones: the optimizer updates them in place, and they must not stay another's.
+    restored->exp_avg(average->second.to(device).clone());
+    restored->exp_avg_sq(named.at("exp_avg_sq." + tensor.first).to(device).clone());
     restored->step(named.at("step." + tensor.first).item<std::int64_t>());
     implementation_->adamw->state()[tensor.second.unsafeGetTensorImpl()] = std::move(restored);
   }

@@ -4,15 +4,16 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <vector>
 
 namespace sdsclip {
 namespace {
 
-at::Tensor parameter(std::initializer_list<float> values) {
+at::Tensor parameter(const std::vector<float>& values) {
   return torch::tensor(values).set_requires_grad(true);
 }
 
-void set_gradient(at::Tensor tensor, std::initializer_list<float> values) {
+void set_gradient(at::Tensor tensor, const std::vector<float>& values) {
   tensor.mutable_grad() = torch::tensor(values);
 }
 
