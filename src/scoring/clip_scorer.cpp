@@ -9,6 +9,7 @@
 #include <functional>
 #include <vector>
 
+#include "embedding_cache.h"
 #include "run_settings.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
@@ -67,6 +68,12 @@ struct EncodingPlan {
   UnitShape shape;
 };
 
+/// A table's rows under encoding.
+struct Rows {
+  std::vector<std::string_view> names;          ///< for errors
+  std::function<std::string(std::size_t)> key;  ///< of a row in the cache
+};
+
 EncodingPlan plan_images(const CaseTable& table, std::int64_t batch) {
   const std::int64_t count = static_cast<std::int64_t>(table.images.size());
   return {.kind = EmbeddingKind::kImage, .count = count, .shape = even_units(count, batch)};
@@ -102,12 +109,45 @@ void check_finite(const at::Tensor& embeddings, const std::vector<std::string_vi
       names[static_cast<std::size_t>(row)]);
 }
 
+/// The missing units whose embeddings the cache has go to the store; the others are left.
+void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache& cache,
+                     std::vector<std::int64_t>& missing, ScoreStore& store) {
+  std::vector<std::int64_t> left;
+  for (const std::int64_t unit : missing) {
+    std::vector<float> values;
+    std::int64_t found = 0;
+    const std::int64_t count = rows_of_unit(plan, unit);
+    for (; found < count; ++found) {
+      const std::size_t row = static_cast<std::size_t>(unit * plan.shape.size + found);
+      const std::optional<std::vector<float>> embedding = cache.find(rows.key(row));
+      if (!embedding) break;
+      values.insert(values.end(), embedding->begin(), embedding->end());
+    }
+    if (found == count) {
+      store.write_embeddings(plan.kind, unit, values, {});
+    } else {
+      left.push_back(unit);
+    }
+  }
+  missing = std::move(left);
+}
+
+void keep_in_cache(const at::Tensor& embeddings, std::int64_t first, const Rows& rows,
+                   EmbeddingCache& cache) {
+  const std::size_t dim = static_cast<std::size_t>(embeddings.size(1));
+  std::vector<EmbeddingCache::Entry> entries;
+  for (std::int64_t i = 0; i < embeddings.size(0); ++i) {
+    const float* row = embeddings.data_ptr<float>() + static_cast<std::size_t>(i) * dim;
+    entries.emplace_back(rows.key(static_cast<std::size_t>(first + i)), std::span<const float>(row, dim));
+  }
+  cache.keep(entries);
+}
+
 /// Encodes the missing units one after another and stores each as it comes. `encode` gives a unit's
-/// embeddings, padding included; `names` are the rows' for errors.
-void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing,
-                    const std::vector<std::string_view>& names,
+/// embeddings, padding included.
+void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing, const Rows& rows,
                     const std::function<at::Tensor(std::int64_t unit)>& encode, bool quiet,
-                    ScoreStore& store) {
+                    EmbeddingCache* cache, ScoreStore& store) {
   const bool is_image = plan.kind == EmbeddingKind::kImage;
   const std::string unit_name = is_image ? "images" : "texts";
   std::int64_t units_done = plan.shape.units - static_cast<std::int64_t>(missing.size());
@@ -116,41 +156,48 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
   for (const std::int64_t unit : missing) {
     throw_if_interrupted();
     const Clock::time_point start = Clock::now();
+    const std::int64_t first = unit * plan.shape.size;
     const at::Tensor embeddings =
         encode(unit).narrow(0, 0, rows_of_unit(plan, unit)).to(at::kCPU, at::kFloat).contiguous();
-    check_finite(embeddings, names, unit * plan.shape.size);
+    check_finite(embeddings, rows.names, first);
     ScoringWork work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
     work.seconds = seconds_since(start);
     store.write_embeddings(
         plan.kind, unit, {embeddings.data_ptr<float>(), static_cast<std::size_t>(embeddings.numel())}, work);
+    if (cache != nullptr) keep_in_cache(embeddings, first, rows, *cache);
     progress.update(std::min(plan.count, ++units_done * plan.shape.size));
   }
 }
 
 void encode_images(const ClipModel& model, const CaseTable& table, const EncodingPlan& plan,
-                   const ClipScoreOptions& options, ScoreStore& store) {
-  const std::vector<std::int64_t> missing = missing_units(plan, store);
-  std::vector<std::string_view> names;
-  for (const BenchmarkImage& image : table.images) names.push_back(image.id);
+                   const ClipScoreOptions& options, EmbeddingCache* cache, ScoreStore& store) {
+  Rows rows;
+  for (const BenchmarkImage& image : table.images) rows.names.push_back(image.id);
+  rows.key = [&](std::size_t row) { return cache_key(store.identity(), table.images[row]); };
+  std::vector<std::int64_t> missing = missing_units(plan, store);
+  if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
   DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess_options(model.bundle().image),
                      options.workers);
   const auto encode = [&](std::int64_t) {
     return model.encode_image(pixels.next().to(model.placement().device));
   };
-  encode_missing(plan, missing, names, encode, options.quiet, store);
+  encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }
 
 void encode_texts(const ClipModel& model, const TextTable& texts, const EncodingPlan& plan,
-                  const ClipScoreOptions& options, ScoreStore& store) {
+                  const ClipScoreOptions& options, EmbeddingCache* cache, ScoreStore& store) {
   const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
   const std::span<const std::string> encoded(texts.texts.data(), static_cast<std::size_t>(plan.count));
-  const std::vector<std::string_view> names(encoded.begin(), encoded.end());
+  Rows rows{.names = {encoded.begin(), encoded.end()},
+            .key = [&](std::size_t row) { return cache_key(store.identity(), encoded[row]); }};
+  std::vector<std::int64_t> missing = missing_units(plan, store);
+  if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
   const auto encode = [&](std::int64_t unit) {
     const at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
     return model.encode_text(ids.to(model.placement().device));
   };
-  encode_missing(plan, missing_units(plan, store), names, encode, options.quiet, store);
+  encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }
 
 Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
@@ -234,6 +281,7 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
   visitor.option("image_batch", options.image_batch, "images encoded at once, at most");
   visitor.option("text_batch", options.text_batch, "texts encoded at once, at most");
   visitor.option("workers", options.workers, "threads that decode ahead of the encoder");
+  visitor.option("cache", options.cache, "folder of embeddings that other runs may reuse; empty: none");
   visitor.option("quiet", options.quiet, "no progress bar");
 }
 
@@ -256,8 +304,11 @@ ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, cons
   const TextTable texts = unique_texts(table);
   const EncodingPlan image_plan = plan_images(table, options.image_batch);
   const EncodingPlan text_plan = plan_texts(texts, options.text_batch);
-  encode_texts(model, texts, text_plan, options, store);
-  encode_images(model, table, image_plan, options, store);
+  std::optional<EmbeddingCache> cache;
+  if (!options.cache.empty()) cache.emplace(options.cache);
+  EmbeddingCache* const shared = cache ? &*cache : nullptr;
+  encode_texts(model, texts, text_plan, options, shared, store);
+  encode_images(model, table, image_plan, options, shared, store);
   ClipScoring scoring = scores_from_store(table, texts, image_plan, text_plan, store);
   store.write_scores(table, scoring.scores);
   return scoring;

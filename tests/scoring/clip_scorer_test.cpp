@@ -139,6 +139,31 @@ TEST_F(ClipScorer, RefusesAnEmbeddingThatIsNotFinite) {
   expect_error(ExitCode::kRuntime, {"caption 0a", "not finite"}, [&] { score(table); });
 }
 
+TEST_F(ClipScorer, ReusesEmbeddingsOfOtherRunsFromTheCache) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 3);
+  options_.cache = (folder_ / "cache").string();
+  const ClipScoring first = score(table, "first.sqlite");
+  EXPECT_EQ(first.work.image_encodings, 6);
+  // The same pictures and texts in another order.
+  CaseTable other = testing::readable_swap_table(folder_.path(), 3);
+  std::swap(other.images[0], other.images[5]);
+  std::swap(other.captions[1], other.captions[4]);
+  const ClipScoring second = score(other, "second.sqlite");
+  EXPECT_EQ(second.work.image_encodings, 0);
+  EXPECT_EQ(second.work.text_encodings, 0);
+  EXPECT_EQ(second.scores.at(1, 0, 0), first.scores.at(1, 0, 0));
+  EXPECT_EQ(second.scores.at(0, 1, 0), first.scores.at(0, 1, 0));
+}
+
+TEST_F(ClipScorer, RefusesACacheThatIsSomethingElse) {
+  std::filesystem::create_directories(folder_ / "cache");
+  Database(folder_ / "cache" / "embeddings.sqlite", Database::Mode::kCreate)
+      .execute("CREATE TABLE other (a)");
+  options_.cache = (folder_ / "cache").string();
+  expect_error(ExitCode::kInput, {"embeddings.sqlite", "--cache"},
+               [&] { score(testing::readable_swap_table(folder_.path(), 1)); });
+}
+
 TEST_F(ClipScorer, RefusesBatchesOfNothing) {
   options_.image_batch = 0;
   expect_error(ExitCode::kUsage, {"image_batch", "0"},

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -201,6 +202,33 @@ TEST_F(Store, KeepsAllCompleteUnitsThroughAKill) {
   const std::vector<SampleErrorRow> rows = open(StoreOpening::kResume).read_errors();
   EXPECT_GE(rows.size(), 42u);
   EXPECT_EQ(rows.size() % 2, 0u);  // units are whole
+}
+
+TEST_F(Store, SaysThatTheDiskIsFullAndKeepsWhatWasWritten) {
+  open(StoreOpening::kNew);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    // A limit on the size of files stands for a full disk.
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{.rlim_cur = 300'000, .rlim_max = 300'000};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    try {
+      ScoreStore store = open(StoreOpening::kResume);
+      for (std::int64_t unit = 0; unit < 100; ++unit) {
+        store.write_embeddings(EmbeddingKind::kImage, unit, std::vector<float>(4'000, 1.0F), {});
+      }
+    } catch (const Error& error) {
+      const bool says_so = std::string(error.what()).find("free some space") != std::string::npos;
+      ::_exit(says_so ? static_cast<int>(error.exit_code()) : 1);
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_EQ(WEXITSTATUS(status), static_cast<int>(ExitCode::kRuntime));
+  const ScoreStore store = open(StoreOpening::kResume);
+  EXPECT_GT(store.embedding_units(EmbeddingKind::kImage).size(), 3u);
+  EXPECT_EQ(store.read_embeddings(EmbeddingKind::kImage, 2), std::vector<float>(4'000, 1.0F));
 }
 
 TEST(UniqueTexts, ShareRepeatedOnesAndEndWithTheUnconditional) {

@@ -16,6 +16,7 @@ struct ClipScoreOptions {
   std::int64_t image_batch = 64;  ///< images a unit
   std::int64_t text_batch = 256;  ///< texts a unit
   std::int64_t workers = 2;       ///< threads that decode ahead of the encoder
+  std::string cache = {};         ///< folder of embeddings that other runs may reuse; empty: none
   bool quiet = false;             ///< no progress bar
 };
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
@@ -37,6 +38,8 @@ RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_s
 /// last one is padded, with decoding ahead on other threads; pixels are freed at once, embeddings are kept in
 /// the store, and units that are there already are not computed again. A caption of several texts is the
 /// average of their unit-norm embeddings, normalised again (CLIP_benchmark, zeroshot_classification.py).
+///
+/// With `cache`, a unit whose embeddings are all there is not encoded, and one that is encoded is kept there.
 ///
 /// Throws `Error(kInput)` that names the image or text that cannot be used, `Error(kRuntime)` on an embedding
 /// that is not finite, `Error(kInterrupted)` between units.
