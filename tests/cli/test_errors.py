@@ -23,7 +23,7 @@ class Errors(ProgramTest):
 
     def eval(self, bundle, data=None):
         return ["eval", "winoground", "--clip", bundle, "--data", data or self.world / "winoground", "--limit", 2,
-                "--out", self.folder / "run"]  # fmt: skip
+                "--quiet", "--out", self.folder / "run"]  # fmt: skip
 
     def train(self, *settings):
         data = {
@@ -32,7 +32,7 @@ class Errors(ProgramTest):
             "train.steps": 2,
             "train.batch_size": 32,
         }
-        arguments = ["train", "--config", "quickstart.yaml", "--out", self.folder / "train"]
+        arguments = ["train", "--config", "quickstart.yaml", "--quiet", "--out", self.folder / "train"]
         for setting in [f"{key}={value}" for key, value in data.items()] + list(settings):
             arguments += ["--set", setting]
         return arguments
@@ -98,7 +98,7 @@ class Errors(ProgramTest):
         lines = (self.world / "winoground/examples.jsonl").read_text().splitlines()
         (data / "examples.jsonl").write_text("\n".join(lines[:2] + ["{"]))
         shutil.copytree(self.world / "winoground/images", data / "images")
-        self.check_fails(3, ["examples.jsonl", "3"], *self.eval("models/shapes-clip", data)[:-4], "--out", self.folder / "r2")
+        self.check_fails(3, ["examples.jsonl", "3"], *self.eval("models/shapes-clip", data)[:-1], self.folder / "r2")
 
     def test_a_damaged_tuned_file(self):
         tuned = self.folder / "tuned.safetensors"
