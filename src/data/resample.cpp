@@ -12,7 +12,10 @@
 // image. For the horizontal pass kTileRows rows at a time are transposed first, so that a "row" is a column
 // of pixels.
 
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__)
+// The loops are compiled once more for processors with AVX2, and the program picks at its start. (Sanitizers
+// are not ready by then.)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
+    !defined(__SANITIZE_THREAD__)
 #define SDSCLIP_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
 #else
 #define SDSCLIP_FOR_EACH_CPU
