@@ -4,7 +4,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <dlfcn.h>
-#include <torch/csrc/jit/runtime/graph_executor.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -58,7 +57,6 @@ c10::Device pick_device(const std::string& text) {
 
 Placement prepare_compute(const ComputeOptions& options) {
   if (options.threads < 0) throw usage_error("--threads: got {}, expected 0 or more", options.threads);
-  torch::jit::getProfilingMode() = false;
   const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
   at::set_num_threads(static_cast<int>(options.threads > 0 ? options.threads : cores));
   Placement placement;

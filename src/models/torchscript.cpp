@@ -1,11 +1,16 @@
 #include "torchscript.h"
 
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
 #include "sdsclip/base/error.h"
 
 namespace sdsclip {
 
 torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, const Placement& placement) {
   verify_bundle(bundle, {file});
+  // The profiling executor specialises a graph after its first calls, which changes low bits between a first
+  // and a later call. It has to be off before the first forward of the process.
+  torch::jit::getProfilingMode() = false;
   const std::string path = (bundle.folder / file).string();
   try {
     torch::jit::Module module = torch::jit::load(path, placement.device);
