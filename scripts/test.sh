@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs the tests: all fast ones, those against the Python originals, and the fast
-# ones again under AddressSanitizer. `scripts/test.sh --quick` leaves the sanitizers out, `--slow` adds the tests that
+# Installs what is missing, builds, and runs the tests: all fast ones, those against the Python originals, and those of
+# the rooms without LibTorch again under AddressSanitizer and UndefinedBehaviorSanitizer. `scripts/test.sh --quick` leaves the sanitizers out, `--slow` adds the tests that
 # are labelled slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -22,7 +22,9 @@ if [ "$slow" = yes ]; then exclude=(--label-exclude gpu); fi
 echo "test: release build"
 ctest --test-dir build --schedule-random --output-on-failure "${exclude[@]}"
 if [ "$quick" = no ]; then
-  scripts/build.sh asan
+  # The rooms without LibTorch: those that parse what a user gives them.
+  rooms=(base data benchmarks reporting)
+  scripts/build.sh asan "${rooms[@]/%/_test}"
   echo "test: sanitizers"
-  ctest --test-dir build-asan --schedule-random --output-on-failure --label-regex fast
+  ctest --test-dir build-asan --schedule-random --output-on-failure --tests-regex "^($(IFS='|'; echo "${rooms[*]}"))$"
 fi
