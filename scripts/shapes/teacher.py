@@ -36,7 +36,8 @@ class TeacherOptions:
     lr: float = 1e-3  # peak learning rate of UNet and text encoder
     warmup_steps: int = 100  # linear warm-up of both
     caption_dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
-    most_weight: float = 5.0  # of a timestep in the loss; see `loss_weights`
+    least_weight: float = 0.25  # of a timestep in the loss; see `loss_weights`
+    most_weight: float = 5.0  # the same for the largest timesteps
     ema_decay: float = 0.999  # of the weights that are kept
     seed: int = 1  # initial weights, order of the data, noise
     report_every: int = 500  # steps between looks at validation
@@ -152,7 +153,7 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
     networks = nn.ModuleList([teacher.unet, teacher.text_encoder]).train()
     average = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
     optimizer = torch.optim.AdamW(networks.parameters(), lr=options.lr, weight_decay=0.0)
-    weights = loss_weights(teacher.scheduler.alphas_cumprod, options.most_weight)
+    weights = loss_weights(teacher.scheduler.alphas_cumprod, options)
     started = time.process_time()
     generator = torch.Generator().manual_seed(options.seed)
     for step, (picked, ids) in enumerate(caption_batches(options, teacher, data, generator), start=1):
@@ -176,13 +177,13 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
     networks.eval().requires_grad_(False)
 
 
-def loss_weights(alphas_cumprod: torch.Tensor, most: float) -> torch.Tensor:
-    """Weight of each timestep: noise over signal in amplitude, at most `most`.
+def loss_weights(alphas_cumprod: torch.Tensor, options: TeacherOptions) -> torch.Tensor:
+    """Weight of each timestep: noise over signal, within the options' bounds.
 
-    Without it the small timesteps dominate the error, where the noise is hard to see and the caption says nothing of it;
-    what the caption decides is at the large ones.
+    Without it the small timesteps dominate the error, where the caption says nothing of the noise; what it decides, which
+    shape is where in which colour, is at the large ones.
     """
-    return ((1 - alphas_cumprod) / alphas_cumprod).sqrt().clamp(max=most)
+    return ((1 - alphas_cumprod) / alphas_cumprod).clamp(options.least_weight, options.most_weight)
 
 
 def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) -> dict:
