@@ -70,7 +70,7 @@ std::int64_t automatic_micro_batch(DiffusionTeacher& teacher) {
   const BundleLatent& latent = teacher.bundle().latent;
   const bool is_small = latent.channels * latent.size * latent.size <= kSmallLatent;
   // On a CPU a batch saves nothing once the cores are busy, and a unit is what a kill can cost.
-  if (!teacher.placement().device.is_cuda()) return is_small ? 32 : 4;
+  if (!teacher.placement().device.is_cuda()) return is_small ? 128 : 4;
   std::int64_t batch = is_small ? 512 : 64;
   while (batch > 1 && !fits(teacher, batch)) batch /= 2;
   return batch;

@@ -22,8 +22,8 @@ PreprocessOptions preprocessing_for(const Bundle& bundle, ResizeChoice choice) {
   return options;
 }
 
-std::int64_t unit_size(std::size_t count, std::int64_t at_most) {
-  return even_units(static_cast<std::int64_t>(count), at_most).size;
+std::int64_t unit_size(std::int64_t count, std::int64_t at_most) {
+  return even_units(count, at_most).size;
 }
 
 // The rows, and zeros up to `size` of them.
@@ -53,9 +53,10 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
       preprocessing_(preprocessing_for(teacher.bundle(), options.resize)),
       tokenizer_(load_tokenizer(teacher.bundle())),
       latents_([this](std::int64_t first, std::int64_t size) { return encode_images(first, size); },
-               unit_size(table.images.size(), options.encode_batch), options.cache_mib * kBytesPerMib / 2),
+               unit_size(static_cast<std::int64_t>(table.images.size()), options.encode_batch),
+               options.cache_mib * kBytesPerMib / 2),
       contexts_([this](std::int64_t first, std::int64_t size) { return encode_texts(first, size); },
-                unit_size(texts.texts.size(), options.encode_batch), options.cache_mib * kBytesPerMib / 2) {}
+                unit_size(texts.caption_texts, options.encode_batch), options.cache_mib * kBytesPerMib / 2) {}
 
 at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
   const at::Tensor pixels = decode_unit(table_.images, first, size, preprocessing_, options_.workers);

@@ -25,15 +25,15 @@ def put_image(path: Path, rng: random.Random) -> None:
     coarse.resize((rng.randint(36, 70), rng.randint(36, 70)), Image.Resampling.BICUBIC).save(path)
 
 
-def winoground(folder: Path, rng: random.Random, cases: int) -> list[dict]:
-    """Winoground's layout; in the last case both captions are the same, so all its scores tie."""
+def winoground(folder: Path, rng: random.Random, cases: int, tie: bool = True) -> list[dict]:
+    """Winoground's layout; with `tie`, the last case has one caption twice."""
     examples = []
     for number in range(cases):
         names = [f"ex_{number}_img_{k}.png" for k in range(2)]
         for name in names:
             put_image(folder / "images" / name, rng)
         texts = [caption(rng), caption(rng)]
-        if number == cases - 1:
+        if tie and number == cases - 1:
             texts[1] = texts[0]
         examples.append({
             "id": number, "image_0": names[0], "image_1": names[1], "caption_0": texts[0], "caption_1": texts[1],

@@ -6,6 +6,7 @@
 //   key=value
 #include <ATen/ATen.h>
 
+#include <ctime>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -68,14 +69,28 @@ DiffusionScoreOptions options_from(const std::vector<std::string>& settings) {
   return options;
 }
 
-ordered_json score_diffusion(const Benchmark& benchmark, const CaseTable& table,
-                             const std::vector<std::string>& arguments) {
+struct DiffusionRun {
+  DiffusionScoring scoring;
+  double processor_seconds = 0;  // without loading the teacher
+};
+
+DiffusionRun run_diffusion(const CaseTable& table, const std::vector<std::string>& arguments) {
   DiffusionTeacher teacher(read_bundle(arguments[3], BundleKind::kTeacher), {},
                            prepare_compute({.device = "cpu", .threads = 1}));
   const DiffusionScoreOptions options = options_from({arguments.begin() + 5, arguments.end()});
+  const std::clock_t start = std::clock();
   ScoreStore store(arguments[4], diffusion_run_identity(teacher, arguments[1], options), table,
                    StoreOpening::kResume);
-  return metrics_of(benchmark, table, score_with_diffusion(teacher, table, options, store).scores);
+  DiffusionScoring scoring = score_with_diffusion(teacher, table, options, store);
+  return {std::move(scoring), static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC};
+}
+
+ordered_json measure(const DiffusionRun& run) {
+  return {{"unet_evaluations", run.scoring.work.unet_evaluations},
+          {"vae_encodings", run.scoring.work.vae_encodings},
+          {"text_encodings", run.scoring.work.text_encodings},
+          {"sample_evaluations", run.scoring.sample_evaluations},
+          {"processor_seconds", run.processor_seconds}};
 }
 
 ordered_json run(const std::vector<std::string>& arguments) {
@@ -88,7 +103,10 @@ ordered_json run(const std::vector<std::string>& arguments) {
   const Benchmark& benchmark = find_benchmark(arguments[1]);
   const CaseTable table = benchmark.load({.data = arguments[2], .limit = 0, .skip_missing = false});
   if (arguments[0] == "clip") return score_clip(benchmark, table, arguments);
-  if (arguments[0] == "diffusion") return score_diffusion(benchmark, table, arguments);
+  if (arguments[0] == "measure") return measure(run_diffusion(table, arguments));
+  if (arguments[0] == "diffusion") {
+    return metrics_of(benchmark, table, run_diffusion(table, arguments).scoring.scores);
+  }
   throw usage_error("score_probe: unknown task '{}'", arguments[0]);
 }
 
