@@ -13,7 +13,6 @@
 #include "sample_evaluator.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
-#include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
 
 namespace sdsclip {
@@ -42,8 +41,7 @@ void check_extension(const DiffusionScoreOptions& options, std::int64_t samples,
   const bool fixed = options.sampling.grid != TimestepGrid::kNested || options.adaptive.enabled;
   if (stored && *stored != samples && fixed) {
     throw usage_error(
-        "samples: got {}, but the run in {} has {}, and only uniform samples on the grid nested can become "
-        "more; "
+        "samples: got {}, but the run in {} has {}; only uniform samples on the nested grid can be changed, "
         "give another --out",
         samples, store.path().string(), *stored);
   }
