@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "commands.h"
 #include "paths.h"
@@ -70,20 +71,23 @@ void run_diffusion_score(const Arguments& arguments) {
   const fs::path folder = bundle_path(given.teacher);
   const std::vector<BenchmarkRun> runs =
       plan_runs(given.scoring, fmt::format("diffusion-score-{}", folder.filename().string()));
-  const Bundle bundle = read_bundle(folder, BundleKind::kTeacher);
-  const Placement placement = prepare_compute(compute_options(arguments.common));
-  DiffusionTeacher teacher(bundle, {}, placement);
+  std::optional<DiffusionTeacher> teacher;  // judging stored errors needs none
+  if (!given.scoring.judge_only) {
+    const Bundle bundle = read_bundle(folder, BundleKind::kTeacher);
+    teacher.emplace(bundle, TeacherParts{}, prepare_compute(compute_options(arguments.common)));
+  }
 
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
     const Clock::time_point start = Clock::now();
     const CaseTable table = run.benchmark->load({run.data, given.scoring.limit, given.scoring.skip_missing});
     create_folder(run.out);
-    const RunIdentity identity = diffusion_run_identity(teacher, std::string(run.benchmark->name), options);
+    const std::string benchmark(run.benchmark->name);
+    const RunIdentity identity = teacher ? diffusion_run_identity(*teacher, benchmark, options)
+                                         : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};
     ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(given.scoring));
-    DiffusionScoring scoring = given.scoring.judge_only
-                                   ? judge_stored_diffusion(table, options.estimator, store)
-                                   : score_with_diffusion(teacher, table, options, store);
+    DiffusionScoring scoring = teacher ? score_with_diffusion(*teacher, table, options, store)
+                                       : judge_stored_diffusion(table, options.estimator, store);
     nlohmann::ordered_json settings = settings_json(list_options(options));
     settings["teacher"] = folder.string();
     settings["data"] = run.data.string();

@@ -52,13 +52,7 @@ void run_embed(const Arguments& arguments) {
     const PreprocessOptions options = preprocess_options(model.bundle().image);
     tensors.emplace_back("image_embeds",
                          encode_all(read_lines(given.images), [&](std::span<const std::string> files) {
-                           std::vector<std::uint8_t> pixels(files.size() * options.element_count());
-                           for (std::size_t i = 0; i < files.size(); ++i) {
-                             const std::span<std::uint8_t> own(pixels.data() + i * options.element_count(),
-                                                               options.element_count());
-                             resize_and_crop(read_image(files[i]), options, own);
-                           }
-                           return model.encode_image(pixel_tensor(pixels, options).to(placement.device));
+                           return model.encode_image(read_pixel_tensor(files, options).to(placement.device));
                          }));
   }
   if (!given.text.empty()) {

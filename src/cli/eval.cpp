@@ -32,14 +32,14 @@ void run_eval(const Arguments& arguments) {
   const std::string label = eval.tuned.empty() ? fmt::format("eval-{}", clip.filename().string())
                                                : fmt::format("eval-{}-tuned", clip.filename().string());
   const std::vector<BenchmarkRun> runs = plan_runs(eval.scoring, label);
-  const Bundle bundle = read_bundle(clip, BundleKind::kClip);
-  const std::string identity = model_identity(bundle, eval.tuned);
-  const Placement placement = prepare_compute(compute_options(arguments.common));
-  const ClipModel model = [&] {
-    ClipModel loaded(bundle, placement);
-    if (!eval.tuned.empty()) load_tuned(loaded, eval.tuned);
-    return loaded;
-  }();
+  std::optional<ClipModel> model;  // judging stored scores needs none
+  std::string model_sha256;
+  if (!eval.scoring.judge_only) {
+    const Bundle bundle = read_bundle(clip, BundleKind::kClip);
+    model_sha256 = model_identity(bundle, eval.tuned);
+    model.emplace(bundle, prepare_compute(compute_options(arguments.common)));
+    if (!eval.tuned.empty()) load_tuned(*model, eval.tuned);
+  }
   ClipScoreOptions options;
   options.image_batch = eval.batch;
   options.quiet = arguments.common.quiet;
@@ -49,11 +49,12 @@ void run_eval(const Arguments& arguments) {
     const Clock::time_point start = Clock::now();
     const CaseTable table = run.benchmark->load({run.data, eval.scoring.limit, eval.scoring.skip_missing});
     create_folder(run.out);
-    const RunIdentity run_identity =
-        clip_run_identity(model, identity, std::string(run.benchmark->name), options);
-    ScoreStore store(run.out / "scores.sqlite", run_identity, table, store_opening(eval.scoring));
-    ClipScoring scoring = eval.scoring.judge_only ? judge_stored_clip(table, store)
-                                                  : score_with_clip(model, table, options, store);
+    const std::string benchmark(run.benchmark->name);
+    const RunIdentity identity = model ? clip_run_identity(*model, model_sha256, benchmark, options)
+                                       : RunIdentity{.scorer = "clip", .benchmark = benchmark};
+    ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(eval.scoring));
+    ClipScoring scoring =
+        model ? score_with_clip(*model, table, options, store) : judge_stored_clip(table, store);
     nlohmann::ordered_json settings = settings_json(list_options(options));
     settings["clip"] = clip.string();
     settings["tuned"] = eval.tuned;

@@ -1,4 +1,4 @@
-#include "tar_members.h"
+#include "sdsclip/data/tar_members.h"
 
 #include <archive.h>
 #include <archive_entry.h>

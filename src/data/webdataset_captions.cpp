@@ -5,7 +5,7 @@
 #include "file_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/data/captions.h"
-#include "tar_members.h"
+#include "sdsclip/data/tar_members.h"
 
 namespace sdsclip {
 namespace {

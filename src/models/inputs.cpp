@@ -55,4 +55,13 @@ at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOp
   return tensor;
 }
 
+at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options) {
+  const std::size_t elements = options.element_count();
+  std::vector<std::uint8_t> pixels(files.size() * elements);
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    resize_and_crop(read_image(files[i]), options, std::span(pixels).subspan(i * elements, elements));
+  }
+  return pixel_tensor(pixels, options);
+}
+
 }  // namespace sdsclip

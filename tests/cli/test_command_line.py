@@ -48,6 +48,19 @@ class CommandLine(ProgramTest):
         self.check_fails(2, ["--device", "gpu"], "eval", "winoground", "--data", "tests", "--device", "gpu")
         self.check_fails(2, ["nothing.yaml", "known:", "quickstart.yaml"], "train", "--config", "nothing.yaml")
 
+    def test_judging_stored_scores_needs_no_model(self):
+        world = self.folder / "world"
+        self.check_succeeds("synth", "--out", world, "--train", 1)
+        scorers = {"eval": ("--clip", "shapes-clip"), "diffusion-score": ("--teacher", "shapes-teacher", "--samples", 2)}
+        for command, (option, model, *more) in scorers.items():
+            where = ["winoground", "--data", world / "winoground", "--limit", 3, "--out", self.folder / command, *more]
+            self.check_succeeds(command, *where, option, model)
+            scored = json.loads((self.folder / command / "result.json").read_text())
+            self.check_succeeds(command, *where, option, "/nowhere", "--judge-only")
+            judged = json.loads((self.folder / command / "result.json").read_text())
+            self.assertEqual(judged["metrics"], scored["metrics"])
+            self.assertEqual(judged["model"], scored["model"])
+
     def test_tokenize_gives_the_same_ids_for_arguments_and_standard_input(self):
         texts = ["a red circle", "two\nlines"]
         given = self.check_succeeds("tokenize", "--bundle", "shapes-clip", *texts)

@@ -25,4 +25,7 @@ at::Tensor tokenize(const ClipTokenizer& tokenizer, std::span<const std::string>
 /// (`resize_and_crop`).
 at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOptions& options);
 
+/// The same from image files. Throws `Error(kInput)` that names the file that is none.
+at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options);
+
 }  // namespace sdsclip

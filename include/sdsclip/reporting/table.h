@@ -37,7 +37,7 @@ struct NamedMetrics {
 /// A row a run, a column a metric name of `columns`; `-` where a run lacks the metric.
 Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::string> columns);
 
-/// `sdsclip compare`: a row a metric, both values, the difference with its interval, the discordant marks and
+/// Two runs beside each other: a row a metric, both values, the difference with its interval, the discordant marks and
 /// McNemar's p-value.
 Table difference_table(std::span<const PairedDifference> differences);
 

@@ -30,9 +30,9 @@ ScoringWork operator-(const ScoringWork& a, const ScoringWork& b);
 struct RunIdentity {
   std::string scorer;        ///< `clip` or `diffusion`
   std::string benchmark;     ///< as on the command line
-  std::string model_name;    ///< as in its `bundle.json`
-  std::string model_sha256;  ///< of the weights that ran, tuned ones included
-  std::vector<std::pair<std::string, std::string>> settings;  ///< every option that changes a stored value
+  std::string model_name{};  ///< as in its `bundle.json`; empty where stored scores are judged without one
+  std::string model_sha256{}; ///< of the weights that ran, tuned ones included
+  std::vector<std::pair<std::string, std::string>> settings{};  ///< every option that changes a stored value
 };
 
 /// The texts behind a table's captions, each once, in order of appearance.

@@ -140,10 +140,6 @@ Relation inverse(Relation relation) {
   return relation;
 }
 
-bool is_diagonal(Relation relation) {
-  return relation >= Relation::kAboveLeft;
-}
-
 Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b) {
   const std::uint64_t key = combination_key(colour_a, colour_b, shape_a, shape_b);
   const double u = uniform_draw(kWorldSeed, stream_of("synth/split"), key);
@@ -229,12 +225,6 @@ Scene with_places_swapped(const Scene& scene) {
 Scene with_sizes_swapped(const Scene& scene) {
   Scene swapped = scene;
   std::swap(swapped.objects.at(0).size, swapped.objects.at(1).size);
-  return swapped;
-}
-
-Scene with_shapes_swapped(const Scene& scene) {
-  Scene swapped = scene;
-  std::swap(swapped.objects.at(0).shape, swapped.objects.at(1).shape);
   return swapped;
 }
 

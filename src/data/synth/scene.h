@@ -36,7 +36,6 @@ enum class Relation {
 /// "left of" and its kin by name, as written in the COCO file's `scene`.
 std::string_view relation_name(Relation relation);
 Relation inverse(Relation relation);
-bool is_diagonal(Relation relation);
 
 struct SceneObject {
   int colour = 0;  ///< index into kColours, and so on
@@ -83,6 +82,5 @@ Scene with_colours_swapped(const Scene& scene);
 /// The objects exchange places, so that the relation holds the other way round.
 Scene with_places_swapped(const Scene& scene);
 Scene with_sizes_swapped(const Scene& scene);
-Scene with_shapes_swapped(const Scene& scene);
 
 }  // namespace sdsclip::synth
