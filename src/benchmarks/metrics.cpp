@@ -78,6 +78,13 @@ PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b, const
   return result;
 }
 
+Winner winner_of(const PairedDifference& difference) {
+  constexpr double kSignificance = 0.05;
+  if (difference.p_value >= kSignificance) return Winner::kNone;
+  if (difference.ci95.low > 0) return Winner::kB;
+  return difference.ci95.high < 0 ? Winner::kA : Winner::kNone;
+}
+
 double exact_mcnemar(std::int64_t only_a, std::int64_t only_b) {
   const double n = static_cast<double>(only_a + only_b);
   const std::int64_t least = std::min(only_a, only_b);

@@ -11,6 +11,7 @@ void run_eval(const Arguments& arguments);
 void run_diffusion_score(const Arguments& arguments);
 void run_export(const Arguments& arguments);
 void run_report(const Arguments& arguments);
+void run_compare(const Arguments& arguments);
 void run_bundle(const Arguments& arguments);
 void run_data_check(const Arguments& arguments);
 void run_tokenize(const Arguments& arguments);

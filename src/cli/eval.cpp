@@ -42,6 +42,7 @@ void run_eval(const Arguments& arguments) {
   }
   ClipScoreOptions options;
   options.image_batch = eval.batch;
+  options.cache = eval.cache;
   options.quiet = arguments.common.quiet;
 
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;

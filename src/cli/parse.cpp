@@ -66,6 +66,8 @@ void describe_eval(CLI::App& app, Arguments& arguments) {
   app.add_option("--batch", eval.batch, "images through CLIP at a time")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  app.add_option("--cache", eval.cache,
+                 "folder that keeps embeddings, by model and image, for other runs to reuse");
 }
 
 void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
@@ -119,6 +121,13 @@ void describe_report(CLI::App& app, Arguments& arguments) {
                  "an HTML page to write: tables, figures, the paper's numbers beside");
 }
 
+void describe_compare(CLI::App& app, Arguments& arguments) {
+  CompareArguments& compare = arguments.compare;
+  app.add_option("run_a", compare.run_a, "run folder of eval or diffusion-score, or one that holds several")
+      ->required();
+  app.add_option("run_b", compare.run_b, "the same cases, another model or scorer")->required();
+}
+
 void describe_data(CLI::App& app, Arguments& arguments) {
   app.require_subcommand(1);
   CLI::App* check = app.add_subcommand("check", "counts and missing files of a data set");
@@ -167,6 +176,8 @@ constexpr CommandEntry kCommands[] = {
     {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
      describe_diffusion_score},
     {"report", "runs side by side, with the paper's numbers", Command::kReport, describe_report},
+    {"compare", "two runs case by case: difference, its interval, exact McNemar test", Command::kCompare,
+     describe_compare},
     {"export", "write a tuned model as a bundle or as safetensors", Command::kExport, describe_export},
     {"bundle", "look into a bundle", Command::kBundle, describe_bundle},
     {"data", "look into a data set", Command::kDataCheck, describe_data},

@@ -102,7 +102,7 @@ std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& r
                                ScoreStore& store) {
   const std::vector<MetricMarks> marks = run.benchmark->judge(table, scored.scores);
   store.write_scores(table, scored.scores);
-  store.write_marks(table, marks);
+  store.write_marks(marks);
 
   RunResult result = new_result(command, std::string(run.benchmark->name));
   result.model = {scored.identity.model_name, scored.identity.model_sha256};
@@ -118,8 +118,8 @@ std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& r
 
   std::fputs(format_terminal(metric_table(result.metrics)).c_str(), stdout);
   if (scored.matches > 0) {
-    std::printf("%lld matches, %.3g ms a match (%.3g s of scoring)\n", static_cast<long long>(scored.matches),
-                1000.0 * scored.work.seconds / static_cast<double>(scored.matches), scored.work.seconds);
+    std::printf("%lld matches, %.3g s a match (%.3g s of scoring)\n", static_cast<long long>(scored.matches),
+                result.seconds_a_match, scored.work.seconds);
   }
   if (table.skipped_missing > 0) {
     log_warning("{} cases left out, as {} images are missing", table.skipped_missing,

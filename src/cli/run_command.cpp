@@ -20,13 +20,14 @@ struct Runner {
   void (*run)(const Arguments& arguments);
 };
 
-constexpr std::array<Runner, 11> kRunners = {{
+constexpr std::array<Runner, 12> kRunners = {{
     {Command::kSynth, run_synth},
     {Command::kTrain, run_train},
     {Command::kEval, run_eval},
     {Command::kDiffusionScore, run_diffusion_score},
     {Command::kExport, run_export},
     {Command::kReport, run_report},
+    {Command::kCompare, run_compare},
     {Command::kBundle, run_bundle},
     {Command::kDataCheck, run_data_check},
     {Command::kTokenize, run_tokenize},

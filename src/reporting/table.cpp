@@ -48,6 +48,18 @@ std::string signed_fraction(double value) {
   return fmt::format("{:+.3f}", value);
 }
 
+const char* winner_name(Winner winner) {
+  switch (winner) {
+    case Winner::kA:
+      return "A";
+    case Winner::kB:
+      return "B";
+    case Winner::kNone:
+      break;
+  }
+  return "not shown";
+}
+
 }  // namespace
 
 std::size_t display_width(std::string_view text) {
@@ -113,14 +125,16 @@ Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::
 }
 
 Table difference_table(std::span<const PairedDifference> differences) {
-  Table table{.header = {"metric", "A", "B", "B - A [95% interval]", "only A", "only B", "p (McNemar)", "n"},
+  Table table{.header = {"metric", "A", "B", "B - A [95% interval]", "only A", "only B", "p (McNemar)", "n",
+                         "better"},
               .rows = {}};
   for (const PairedDifference& one : differences) {
     table.rows.push_back({one.name, fmt::format("{:.3f}", one.value_a), fmt::format("{:.3f}", one.value_b),
                           fmt::format("{} [{}, {}]", signed_fraction(one.difference),
                                       signed_fraction(one.ci95.low), signed_fraction(one.ci95.high)),
                           std::to_string(one.only_a_right), std::to_string(one.only_b_right),
-                          fmt::format("{:.3g}", one.p_value), std::to_string(one.n)});
+                          fmt::format("{:.3g}", one.p_value), std::to_string(one.n),
+                          winner_name(winner_of(one))});
   }
   return table;
 }

@@ -5,7 +5,8 @@
 namespace sdsclip {
 
 inline constexpr std::int64_t kApplicationId = 0x53445343;  // "SDSC", in the SQLite header
-inline constexpr std::int64_t kSchemaVersion = 1;
+inline constexpr std::int64_t kSchemaVersion = 2;
+inline constexpr std::int32_t kNoMacroGroup = -1;  // in `mark`: the metric is a plain mean
 
 /// What `scores.sqlite` holds.
 inline constexpr const char* kScoreSchema = R"sql(
@@ -32,12 +33,16 @@ CREATE TABLE error (image_id INTEGER NOT NULL, text_id INTEGER NOT NULL, sample 
 -- What follows from it.
 CREATE TABLE score (case_id INTEGER NOT NULL, image_id INTEGER NOT NULL, caption_id INTEGER NOT NULL,
   score REAL NOT NULL);
-CREATE TABLE case_mark (case_id TEXT NOT NULL, metric TEXT NOT NULL, mark REAL NOT NULL);
+-- In the order in which they were judged; `macro_group` is -1 where the metric is a plain mean.
+CREATE TABLE mark (metric TEXT NOT NULL, case_id INTEGER NOT NULL, mark REAL NOT NULL, macro_group INTEGER NOT NULL);
 
 CREATE VIEW pair_score AS
   SELECT eval_case.name AS case_id, image.name AS image, caption.name AS caption, score.score AS score
   FROM score JOIN eval_case ON eval_case.id = score.case_id JOIN image ON image.id = score.image_id
     JOIN caption ON caption.id = score.caption_id;
+CREATE VIEW case_mark AS
+  SELECT eval_case.name AS case_id, mark.metric AS metric, mark.mark AS mark
+  FROM mark JOIN eval_case ON eval_case.id = mark.case_id;
 CREATE VIEW sample_error AS
   SELECT image.name AS image, text.text AS caption, sample_point.timestep AS timestep,
     error.sample AS sample, error.error AS error, error.error_l1 AS error_l1

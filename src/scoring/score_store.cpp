@@ -3,6 +3,7 @@
 #include <cstring>
 #include <unordered_map>
 
+#include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
 #include "sqlite.h"
@@ -227,14 +228,14 @@ void ScoreStore::write_scores(const CaseTable& table, const CaseScores& scores) 
   transaction.commit();
 }
 
-void ScoreStore::write_marks(const CaseTable& table, std::span<const MetricMarks> marks) {
+void ScoreStore::write_marks(std::span<const MetricMarks> marks) {
   Transaction transaction(implementation_->database);
-  implementation_->database.execute("DELETE FROM case_mark");
-  Statement insert = implementation_->database.prepare("INSERT INTO case_mark VALUES (?, ?, ?)");
+  implementation_->database.execute("DELETE FROM mark");
+  Statement insert = implementation_->database.prepare("INSERT INTO mark VALUES (?, ?, ?, ?)");
   for (const MetricMarks& metric : marks) {
     for (std::size_t i = 0; i < metric.mark.size(); ++i) {
-      const Case& question = table.cases[static_cast<std::size_t>(metric.case_index[i])];
-      insert.run(std::string_view(question.id), std::string_view(metric.name), metric.mark[i]);
+      const std::int32_t group = metric.group.empty() ? kNoMacroGroup : metric.group[i];
+      insert.run(std::string_view(metric.name), metric.case_index[i], metric.mark[i], group);
     }
   }
   transaction.commit();

@@ -72,21 +72,6 @@ void write_header(Database& database, const RunIdentity& identity, const CaseTab
               [](const Case& question) -> std::string_view { return question.id; });
 }
 
-void check_format(Database& database, const fs::path& path) {
-  const std::int64_t application = database.integer("PRAGMA application_id");
-  if (application != kApplicationId) {
-    throw input_error("{}: is no score store of sdsclip (application id {}, expected {}); {}", path.string(),
-                      application, kApplicationId, kAdvice);
-  }
-  const std::int64_t version = database.integer("PRAGMA user_version");
-  if (version != kSchemaVersion) {
-    throw input_error("{}: is a score store of version {}, expected {}; {}", path.string(), version,
-                      kSchemaVersion, kAdvice);
-  }
-  const std::string damage = database.text("PRAGMA quick_check(1)");
-  if (damage != "ok") throw input_error("{}: is damaged ({}); {}", path.string(), damage, kAdvice);
-}
-
 std::string header_value(Database& database, const char* key) {
   return database.text(fmt::format("SELECT value FROM run WHERE key = '{}'", key));
 }
@@ -141,6 +126,10 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
   if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
 }
 
+std::string read_table_digest(Database& database) {
+  return header_value(database, "table_sha256");
+}
+
 RunIdentity read_identity(Database& database) {
   RunIdentity identity{.scorer = header_value(database, "scorer"),
                        .benchmark = header_value(database, "benchmark"),
@@ -150,6 +139,21 @@ RunIdentity read_identity(Database& database) {
   Statement settings = database.prepare("SELECT key, value FROM setting ORDER BY position");
   while (settings.step()) identity.settings.emplace_back(settings.text(0), settings.text(1));
   return identity;
+}
+
+void check_format(Database& database, const fs::path& path) {
+  const std::int64_t application = database.integer("PRAGMA application_id");
+  if (application != kApplicationId) {
+    throw input_error("{}: is no score store of sdsclip (application id {}, expected {}); {}", path.string(),
+                      application, kApplicationId, kAdvice);
+  }
+  const std::int64_t version = database.integer("PRAGMA user_version");
+  if (version != kSchemaVersion) {
+    throw input_error("{}: is a score store of version {}, expected {}; {}", path.string(), version,
+                      kSchemaVersion, kAdvice);
+  }
+  const std::string damage = database.text("PRAGMA quick_check(1)");
+  if (damage != "ok") throw input_error("{}: is damaged ({}); {}", path.string(), damage, kAdvice);
 }
 
 // A file that was cut short can pass SQLite's own check where only the unused end of its last page is gone.
@@ -177,8 +181,7 @@ void check_store(Database& database, const fs::path& path, const RunIdentity& id
                  const CaseTable& table, StoreOpening opening) {
   check_format(database, path);
   check_identity(path, read_identity(database), identity, opening);
-  check_equal(path, "table of cases (data, --limit)", header_value(database, "table_sha256"),
-              table_digest(table));
+  check_equal(path, "table of cases (data, --limit)", read_table_digest(database), table_digest(table));
 }
 
 }  // namespace sdsclip

@@ -15,10 +15,16 @@ void create_store(const std::filesystem::path& path, const RunIdentity& identity
 /// Throws `Error(kInput)` on a file that was cut short. To be called before the file is opened.
 void check_length(const std::filesystem::path& path);
 
-/// Throws `Error(kInput)` that says what is wrong, or what differs from this run.
+/// Throws `Error(kInput)` where the file is no score store of this version, or is damaged.
+void check_format(Database& database, const std::filesystem::path& path);
+
+/// `check_format`, and throws `Error(kInput)` that says what differs from this run.
 void check_store(Database& database, const std::filesystem::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening);
 
 RunIdentity read_identity(Database& database);
+
+/// The digest of the case table that the store was made for.
+std::string read_table_digest(Database& database);
 
 }  // namespace sdsclip

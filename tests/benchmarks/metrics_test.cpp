@@ -157,6 +157,34 @@ TEST(CompareMarks, IsNarrowWhereTheRunsAgree) {
   EXPECT_LE(difference.ci95.high, 4.0 / 400);
 }
 
+// By hand: 8 cases to 2 is p = 2 * (1 + 10 + 45) / 1024; 24 to 2 is far below 0.05.
+TEST(CompareMarks, CallsNoGainWhatChanceMayHaveGiven) {
+  std::vector<double> a(400, 0.0);
+  std::vector<double> b(400, 0.0);
+  std::fill_n(a.begin(), 2, 1.0);
+  std::fill_n(b.begin() + 2, 8, 1.0);
+  const PairedDifference six_cases = compare_marks(marks_of(a), marks_of(b));
+  EXPECT_DOUBLE_EQ(six_cases.difference, 0.015);
+  EXPECT_NEAR(six_cases.p_value, 112.0 / 1024, 1e-12);
+  EXPECT_EQ(winner_of(six_cases), Winner::kNone);
+  std::fill_n(b.begin() + 2, 24, 1.0);
+  EXPECT_EQ(winner_of(compare_marks(marks_of(a), marks_of(b))), Winner::kB);
+  EXPECT_EQ(winner_of(compare_marks(marks_of(b), marks_of(a))), Winner::kA);
+}
+
+// Four groups that all lean one way by one case each: the macro average's interval may leave 0 out, but four
+// discordant cases decide nothing (p = 2 / 16).
+TEST(CompareMarks, WantsBothTheIntervalAndTheTest) {
+  PairedDifference difference;
+  difference.ci95 = {.low = 0.01, .high = 0.2};
+  difference.p_value = 2.0 / 16;
+  EXPECT_EQ(winner_of(difference), Winner::kNone);
+  difference.p_value = 0.01;
+  EXPECT_EQ(winner_of(difference), Winner::kB);
+  difference.ci95 = {.low = -0.01, .high = 0.2};
+  EXPECT_EQ(winner_of(difference), Winner::kNone);
+}
+
 TEST(CompareMarks, RefusesRunsOfOtherCases) {
   testing::expect_error(ExitCode::kInput, {"a/metric", "not of the same cases"},
                         [] { compare_marks(accuracy(1, 4), accuracy(1, 5)); });

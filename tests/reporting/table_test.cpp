@@ -65,7 +65,7 @@ TEST(Table, SignsDifferences) {
   const Table table = difference_table(std::vector<PairedDifference>{difference});
   EXPECT_EQ(table.rows[0],
             (std::vector<std::string>{"winoground/text", "0.250", "0.310", "+0.060 [-0.010, +0.130]", "20",
-                                      "44", "0.00367", "400"}));
+                                      "44", "0.00367", "400", "not shown"}));
 }
 
 TEST(Table, NamesTheFirstMissingFilesOfADataSet) {

@@ -79,10 +79,8 @@ TEST_F(Store, ShowsUsersTheScoresOfEveryCase) {
     scores.set(1, 0, 1, -2.5);
     store.write_scores(table_, scores);
     store.write_scores(table_, scores);  // replaces and does not add
-    store.write_marks(
-        table_,
-        std::vector<MetricMarks>{
-            {.name = "winoground/text", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {}, .ties = 0}});
+    store.write_marks(std::vector<MetricMarks>{
+        {.name = "winoground/text", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {}, .ties = 0}});
   }
   EXPECT_EQ(query("SELECT count(*) FROM pair_score"), "8");
   EXPECT_EQ(query("SELECT score FROM pair_score WHERE case_id = 'case 1' AND image = 'images/1a.png' "
@@ -166,8 +164,8 @@ TEST_F(Store, RefusesAHalfCopiedFile) {
 
 TEST_F(Store, RefusesAVersionThatItDoesNotKnow) {
   open(StoreOpening::kNew);
-  Database(path_, Database::Mode::kExisting).execute("PRAGMA user_version=2");
-  expect_error(ExitCode::kInput, {"version 2", "expected 1"}, [&] { open(StoreOpening::kResume); });
+  Database(path_, Database::Mode::kExisting).execute("PRAGMA user_version=3");
+  expect_error(ExitCode::kInput, {"version 3", "expected 2"}, [&] { open(StoreOpening::kResume); });
 }
 
 TEST_F(Store, KeepsItsSamplePoints) {

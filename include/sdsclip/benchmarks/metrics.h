@@ -58,6 +58,11 @@ struct PairedDifference {
   double p_value = 1;  ///< `exact_mcnemar(only_a_right, only_b_right)`
 };
 
+/// Which one is better beyond chance: the interval of the difference leaves 0 out and McNemar's p is below
+/// 0.05. Both are asked, so that neither few discordant cases nor marks in clusters pass for a gain.
+enum class Winner { kNone, kA, kB };
+Winner winner_of(const PairedDifference& difference);
+
 /// Throws `Error(kInput)` where the two are of different metrics, cases or groups.
 PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b,
                                const BootstrapOptions& options = {});

@@ -49,6 +49,7 @@ struct EvalArguments {
   std::string clip = "shapes-clip";  ///< bundle folder, or its name below SDSCLIP_MODELS
   std::string tuned;                 ///< tuned.safetensors; empty: as exported
   std::int64_t batch = 64;           ///< images a unit
+  std::string cache;                 ///< folder of embeddings that other runs may reuse; empty: none
 };
 
 /// `sdsclip diffusion-score`
@@ -85,6 +86,12 @@ struct ExportArguments {
 struct ReportArguments {
   std::vector<std::string> runs;  ///< run folders, in the order of the rows
   std::string out;                ///< .html to write; empty: the table alone
+};
+
+/// `sdsclip compare`
+struct CompareArguments {
+  std::string run_a;  ///< run folder of a benchmark, or of `eval all`
+  std::string run_b;
 };
 
 /// `sdsclip data check`
@@ -124,6 +131,7 @@ enum class Command {
   kBundle,
   kExport,
   kReport,
+  kCompare,
   kDataCheck,
   kTokenize,
   kPreprocess,
@@ -141,6 +149,7 @@ struct Arguments {
   BundleArguments bundle;
   ExportArguments export_model;
   ReportArguments report;
+  CompareArguments compare;
   DataCheckArguments data_check;
   TokenizeArguments tokenize;
   PreprocessArguments preprocess;

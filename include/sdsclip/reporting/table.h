@@ -37,8 +37,8 @@ struct NamedMetrics {
 /// A row a run, a column a metric name of `columns`; `-` where a run lacks the metric.
 Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::string> columns);
 
-/// Two runs beside each other: a row a metric, both values, the difference with its interval, the discordant marks and
-/// McNemar's p-value.
+/// Two runs beside each other: a row a metric, both values, the difference with its interval, the discordant
+/// marks and McNemar's p-value, and which one is better beyond chance (`winner_of`).
 Table difference_table(std::span<const PairedDifference> differences);
 
 /// `sdsclip data check`: the counts beside the published ones, and which files are missing (the first five by

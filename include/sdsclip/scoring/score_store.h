@@ -28,10 +28,10 @@ ScoringWork operator-(const ScoringWork& a, const ScoringWork& b);
 
 /// What makes two runs the same run: only a store with an equal identity is continued.
 struct RunIdentity {
-  std::string scorer;        ///< `clip` or `diffusion`
-  std::string benchmark;     ///< as on the command line
-  std::string model_name{};  ///< as in its `bundle.json`; empty where stored scores are judged without one
-  std::string model_sha256{}; ///< of the weights that ran, tuned ones included
+  std::string scorer;          ///< `clip` or `diffusion`
+  std::string benchmark;       ///< as on the command line
+  std::string model_name{};    ///< as in its `bundle.json`; empty where stored scores are judged without one
+  std::string model_sha256{};  ///< of the weights that ran, tuned ones included
   std::vector<std::pair<std::string, std::string>> settings{};  ///< every option that changes a stored value
 };
 
@@ -73,9 +73,9 @@ enum class StoreOpening {
 /// follow without the model.
 ///
 /// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete (empty where the
-/// cases ask for more than `kMaxScoreRows` pairs; the embeddings or errors are there), for a diffusion run
-/// `sample_error(image, caption, timestep, sample, error, error_l1)`, and the table
-/// `case_mark(case_id, metric, mark)`. Images, captions and texts are stored once and referred to by number.
+/// cases ask for more than `kMaxScoreRows` pairs; the embeddings or errors are there), `case_mark(case_id,
+/// metric, mark)`, and for a diffusion run `sample_error(image, caption, timestep, sample, error, error_l1)`.
+/// Images, captions and texts are stored once and referred to by number.
 ///
 /// Results arrive in units, each one transaction of a write-ahead log: a process killed at any moment loses
 /// at most the unit that it was computing. The file itself appears whole, with its header.
@@ -119,8 +119,8 @@ class ScoreStore {
 
   /// Replaces what `pair_score` shows.
   void write_scores(const CaseTable& table, const CaseScores& scores);
-  /// Replaces the marks of `case_mark`.
-  void write_marks(const CaseTable& table, std::span<const MetricMarks> marks);
+  /// Replaces the marks that `case_mark` shows and `read_stored_marks` gives back.
+  void write_marks(std::span<const MetricMarks> marks);
 
   /// All units' work, of this and of earlier lives of the run.
   [[nodiscard]] ScoringWork work() const;

@@ -1,0 +1,152 @@
+"""A scoring run that is killed ten times and resumed leaves the unbroken run's result, and redoes next to nothing."""
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from program import PROGRAM, ROOT, ProgramTest, main
+
+KILLS = 10
+# What may differ between an unbroken and a resumed run. The work is compared apart.
+COSTS = ("seconds", "seconds_a_match", "work")
+
+
+@dataclass
+class Scorer:
+    """A scoring command cut into many units, and how its store tells how far it is."""
+
+    arguments: list[str]
+    progress: str  # a query: how many units are stored, or rows of them
+    work: str  # the counter of `work` that grows with each of them
+    work_a_step: float  # of progress
+
+
+def query(store: Path, sql: str):
+    """None while the store is not there yet."""
+    if not store.exists():
+        return None
+    connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5)
+    try:
+        return connection.execute(sql).fetchone()[0]
+    finally:
+        connection.close()
+
+
+def untimed_result(out: Path) -> dict:
+    result = json.loads((out / "result.json").read_text())
+    return {key: value for key, value in result.items() if key not in COSTS}
+
+
+def work_of(out: Path) -> dict:
+    return json.loads((out / "result.json").read_text())["work"]
+
+
+class EvaluationResume(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.folder / "world"
+        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "8"], check=True, capture_output=True)
+
+    def command(self, scorer: Scorer, out: Path, *more: str) -> list[str]:
+        places = ["--data", str(self.world / "winoground"), "--out", str(out)]
+        return [str(PROGRAM), *scorer.arguments, *places, "--threads", "1", "--quiet", *more]
+
+    def run_to_end(self, scorer: Scorer, out: Path, *more: str) -> None:
+        done = subprocess.run(self.command(scorer, out, *more), capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def kill_at(self, scorer: Scorer, out: Path, progress: int) -> None:
+        """Goes on with the run and kills it once that much is stored."""
+        command = self.command(scorer, out, "--resume")
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
+        store = out / "scores.sqlite"
+        while process.poll() is None and (query(store, scorer.progress) or 0) < progress:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGKILL)
+        self.assertEqual(process.wait(), -signal.SIGKILL, "the run ended before it could be killed")
+
+    def check_killed_ten_times(self, scorer: Scorer) -> None:
+        whole, broken = (self.folder / f"{name}-{scorer.arguments[0]}" for name in ("whole", "broken"))
+        self.run_to_end(scorer, whole)
+        total = query(whole / "scores.sqlite", scorer.progress)
+        reached = []
+        for kill in range(1, KILLS + 1):
+            self.kill_at(scorer, broken, kill * total // (KILLS + 1))
+            reached.append(query(broken / "scores.sqlite", scorer.progress))
+            # Every stored unit was computed once: what was under way when the process died is all that is redone.
+            spent = query(broken / "scores.sqlite", f"SELECT {scorer.work} FROM work")
+            self.assertEqual(spent, reached[-1] * scorer.work_a_step)
+        self.assertEqual(reached, sorted(set(reached)))
+        self.assertLess(reached[-1], total)
+        self.run_to_end(scorer, broken, "--resume")
+        self.assertEqual(untimed_result(broken), untimed_result(whole))
+        self.assertEqual(work_of(broken)[scorer.work], work_of(whole)[scorer.work])
+        scores = "SELECT group_concat(case_id || image || caption || hex(score)) FROM pair_score"
+        self.assertEqual(query(broken / "scores.sqlite", scores), query(whole / "scores.sqlite", scores))
+        print(f"{scorer.arguments[0]}: killed with {reached} of {total} stored; the same result")
+
+    def test_clip_scores(self):
+        images = "SELECT count(*) FROM embedding WHERE kind = 'image'"
+        arguments = ["eval", "winoground", "--batch", "4"]
+        self.check_killed_ten_times(Scorer(arguments, images, "image_encodings", 4))
+
+    def test_diffusion_scores(self):
+        rows = "SELECT count(*) FROM error"
+        arguments = ["diffusion-score", "winoground", "--limit", "24", "--samples", "4", "--micro-batch", "8"]
+        self.check_killed_ten_times(Scorer(arguments, rows, "unet_evaluations", 1))
+
+
+class StoresThatAreNotTrusted(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.data = cls.folder / "world" / "winoground"
+        subprocess.run([PROGRAM, "synth", "--out", cls.data.parent, "--train", "8"], check=True, capture_output=True)
+        cls.done = cls.folder / "done"
+        subprocess.run(cls.command(cls.done), check=True, capture_output=True, cwd=ROOT)
+
+    @classmethod
+    def command(cls, out: Path, *more: str) -> list[str]:
+        arguments = ["eval", "winoground", "--data", cls.data, "--out", out, "--limit", "20", "--quiet", *more]
+        return [str(PROGRAM), *map(str, arguments)]
+
+    def check_refused(self, name: str, content: bytes, reason: str) -> None:
+        """By --resume and by --judge-only, with the file left as it is."""
+        out = self.folder / name
+        out.mkdir()
+        (out / "scores.sqlite").write_bytes(content)
+        for how in ("--resume", "--judge-only"):
+            self.check_fails(3, ["scores.sqlite", reason], *self.command(out, how)[1:])
+        self.assertEqual((out / "scores.sqlite").read_bytes(), content)
+        self.assertFalse((out / "result.json").exists())
+
+    def test_half_written(self):
+        content = (self.done / "scores.sqlite").read_bytes()
+        self.check_refused("half", content[: len(content) // 2], "damaged")
+        self.check_refused("short", content[:-100], "damaged")
+
+    def test_foreign(self):
+        self.check_refused("text", b"scores of another program, and no data base at all\n" * 10, "SQLite")
+        other = self.folder / "other.sqlite"
+        with sqlite3.connect(other) as connection:
+            connection.execute("CREATE TABLE score (a)")
+        self.check_refused("foreign", other.read_bytes(), "no score store")
+
+    def test_of_another_run(self):
+        out = self.folder / "other-batch"
+        shutil.copytree(self.done, out)
+        command = self.command(out, "--resume", "--batch", "32")
+        self.check_fails(3, ["another run", "image_batch is 64", "32"], *command[1:])
+
+    def test_there_already(self):
+        self.check_fails(2, ["there already", "--resume"], *self.command(self.done)[1:])
+
+
+if __name__ == "__main__":
+    main()
