@@ -117,7 +117,7 @@ def batches(
     """`options.steps` batches of pixels and token ids, each image with one of its captions."""
     generator = torch.Generator().manual_seed(options.seed)
     ids = torch.stack([tokenizer(captions) for captions in data.captions])
-    is_single = torch.tensor([binding == "none" for binding in data.bindings])
+    is_single = torch.tensor([scene["binding"] == "none" for scene in data.scenes])
     singles_a_batch = round(options.single_share * options.batch_size)
     singles = endless_order(torch.nonzero(is_single)[:, 0], singles_a_batch, generator)
     pairs = endless_order(torch.nonzero(~is_single)[:, 0], options.batch_size - singles_a_batch, generator)

@@ -1,14 +1,13 @@
 """Trains the small latent diffusion model of the shapes world, on scenes with both bindings of every combination.
 
-It is built from diffusers' and transformers' own classes: first the autoencoder, then UNet and text encoder together on
-the autoencoder's latents, with the noise schedule and the prediction of Stable Diffusion 1.
+It is built from diffusers' and transformers' own classes: first the autoencoder, then the text encoder alone
+(`reading.py`), then UNet and text encoder together on the autoencoder's latents, with Stable Diffusion's noise schedule
+and, as in its version 2.1, v-prediction.
 """
 
 import json
-import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -16,6 +15,8 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from batches import caption_batches, set_learning_rate
+from reading import ReadingOptions, teach_reading
 from scores import swap_scores_by_tag
 from world import CaptionedImages, SwapCases, normalised
 
@@ -27,16 +28,19 @@ HALF = [0.5, 0.5, 0.5]  # mean and standard deviation of the teacher's pixels
 class TeacherOptions:
     """How the teacher is trained; all chosen on validation."""
 
-    vae_steps: int = 450  # optimizer steps of the autoencoder
-    vae_batch_size: int = 64  # images a step
+    vae_steps: int = 1000  # optimizer steps of the autoencoder
+    vae_batch_size: int = 32  # images a step
     vae_lr: float = 2e-3  # peak learning rate of the autoencoder
     kl_weight: float = 1e-4  # of the latent's Kullback-Leibler term, beside a squared error summed over an image
-    steps: int = 4000  # optimizer steps of UNet and text encoder
-    batch_size: int = 64  # image-caption pairs a step
-    lr: float = 1e-3  # peak learning rate of UNet and text encoder
+    reading: ReadingOptions = field(default_factory=ReadingOptions)  # of the text encoder alone
+    steps: int = 6000  # optimizer steps of UNet and text encoder
+    batch_size: int = 32  # image-caption pairs a step
+    lr: float = 1e-3  # peak learning rate of the UNet
+    text_lr: float = 1e-4  # the same of the text encoder, which can read by then
     warmup_steps: int = 100  # linear warm-up of both
+    relation_share: float = 0.7  # share of captions that say where one thing is of another; a third of the data's do
     caption_dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
-    least_weight: float = 0.25  # of a timestep in the loss; see `loss_weights`
+    least_weight: float = 0.25  # of a timestep when it is drawn; see `timestep_weights`
     most_weight: float = 5.0  # the same for the largest timesteps
     ema_decay: float = 0.999  # of the weights that are kept
     seed: int = 1  # initial weights, order of the data, noise
@@ -69,19 +73,23 @@ class Teacher:
         )
         return encoded.input_ids
 
-    def noise_error(
+    def velocity_error(
         self, latents: torch.Tensor, ids: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
     ) -> torch.Tensor:
-        """Squared error of the predicted noise, f32 [B], mean over the latent (SDS-CLIP eqs. 1-2)."""
+        """Squared error of the predicted velocity (Salimans and Ho 2022), f32 [B], mean over the latent.
+
+        Multiplied by `alphas_cumprod` it is the squared error of the noise that the prediction implies.
+        """
         noised = self.scheduler.add_noise(latents, noise, timestep)
+        velocity = self.scheduler.get_velocity(latents, noise, timestep)
         predicted = self.unet(noised, timestep, self.text_encoder(ids)[0], return_dict=False)[0]
-        return (predicted - noise).square().mean(dim=(1, 2, 3))
+        return (predicted - velocity).square().mean(dim=(1, 2, 3))
 
     @torch.no_grad()
     def diffusion_scores(self, cases: SwapCases, samples: int, seed: int) -> torch.Tensor:
         """Minus the mean noise error f[N, 2, 2] of each case's images with its captions, over common noise draws.
 
-        The timesteps are the middles of equal parts of the schedule.
+        SDS-CLIP eqs. 1-2. The timesteps are the middles of equal parts of the schedule.
         """
         generator = torch.Generator().manual_seed(seed)
         steps = self.scheduler.config.num_train_timesteps
@@ -92,8 +100,8 @@ class Teacher:
         scores = torch.empty(len(latents), 2, 2)
         for case, image, caption in torch.cartesian_prod(torch.arange(len(latents)), torch.arange(2), torch.arange(2)):
             latent = latents[case, image].expand(samples, -1, -1, -1)
-            errors = self.noise_error(latent, ids[case, caption].expand(samples, -1), timesteps, noise)
-            scores[case, image, caption] = -errors.mean()
+            errors = self.velocity_error(latent, ids[case, caption].expand(samples, -1), timesteps, noise)
+            scores[case, image, caption] = -(self.scheduler.alphas_cumprod[timesteps] * errors).mean()
         return scores
 
     def latent_shape(self) -> tuple[int, int, int]:
@@ -115,6 +123,7 @@ def train_teacher(
     torch.manual_seed(options.seed)
     teacher = Teacher(tokenizer)
     train_autoencoder(options, teacher, data.pixels)
+    teach_reading(options.reading, teacher.text_encoder, data, teacher.token_ids, options.seed)
     train_denoiser(options, teacher, data, swaps)
     return teacher
 
@@ -126,7 +135,7 @@ def train_autoencoder(options: TeacherOptions, teacher: Teacher, pixels: torch.T
     generator = torch.Generator().manual_seed(options.seed)
     started = time.process_time()
     for step in range(1, options.vae_steps + 1):
-        set_learning_rate(optimizer, options.vae_lr, step, options.warmup_steps, options.vae_steps)
+        set_learning_rate(optimizer, [options.vae_lr], step, options.warmup_steps, options.vae_steps)
         picked = torch.randint(0, len(pixels), (options.vae_batch_size,), generator=generator)
         images = normalised(pixels[picked], HALF, HALF)
         posterior = vae.encode(images).latent_dist
@@ -147,20 +156,29 @@ def train_autoencoder(options: TeacherOptions, teacher: Teacher, pixels: torch.T
 
 
 def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedImages, swaps: SwapCases) -> None:
-    """UNet and text encoder together, noise prediction at uniform timesteps; keeps the averaged weights."""
+    """UNet and text encoder together; keeps the averaged weights.
+
+    The velocity is predicted and not the noise: which shape is where decides something only at the largest timesteps, where
+    the noise hides the colours too, and an error of the noise counts for next to nothing there.
+    """
     with torch.no_grad():
         latents = teacher.encode(data.pixels)
     networks = nn.ModuleList([teacher.unet, teacher.text_encoder]).train()
     average = {name: tensor.clone() for name, tensor in networks.state_dict().items()}
-    optimizer = torch.optim.AdamW(networks.parameters(), lr=options.lr, weight_decay=0.0)
-    weights = loss_weights(teacher.scheduler.alphas_cumprod, options)
+    groups = [{"params": teacher.unet.parameters()}, {"params": teacher.text_encoder.parameters()}]
+    optimizer = torch.optim.AdamW(groups, lr=options.lr, weight_decay=0.0, fused=True)
+    weights = timestep_weights(teacher.scheduler.alphas_cumprod, options)
     started = time.process_time()
     generator = torch.Generator().manual_seed(options.seed)
-    for step, (picked, ids) in enumerate(caption_batches(options, teacher, data, generator), start=1):
-        set_learning_rate(optimizer, options.lr, step, options.warmup_steps, options.steps)
-        timestep = torch.randint(0, teacher.scheduler.config.num_train_timesteps, (len(picked),), generator=generator)
+    batches = caption_batches(
+        data, teacher.token_ids, options.steps, options.batch_size, options.relation_share, options.caption_dropout,
+        generator,
+    )  # fmt: skip
+    for step, (picked, ids) in enumerate(batches, start=1):
+        set_learning_rate(optimizer, [options.lr, options.text_lr], step, options.warmup_steps, options.steps)
+        timestep = torch.multinomial(weights, len(picked), replacement=True, generator=generator)
         noise = torch.randn(len(picked), *teacher.latent_shape(), generator=generator)
-        loss = (weights[timestep] * teacher.noise_error(latents[picked], ids, timestep, noise)).mean()
+        loss = teacher.velocity_error(latents[picked], ids, timestep, noise).mean()
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(networks.parameters(), 1.0)
@@ -177,11 +195,10 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
     networks.eval().requires_grad_(False)
 
 
-def loss_weights(alphas_cumprod: torch.Tensor, options: TeacherOptions) -> torch.Tensor:
-    """Weight of each timestep: noise over signal, within the options' bounds.
+def timestep_weights(alphas_cumprod: torch.Tensor, options: TeacherOptions) -> torch.Tensor:
+    """How often each timestep is drawn, f32 [T], up to a factor: noise over signal, within the options' bounds.
 
-    Without it the small timesteps dominate the error, where the caption says nothing of the noise; what it decides, which
-    shape is where in which colour, is at the large ones.
+    The small timesteps teach little: hardly anything is hidden there that the caption could tell.
     """
     return ((1 - alphas_cumprod) / alphas_cumprod).clamp(options.least_weight, options.most_weight)
 
@@ -194,34 +211,8 @@ def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) 
     return swap_scores_by_tag(teacher.diffusion_scores(cases, options.score_samples, seed=0), cases.tags)
 
 
-def caption_batches(
-    options: TeacherOptions, teacher: Teacher, data: CaptionedImages, generator: torch.Generator
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """`options.steps` batches of image numbers and token ids, some of them of the empty caption."""
-    ids = torch.stack([teacher.token_ids(captions) for captions in data.captions])
-    empty = teacher.token_ids([""])[0]
-    order = torch.empty(0, dtype=torch.int64)
-    for _ in range(options.steps):
-        if len(order) < options.batch_size:
-            order = torch.randperm(len(ids), generator=generator)
-        picked, order = order[: options.batch_size], order[options.batch_size :]
-        caption = torch.randint(0, ids.shape[1], (len(picked),), generator=generator)
-        dropped = torch.rand(len(picked), generator=generator) < options.caption_dropout
-        yield picked, torch.where(dropped[:, None], empty, ids[picked, caption])
-
-
 def update_average(average: dict[str, torch.Tensor], networks: nn.Module, decay: float) -> None:
     """Exponential moving average of the weights, in place."""
     for name, tensor in networks.state_dict().items():
         if tensor.is_floating_point():
             average[name].lerp_(tensor, 1 - decay)
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float, step: int, warmup_steps: int, steps: int) -> None:
-    """Linear warm-up, then a cosine down to zero."""
-    if step <= warmup_steps:
-        factor = step / warmup_steps
-    else:
-        factor = 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (steps - warmup_steps)))
-    for group in optimizer.param_groups:
-        group["lr"] = lr * factor

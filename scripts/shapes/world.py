@@ -14,17 +14,17 @@ IMAGE_SIZE = 32  # pixels a side that both models see; the world's images have t
 
 @dataclass
 class CaptionedImages:
-    """Training or retrieval data: image i has the captions `captions[i]` and shows `bindings[i]`."""
+    """Training or retrieval data: image i has the captions `captions[i]` and shows `scenes[i]`."""
 
     pixels: torch.Tensor  # u8 [N, 3, IMAGE_SIZE, IMAGE_SIZE]
     captions: list[list[str]]
-    bindings: list[str]  # "canonical", "swapped" or "none"
+    scenes: list[dict]  # as `sdsclip synth` writes them: background, objects, relation, binding
 
     def only(self, bindings: set[str]) -> "CaptionedImages":
-        """The images whose binding is one of `bindings`."""
-        kept = [index for index, binding in enumerate(self.bindings) if binding in bindings]
+        """The images whose binding ("canonical", "swapped" or "none") is one of `bindings`."""
+        kept = [index for index, scene in enumerate(self.scenes) if scene["binding"] in bindings]
         return CaptionedImages(
-            self.pixels[kept], [self.captions[index] for index in kept], [self.bindings[index] for index in kept]
+            self.pixels[kept], [self.captions[index] for index in kept], [self.scenes[index] for index in kept]
         )
 
 
@@ -63,7 +63,7 @@ def read_captioned(coco: Path, split: str) -> CaptionedImages:
     return CaptionedImages(
         pixels=torch.stack(pixels),
         captions=[captions[image["id"]] for image in data["images"]],
-        bindings=[image["scene"]["binding"] for image in data["images"]],
+        scenes=[image["scene"] for image in data["images"]],
     )
 
 

@@ -1,0 +1,63 @@
+"""What the parts of the teacher's training share: batches of captions with their images, and the learning rate."""
+
+import math
+from collections.abc import Callable, Iterator
+
+import torch
+
+from world import CaptionedImages
+
+SPATIAL_WORDS = {"left", "right", "above", "below", "over", "under", "higher", "lower"}
+
+TokenIds = Callable[[list[str]], torch.Tensor]  # texts to i64 [B, context_length]
+
+
+def caption_batches(
+    data: CaptionedImages,
+    token_ids: TokenIds,
+    steps: int,
+    batch_size: int,
+    relation_share: float,
+    dropout: float,
+    generator: torch.Generator,
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """`steps` batches of image numbers i64 [B] and ids of one of the image's captions each, i64 [B, context_length].
+
+    A share `relation_share` of the captions says where one thing is of another; a share `dropout` is replaced by ''.
+    """
+    images = torch.tensor([image for image, captions in enumerate(data.captions) for _ in captions])
+    ids = torch.cat([token_ids(captions) for captions in data.captions])
+    relational = torch.tensor(
+        [
+            states_relation(caption, scene)
+            for captions, scene in zip(data.captions, data.scenes, strict=True)
+            for caption in captions
+        ]
+    )
+    pools = [torch.nonzero(relational).flatten(), torch.nonzero(~relational).flatten()]
+    relations = round(relation_share * batch_size)
+    empty = token_ids([""])[0]
+    for _ in range(steps):
+        picked = torch.cat(
+            [
+                pool[torch.randint(0, len(pool), (count,), generator=generator)]
+                for pool, count in zip(pools, (relations, batch_size - relations), strict=True)
+            ]
+        )
+        dropped = torch.rand(len(picked), generator=generator) < dropout
+        yield images[picked], torch.where(dropped[:, None], empty, ids[picked])
+
+
+def states_relation(caption: str, scene: dict) -> bool:
+    """Whether a caption says where one of a scene's two things is of the other."""
+    return len(scene["objects"]) == 2 and not SPATIAL_WORDS.isdisjoint(caption.lower().split())
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, peaks: list[float], step: int, warmup: int, steps: int) -> None:
+    """Linear warm-up to each parameter group's peak, then a cosine down to zero."""
+    if step <= warmup:
+        factor = step / warmup
+    else:
+        factor = 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup)))
+    for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+        group["lr"] = peak * factor
