@@ -15,8 +15,9 @@ import torch
 from sdsclip_export.bundle import bundle_folder, write_manifest
 from sdsclip_export.clip_models import ClipSource, Weights, load_clip
 from sdsclip_export.errors import run_main
+from sdsclip_export.tokenizer import Tokenizer
 from sdsclip_export.tracing import save_without_sources, trace_methods
-from sdsclip_export.verify import Comparison, load_exported, value_and_gradient
+from sdsclip_export.verify import TOLERANCE, Comparison, load_exported, value_and_gradient
 from torch import nn
 
 
@@ -57,13 +58,32 @@ def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
         )
     save_without_sources(traced, folder / "clip.ts")
     clip.tokenizer.write_merges(folder)
+    any_length = takes_any_length(load_exported(folder / "clip.ts"), clip.tokenizer)
     details = {
         "image": clip.image,
         "embed_dim": clip.embed_dim,
         "activation": clip.activation,
-        "tokenizer": clip.tokenizer.manifest(),
+        "tokenizer": clip.tokenizer.manifest() | {"any_length": any_length},
     }
     write_manifest(folder, "clip", clip.name, clip.source, details)
+
+
+def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer) -> bool:
+    """Whether `encode_text` gives the same for ids that are cut behind the longest text's end.
+
+    So it is where attention looks back alone and the embedding is taken at the text's end. Not so in CoCa, whose token
+    for the whole text stands behind the padding.
+    """
+    ids = tokenizer.example_ids(4, seed=4)[:-1]  # the last one has no padding
+    length = int((ids == tokenizer.eot).int().argmax(dim=1).max()) + 1
+    with torch.no_grad():
+        whole = exported.encode_text(ids)
+        try:
+            cut = exported.encode_text(ids[:, :length])
+        except RuntimeError:  # a graph of one length
+            return False
+    spread = float((whole - whole.mean()).abs().max())
+    return float((cut - whole).abs().max()) <= TOLERANCE * spread
 
 
 def compare(clip: ClipSource, folder: Path) -> None:

@@ -193,12 +193,22 @@ def _open_clip_image(name: str, preprocess: dict) -> dict:
 
 @contextmanager
 def _portable_open_clip() -> Iterator[None]:
-    """Replaces the two functions of open_clip that would put a device or a dtype into the trace, by exact equals."""
+    """Replaces three functions of open_clip by exact equals: they would put a device, a dtype or a length into the trace."""
     from open_clip import model as model_module
     from open_clip import transformer as transformer_module
 
     library_pool = transformer_module.text_global_pool
     library_mask = transformer_module.TextTransformer._build_additive_mask
+    library_encode_text = model_module.CLIP.encode_text
+
+    def encode_text(self, text, normalize=False):
+        length = text.shape[1]
+        hidden = self.token_embedding(text) + self.positional_embedding[:length]
+        hidden = self.ln_final(self.transformer(hidden, attn_mask=self.attn_mask[:length, :length]))
+        pooled = pool(hidden, text, self.text_pool_type, eos_token_id=getattr(self, "text_eos_id", None))
+        if self.text_projection is None:
+            return pooled
+        return self.text_projection(pooled) if isinstance(self.text_projection, nn.Linear) else pooled @ self.text_projection
 
     def pool(x, text=None, pool_type="argmax", eos_token_id=None):
         if pool_type == "argmax":
@@ -218,11 +228,13 @@ def _portable_open_clip() -> Iterator[None]:
 
     model_module.text_global_pool = transformer_module.text_global_pool = pool
     transformer_module.TextTransformer._build_additive_mask = additive_mask
+    model_module.CLIP.encode_text = encode_text
     try:
         yield
     finally:
         model_module.text_global_pool = transformer_module.text_global_pool = library_pool
         transformer_module.TextTransformer._build_additive_mask = library_mask
+        model_module.CLIP.encode_text = library_encode_text
 
 
 # --- transformers ----------------------------------------------------------------------------------------------------

@@ -46,6 +46,7 @@ void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
   visitor.option("eot", tokenizer.eot, "id that closes it");
   visitor.option("pad", tokenizer.pad, "id that fills the rest");
   visitor.option("overflow", tokenizer.overflow, "a longer text: truncate or error");
+  visitor.option("any_length", tokenizer.any_length, "whether ids may be cut behind the longest text's end");
 }
 
 void visit_options(OptionVisitor& visitor, BundleSchedule& schedule) {

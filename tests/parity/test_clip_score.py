@@ -6,6 +6,7 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -20,6 +21,7 @@ import score_data
 from export_support import TINY_TEXT, TINY_VISION, run_script
 
 import export_clip
+from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.clip_models import Weights, load_clip
 
 CONFIG = {"embed_dim": 24, "vision_cfg": TINY_VISION, "text_cfg": TINY_TEXT, "quick_gelu": True}
@@ -48,6 +50,10 @@ class ClipScore(unittest.TestCase):
 
     def texts(self, texts: list[str]) -> torch.Tensor:
         return F.normalize(self.model.encode_text(self.tokenizer(texts)), dim=-1)
+
+    def test_texts_are_cut_behind_the_longest(self) -> None:
+        """What the other tests compare with open_clip's whole contexts."""
+        self.assertIs(json.loads((self.bundle / "bundle.json").read_text())["tokenizer"]["any_length"], True)
 
     def test_cosines_and_decisions_of_winoground(self) -> None:
         data, store = self.scratch / "winoground", self.scratch / "winoground.sqlite"
@@ -86,6 +92,23 @@ class ClipScore(unittest.TestCase):
                 self.assertAlmostEqual(ours[path, path, name], float(cosines[column]), delta=TOLERANCE)
             right.append(cosines.argmax() == label)
         self.assertAlmostEqual(metrics["zeroshot/acc1"]["value"], np.mean(right), delta=1e-12)
+
+
+class AnyLength(unittest.TestCase):
+    """The exporter finds out whether a text tower may get ids without padding."""
+
+    def check(self, expected: bool, encode_text) -> None:
+        tokenizer = tokenizers.Tokenizer(tokenizers.openai_merges(), "open_clip", context_length=77, pad=0)
+        self.assertIs(export_clip.takes_any_length(SimpleNamespace(encode_text=encode_text), tokenizer), expected)
+
+    def test_a_tower_that_stops_at_the_end_of_the_text(self) -> None:
+        self.check(True, lambda ids: (ids * (ids > 0)).cumsum(1).gather(1, ids.argmax(1, keepdim=True)).float())
+
+    def test_a_tower_that_sees_the_padding(self) -> None:
+        self.check(False, lambda ids: ids.float().mean(dim=1, keepdim=True))
+
+    def test_a_graph_of_one_length(self) -> None:
+        self.check(False, lambda ids: ids.float() + torch.zeros(77))
 
 
 if __name__ == "__main__":

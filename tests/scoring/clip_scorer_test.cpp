@@ -50,6 +50,33 @@ TEST_F(ClipScorer, GivesCosines) {
   EXPECT_NEAR(score(table).scores.at(0, 0, 0), expected, 1e-6);
 }
 
+// Units of three texts: "ab" and "a" end within start, two ids and end, "aaaaaaaa" fills the context of six.
+TEST_F(ClipScorer, CutsTextsBehindTheLongestOfAUnitWhereTheBundleAllowsIt) {
+  const ClipModel model(testing::write_tiny_clip_of_any_length(folder_ / "any"), {});
+  options_.text_batch = 3;
+  CaseTable table;
+  table.images = {put_pixels(folder_.path(), "x.raw", 5)};
+  for (const char* text : {"ab", "a", "ba", "b", "bb", "a a a a a a a a"}) {
+    table.captions.push_back({.id = text, .texts = {text}});
+  }
+  table.cases = {{.id = "0", .images = {0}, .captions = {}, .positives = {}, .tags = {}}};
+  ScoreStore store(folder_ / "any.sqlite", clip_run_identity(model, "any", "zeroshot", options_), table,
+                   StoreOpening::kNew);
+  score_with_clip(model, table, options_, store);
+  const std::vector<float> short_ones = store.read_embeddings(EmbeddingKind::kText, 0);
+  const std::vector<float> long_ones = store.read_embeddings(EmbeddingKind::kText, 1);
+  const at::Tensor weight = model.parameters().front().second;
+  const at::Tensor ab = weight[testing::kTinyVocabulary - 2] + weight['a' - '!'] + weight['b' - '!' + 256] +
+                        weight[testing::kTinyVocabulary - 1];
+  for (std::size_t i = 0; i < 4; ++i) {
+    EXPECT_NEAR(short_ones[i], ab[static_cast<std::int64_t>(i)].item<float>(), 1e-6);
+  }
+  for (const std::size_t row : {0, 1, 2}) {
+    EXPECT_EQ(short_ones[row * 5 + 4], 4.0F);
+    EXPECT_EQ(long_ones[row * 5 + 4], 6.0F);
+  }
+}
+
 TEST_F(ClipScorer, AveragesAnEnsembleAsClipBenchmarkDoes) {
   CaseTable table;
   table.images = {put_pixels(folder_.path(), "x.raw", 5)};

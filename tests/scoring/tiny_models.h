@@ -103,6 +103,28 @@ def encode_text(self, ids):
   return read_bundle(folder, BundleKind::kClip);
 }
 
+/// The same, with a text tower that takes what stands at the text's end, and says that it takes any length.
+/// Its embeddings' last element is the number of columns that it was given.
+inline Bundle write_tiny_clip_of_any_length(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  torch::manual_seed(2);
+  torch::jit::Module module = tiny_module(torch::randn({kTinyVocabulary, 4}), R"(
+def encode_image(self, pixels):
+    return pixels[:, 0, 0, 0:5] + 1.0
+def encode_text(self, ids):
+    words = torch.embedding(self.weight, ids).cumsum(1)
+    at_end = words[torch.arange(ids.size(0)), ids.argmax(1)]
+    return torch.cat([at_end, torch.full([ids.size(0), 1], float(ids.size(1)))], 1)
+)");
+  module.register_parameter("logit_scale", torch::zeros({}), false);
+  module.save((folder / "clip.ts").string());
+  write_manifest(folder, {{"kind", "clip"}, {"name", "tiny-clip"}, {"embed_dim", 5}, {"activation", "gelu"}});
+  nlohmann::json document = nlohmann::json::parse(read_file(folder / "bundle.json"));
+  document["tokenizer"]["any_length"] = true;
+  std::ofstream(folder / "bundle.json") << document.dump();
+  return read_bundle(folder, BundleKind::kClip);
+}
+
 /// Bare 8x8 pixels, a function of `seed`, as an image of the table.
 inline BenchmarkImage put_pixels(const std::filesystem::path& folder, const std::string& id, int seed) {
   std::string bytes(3 * 8 * 8, '\0');

@@ -32,6 +32,7 @@ struct BundleTokenizer {
   std::int64_t eot = 49407;
   std::int64_t pad = 0;
   std::string overflow = "truncate";  ///< a longer text: truncate (its last id becomes eot) or error
+  bool any_length = false;  ///< clip: ids cut behind the longest text's end give the same embeddings
 };
 
 /// The noise schedule that the teacher was trained with (diffusers' names).

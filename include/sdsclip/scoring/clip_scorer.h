@@ -38,6 +38,7 @@ RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_s
 /// last one is padded, with decoding ahead on other threads; pixels are freed at once, embeddings are kept in
 /// the store, and units that are there already are not computed again. A caption of several texts is the
 /// average of their unit-norm embeddings, normalised again (CLIP_benchmark, zeroshot_classification.py).
+/// Where the bundle allows it (`BundleTokenizer::any_length`), a unit's texts are cut behind the longest one.
 ///
 /// With `cache`, a unit whose embeddings are all there is not encoded, and one that is encoded is kept there.
 ///
