@@ -100,7 +100,8 @@ def published_texts(name: str) -> tuple[list[str], list[str]]:
 def load_images(source: SetSource, root: Path, download: bool):
     from torchvision import datasets  # takes seconds, which the other paths need not wait for
 
-    root.mkdir(parents=True, exist_ok=True)
+    if download:
+        root.mkdir(parents=True, exist_ok=True)
     try:
         return getattr(datasets, source.torchvision_class)(root, download=download, **source.options)
     except (RuntimeError, FileNotFoundError) as error:

@@ -1,6 +1,30 @@
 #include "sdsclip/benchmarks/benchmark.h"
 
+#include <algorithm>
+
 namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool holds_marker(const Benchmark& benchmark, const fs::path& folder) {
+  return std::any_of(benchmark.markers.begin(), benchmark.markers.end(),
+                     [&folder](std::string_view name) { return fs::exists(folder / name); });
+}
+
+}  // namespace
+
+std::vector<fs::path> data_sets(const Benchmark& benchmark, const fs::path& folder) {
+  if (benchmark.markers.empty() || holds_marker(benchmark, folder) || !fs::is_directory(folder))
+    return {folder};
+  std::vector<fs::path> sets;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
+    if (entry.is_directory() && holds_marker(benchmark, entry.path())) sets.push_back(entry.path());
+  }
+  std::sort(sets.begin(), sets.end());
+  if (sets.empty()) return {folder};
+  return sets;
+}
 
 std::int64_t CaseTable::caption_count(std::size_t index) const {
   const Case& question = cases[index];

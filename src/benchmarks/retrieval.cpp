@@ -28,6 +28,9 @@ constexpr std::array<std::string_view, 6> kHeadline = {
     "retrieval/text/recall@1",  "retrieval/text/recall@5",  "retrieval/text/recall@10",
     "retrieval/image/recall@1", "retrieval/image/recall@5", "retrieval/image/recall@10"};
 constexpr std::array<ExpectedCount, 2> kExpected = {{{"set/coco", 5'000}, {"set/flickr30k", 1'000}}};
+constexpr std::array<std::string_view, 5> kMarkers = {"coco_karpathy_test.json", "flickr30k_test.json",
+                                                      "dataset_coco.json", "dataset_flickr30k.json",
+                                                      "annotations"};
 constexpr std::array<std::int64_t, 3> kCutoffs = {1, 5, 10};
 
 struct CaptionedImage {
@@ -221,7 +224,8 @@ Benchmark retrieval() {
           .load = load,
           .judge = judge,
           .headline = kHeadline,
-          .expected = kExpected};
+          .expected = kExpected,
+          .markers = kMarkers};
 }
 
 }  // namespace sdsclip

@@ -23,6 +23,7 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 3> kHeadline = {"zeroshot/acc1", "zeroshot/acc5",
                                                        "zeroshot/mean_per_class_recall"};
+constexpr std::array<std::string_view, 1> kMarkers = {"classnames.txt"};
 
 struct Template {
   std::string before;  // the class name
@@ -120,7 +121,8 @@ Benchmark zeroshot() {
           .load = load,
           .judge = judge,
           .headline = kHeadline,
-          .expected = {}};
+          .expected = {},
+          .markers = kMarkers};
 }
 
 }  // namespace sdsclip

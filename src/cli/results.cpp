@@ -43,6 +43,20 @@ nlohmann::ordered_json value_of(const ConfigNode& node) {
   return list;
 }
 
+/// A run a data set of the benchmark, in `parent/name`; several are told apart by `parent/name-cifar10`, or
+/// `parent/cifar10` where `name` is empty.
+void add_runs(const Benchmark& benchmark, const fs::path& data, const fs::path& parent,
+              const std::string& name, std::vector<BenchmarkRun>& runs) {
+  for (const fs::path& set : data_sets(benchmark, data)) {
+    const std::string set_name = set == data ? "" : set.filename().string();
+    const std::string folder = name.empty() || set_name.empty() ? name + set_name : name + "-" + set_name;
+    runs.push_back({.benchmark = &benchmark,
+                    .data_set = set_name,
+                    .data = set,
+                    .out = folder.empty() ? parent : parent / folder});
+  }
+}
+
 }  // namespace
 
 RunResult new_result(const std::string& command, const std::string& benchmark) {
@@ -72,8 +86,8 @@ std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::
   const fs::path out = !scoring.out.empty() ? fs::path(scoring.out) : fs::path("runs") / label;
   if (scoring.benchmark != kAll) {
     const Benchmark& benchmark = find_benchmark(scoring.benchmark);
-    runs.push_back({&benchmark, data_path(scoring.data, scoring.benchmark),
-                    !scoring.out.empty() ? out : out / scoring.benchmark});
+    add_runs(benchmark, data_path(scoring.data, scoring.benchmark), out,
+             scoring.out.empty() ? scoring.benchmark : "", runs);
     return runs;
   }
   const fs::path root = data_path(scoring.data, "");
@@ -82,7 +96,7 @@ std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::
     known.emplace_back(benchmark.name);
     std::error_code ignored;
     if (fs::is_directory(root / benchmark.name, ignored)) {
-      runs.push_back({&benchmark, root / benchmark.name, out / benchmark.name});
+      add_runs(benchmark, root / benchmark.name, out, std::string(benchmark.name), runs);
     }
   }
   if (runs.empty()) {
@@ -135,8 +149,9 @@ void print_overview(const std::vector<std::pair<BenchmarkRun, std::vector<Metric
     for (const std::string_view name : run.benchmark->headline) {
       const std::optional<Metric> metric = find_metric(metrics, name);
       if (!metric) continue;
-      table.rows.push_back({metric->name, format_with_interval(*metric), std::to_string(metric->n),
-                            std::to_string(metric->ties)});
+      const std::string label = run.data_set.empty() ? metric->name : run.data_set + ": " + metric->name;
+      table.rows.push_back(
+          {label, format_with_interval(*metric), std::to_string(metric->n), std::to_string(metric->ties)});
     }
   }
   std::fputs("\n", stdout);

@@ -24,12 +24,13 @@ nlohmann::ordered_json settings_json(std::span<const OptionDescription> options)
 /// A benchmark that is to be run, and where.
 struct BenchmarkRun {
   const Benchmark* benchmark = nullptr;
+  std::string data_set;  ///< which one, where the benchmark has several below its folder; else empty
   std::filesystem::path data;
   std::filesystem::path out;
 };
 
-/// The benchmarks that `scoring` names; `all` is every one whose folder is below --data. `label` names the
-/// run folder where --out does not.
+/// The benchmarks that `scoring` names, a run a data set; `all` is every one whose folder is below --data.
+/// `label` names the run folder where --out does not.
 std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::string& label);
 
 /// How the run's store is to be opened.

@@ -130,7 +130,14 @@ struct Benchmark {
   std::span<const std::string_view> headline;
   /// The published data set's counts; empty where there is no one published data set (zero-shot).
   std::span<const ExpectedCount> expected;
+  /// Of a benchmark with several data sets: names of which each one's folder holds one at least. Else empty.
+  std::span<const std::string_view> markers = {};
 };
+
+/// The data sets of a benchmark at `folder`: the folder itself, or, where a benchmark of several has none of
+/// its markers there, the sub-folders that have one (`zeroshot/cifar10`, `zeroshot/mnist`), by name. Never
+/// empty: loading a folder that is none says what is missing.
+std::vector<std::filesystem::path> data_sets(const Benchmark& benchmark, const std::filesystem::path& folder);
 
 /// Every benchmark, in the order of `eval all`.
 std::span<const Benchmark> all_benchmarks();
