@@ -57,6 +57,20 @@ std::set<std::string> norm_parameters(const torch::jit::Module& root) {
   return names;
 }
 
+bool is_tuned(const std::string& name, const std::set<std::string>& norms, Tune tune) {
+  switch (tune) {
+    case Tune::kLayerNorm:
+      return norms.contains(name);
+    case Tune::kLayerNormBias:
+      return norms.contains(name) || name.ends_with("bias");
+    case Tune::kLora:
+      return false;
+    case Tune::kAll:
+      break;
+  }
+  return true;
+}
+
 }  // namespace
 
 std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature) {
@@ -64,19 +78,12 @@ std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, boo
   std::vector<NamedTensor> selected;
   for (const NamedTensor& parameter : model.parameters()) {
     const std::string& name = parameter.first;
-    bool trains = false;
-    if (name == kTemperature) {
-      trains = tune_temperature;
-    } else if (tune == Tune::kAll) {
-      trains = true;
-    } else {
-      trains = norms.contains(name) || (tune == Tune::kLayerNormBias && name.ends_with("bias"));
-    }
+    const bool trains = name == kTemperature ? tune_temperature : is_tuned(name, norms, tune);
     at::Tensor tensor = parameter.second;
     tensor.set_requires_grad(trains);
     if (trains) selected.emplace_back(name, tensor);
   }
-  if (selected.empty()) {
+  if (selected.empty() && tune != Tune::kLora) {
     throw usage_error("{}: train.tune selects no parameter of this model", model.bundle().folder.string());
   }
   return selected;

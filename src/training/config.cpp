@@ -9,7 +9,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
-constexpr std::array<std::string_view, 3> kTuneNames = {"layernorm", "layernorm+bias", "all"};
+constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
 constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
 
 void require_at_least(std::string_view key, double value, double least) {
@@ -47,6 +47,7 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("grad_clip_norm", options.grad_clip_norm,
                  "largest norm of all gradients together; 0: no clipping");
   visitor.choice("tune", options.tune, kTuneNames, "which of CLIP's parameters train");
+  visitor.section("lora", options.lora, "low-rank updates of weights, where `tune` is lora");
   visitor.option("tune_temperature", options.tune_temperature, "whether `logit_scale` trains too");
   visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
   visitor.option("checkpoint_every", options.checkpoint_every,
@@ -86,6 +87,11 @@ void check_train_config(const TrainConfig& config) {
   require_at_least("train.micro_batch_unet", static_cast<double>(train.micro_batch_unet), 0);
   require_positive("train.lr", train.lr);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);
+  require_at_least("train.lora.rank", static_cast<double>(train.lora.rank), 1);
+  require_positive("train.lora.alpha", train.lora.alpha);
+  if (train.lora.targets.empty()) {
+    throw usage_error("train.lora.targets: got nothing, expected parts of weights' names, such as [attn]");
+  }
   require_at_least("train.warmup_steps", static_cast<double>(train.warmup_steps), 0);
   require_at_least("train.weight_decay", train.weight_decay, 0);
   require_below_one("train.beta1", train.beta1);

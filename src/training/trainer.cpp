@@ -52,17 +52,27 @@ void claim_folder(const TrainConfig& config, const TrainRun& run) {
   }
 }
 
+void append(std::vector<NamedTensor>& list, const std::vector<NamedTensor>& more) {
+  list.insert(list.end(), more.begin(), more.end());
+}
+
 /// Everything that a run holds while it trains.
 struct Session {
   Session(const TrainConfig& config, const Placement& placement)
       : clip_bundle(read_bundle(config.clip, BundleKind::kClip)),
         clip(clip_bundle, placement),
         clip_tokenizer(load_tokenizer(clip_bundle)),
-        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)) {
+        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)),
+        outcome(trained) {
+    if (config.train.tune == Tune::kLora) {
+      lora = add_lora(clip, config.train.lora, static_cast<std::uint64_t>(config.seed));
+      append(trained, lora_parameters(lora));
+      append(outcome, adapted_weights(lora));
+    }
     if (!uses_teacher(config)) return;
     const Bundle bundle = read_bundle(config.teacher, BundleKind::kTeacher);
     check_sds_options(config.sds, bundle);
-    if (!any_in_image_tower(trained)) {
+    if (!any_in_image_tower(outcome)) {
       throw usage_error(
           "train.tune: L_SDS reaches no trained parameter of CLIP's image tower; tune more, or set "
           "sds.lambda=0");
@@ -72,8 +82,10 @@ struct Session {
     teacher_tokenizer.emplace(load_tokenizer(bundle));
     latent_map = make_latent_map(clip_bundle.embed_dim, bundle.latent,
                                  static_cast<std::uint64_t>(config.seed), placement.device);
-    trained.emplace_back("sds.h_w.weight", latent_map->weight);
-    trained.emplace_back("sds.h_w.bias", latent_map->bias);
+    for (std::vector<NamedTensor>* list : {&trained, &outcome}) {
+      list->emplace_back("sds.h_w.weight", latent_map->weight);
+      list->emplace_back("sds.h_w.bias", latent_map->bias);
+    }
   }
 
   [[nodiscard]] StepModels models() {
@@ -83,7 +95,9 @@ struct Session {
   Bundle clip_bundle;
   ClipModel clip;
   ClipTokenizer clip_tokenizer;
-  std::vector<NamedTensor> trained;
+  std::vector<NamedTensor> trained;  // what the optimizer changes and checkpoints hold
+  std::vector<NamedTensor> outcome;  // as `tuned.safetensors` names it: low-rank updates merged
+  std::vector<LoraAdapter> lora;     // empty unless `train.tune` is lora
   std::optional<DiffusionTeacher> teacher;
   std::optional<ClipTokenizer> teacher_tokenizer;
   std::optional<LatentMap> latent_map;
@@ -143,12 +157,12 @@ std::vector<at::Tensor> copies_of(const std::vector<NamedTensor>& tensors) {
 }
 
 /// `tuned.safetensors`: what differs from the bundle, and h_w.
-void write_tuned(const fs::path& file, const std::vector<NamedTensor>& trained,
+void write_tuned(const fs::path& file, const std::vector<NamedTensor>& outcome,
                  const std::vector<at::Tensor>& before, const TrainConfig& config, const Bundle& clip) {
   std::vector<NamedTensor> changed;
-  for (std::size_t i = 0; i < trained.size(); ++i) {
-    const bool is_map = trained[i].first.starts_with("sds.h_w.");
-    if (is_map || !at::equal(trained[i].second, before[i])) changed.push_back(trained[i]);
+  for (std::size_t i = 0; i < outcome.size(); ++i) {
+    const bool is_map = outcome[i].first.starts_with("sds.h_w.");
+    if (is_map || !at::equal(outcome[i].second, before[i])) changed.push_back(outcome[i]);
   }
   write_safetensors(
       file, changed,
@@ -173,11 +187,12 @@ TrainSummary train(const TrainConfig& config, const TrainRun& run) {
       open_captions({config.data.format, config.data.annotations, config.data.images});
   claim_folder(config, run);
 
-  const std::vector<at::Tensor> before = copies_of(session.trained);
+  const std::vector<at::Tensor> before = copies_of(session.outcome);
   Optimizer optimizer(session.trained, config.train);
   TrainingState state;
   if (run.resume) {
     state = load_newest_checkpoint(run.out, session.trained, optimizer).value_or(TrainingState{});
+    merge_lora(session.lora);
     log_info("{}: going on after step {}", run.out.string(), state.step);
   }
   CaptionLoader loader(*dataset, session.clip_tokenizer, loader_options(config, session.clip_bundle),
@@ -204,9 +219,11 @@ TrainSummary train(const TrainConfig& config, const TrainRun& run) {
     const StepResult result =
         accumulate_gradients(session.models(), step_batch(batch, session), step_options(config, state.step));
     check_finite(result, state.step, run.out);
+    project_lora_gradients(session.lora);
     const double factor = learning_rate_factor(config.train, state.step, steps);
     StepTimes times;
     times.gradient_norm = optimizer.step(factor);
+    merge_lora(session.lora);
     at::Tensor logit_scale = session.clip.logit_scale();
     if (logit_scale.requires_grad()) {
       const at::NoGradGuard no_grad;
@@ -231,7 +248,7 @@ TrainSummary train(const TrainConfig& config, const TrainRun& run) {
     if (state.step < steps) throw_if_interrupted();
   }
 
-  write_tuned(run.out / "tuned.safetensors", session.trained, before, config, session.clip_bundle);
+  write_tuned(run.out / "tuned.safetensors", session.outcome, before, config, session.clip_bundle);
   summary.bad_samples = loader.statistics().bad_samples;
   summary.seconds = seconds_since(start);
   summary.wait_share = waited / summary.seconds;

@@ -9,6 +9,7 @@
 #include "sdsclip/base/random.h"
 #include "sdsclip/losses/contrastive.h"
 #include "sdsclip/models/inputs.h"
+#include "sdsclip/models/lora.h"
 #include "sdsclip/models/trainable.h"
 
 namespace sdsclip {
@@ -115,6 +116,28 @@ TEST_F(StepTest, CachedGradientsEqualThePlainStepsTensorByTensor) {
         EXPECT_LT(error, 1e-4 * size) << name << ", micro-batches " << micro << " and " << micro_unet;
       }
     }
+  }
+}
+
+TEST_F(StepTest, CachedLoraGradientsEqualThoseOfOneMicroBatch) {
+  select_trainable(clip_, Tune::kLora, false);
+  const std::vector<LoraAdapter> lora = add_lora(clip_, {}, kSeed);
+  {
+    const at::NoGradGuard no_grad;
+    torch::manual_seed(8);
+    for (const LoraAdapter& adapter : lora) at::Tensor(adapter.b).normal_(0.0, 0.05);
+  }
+  merge_lora(lora);
+  trained_ = lora_parameters(lora);
+  accumulate_gradients(models(), batch_, options(16, 32));
+  project_lora_gradients(lora);
+  const std::map<std::string, at::Tensor> expected = take_gradients();
+  accumulate_gradients(models(), batch_, options(3, 5));
+  project_lora_gradients(lora);
+  for (const auto& [name, gradient] : take_gradients()) {
+    const double size = expected.at(name).norm().item<double>();
+    EXPECT_GT(size, 0.0) << name;
+    EXPECT_LT((gradient - expected.at(name)).norm().item<double>(), 1e-4 * size) << name;
   }
 }
 

@@ -124,6 +124,40 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUnbrokenRun) {
   }
 }
 
+TEST(Train, WithLoraWritesMergedWeightsOfTheTargetsAndResumesToTheSameBits) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.tune = Tune::kLora;
+  config.train.tune_temperature = false;
+  config.train.lora = {.rank = 2, .alpha = 4, .targets = {"attn.in_proj"}};
+  const TrainSummary summary = train(config, run_in(folder / "whole"));
+
+  ClipModel before(read_bundle(config.clip, BundleKind::kClip), {});
+  std::map<std::string, at::Tensor> tuned;
+  for (const NamedTensor& tensor : read_safetensors(folder / "whole" / "tuned.safetensors").tensors)
+    tuned.insert(tensor);
+  std::int64_t numbers = tuned.at("sds.h_w.weight").numel() + tuned.at("sds.h_w.bias").numel();
+  std::size_t expected = 2;
+  for (const NamedTensor& parameter : before.parameters()) {
+    if (!parameter.first.ends_with("attn.in_proj_weight")) continue;
+    ++expected;
+    numbers += 2 * (parameter.second.size(0) + parameter.second.size(1));
+    const at::Tensor update = (tuned.at(parameter.first) - parameter.second).to(at::kDouble);
+    EXPECT_EQ(torch::linalg_matrix_rank(update, 1e-4, false).item<std::int64_t>(), 2) << parameter.first;
+  }
+  EXPECT_GT(expected, 2U);
+  EXPECT_EQ(tuned.size(), expected);
+  EXPECT_EQ(summary.trained_parameters, numbers);
+
+  fs::copy(folder / "whole", folder / "killed", fs::copy_options::recursive);
+  fs::remove(folder / "killed" / "tuned.safetensors");
+  fs::remove_all(folder / "killed" / "checkpoints" / "step-10");
+  EXPECT_EQ(train(config, run_in(folder / "killed", /*resume=*/true)).steps_this_life, kSteps - 8);
+  EXPECT_EQ(read_file(folder / "killed" / "tuned.safetensors"),
+            read_file(folder / "whole" / "tuned.safetensors"));
+  EXPECT_EQ(untimed_log(folder / "killed"), untimed_log(folder / "whole"));
+}
+
 TEST(Train, FallsBackFromADamagedCheckpointToTheOneBefore) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();

@@ -8,6 +8,7 @@
 #include "sdsclip/losses/contrastive.h"
 #include "sdsclip/losses/sds.h"
 #include "sdsclip/models/device.h"
+#include "sdsclip/models/lora.h"
 #include "sdsclip/models/trainable.h"
 
 namespace sdsclip {
@@ -31,6 +32,7 @@ struct TrainOptions {
   double epsilon = 1e-6;          ///< AdamW's (open_clip, ViT)
   double grad_clip_norm = 0;      ///< largest norm of all gradients together; 0: no clipping
   Tune tune = Tune::kLayerNorm;   ///< which of CLIP's parameters train
+  LoraOptions lora;               ///< low-rank updates, where `tune` is lora
   bool tune_temperature = false;  ///< whether `logit_scale` trains too
   Precision precision = Precision::kFp32;  ///< of the networks
   std::int64_t checkpoint_every = 100;     ///< steps between checkpoints; 0: only the last
