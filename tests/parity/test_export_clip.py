@@ -1,6 +1,7 @@
 """export_clip.py against the libraries whose models it exports."""
 
 import os
+import re
 import subprocess
 import sys
 import unittest
@@ -13,7 +14,8 @@ import transformers
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
-from export_support import TINY_TEXT, TINY_VISION, ExportTestCase, load_bfloat16, read_manifest, run_script
+from export_support import TINY_TEXT, ExportTestCase, load_bfloat16, read_manifest, run_script
+from tiny_clips import CONFIGS, VIT
 
 import export_clip
 from sdsclip_export import tokenizer as tokenizers
@@ -21,20 +23,8 @@ from sdsclip_export import tracing, verify
 from sdsclip_export.clip_models import Weights, load_clip
 from sdsclip_export.errors import ExportError
 
-VIT = {"embed_dim": 24, "vision_cfg": TINY_VISION, "text_cfg": TINY_TEXT, "quick_gelu": True}
-RESNET = {
-    "embed_dim": 24,
-    "vision_cfg": {"image_size": 64, "patch_size": None, "width": 16, "layers": [1, 1, 1, 1]},
-    "text_cfg": TINY_TEXT,
-}
-COCA = {
-    "embed_dim": 32,
-    "vision_cfg": TINY_VISION | {"attentional_pool": True, "attn_pooler_heads": 4, "output_tokens": True},
-    "text_cfg": TINY_TEXT | {"context_length": 19, "embed_cls": True, "output_tokens": True},
-    "multimodal_cfg": TINY_TEXT | {"context_length": 19, "attn_pooler_heads": 4},
-    "custom_text": True,
-}
-CONFIGS = {"tiny-vit": VIT, "tiny-resnet": RESNET, "tiny-coca": COCA}
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTED_ROW = re.compile(r"\(`(\S+\.yaml)`\) \| `(\S+) --pretrained (\S+) --out models/(\S+)`")
 NOT_EXPORTED = ("text_decoder.", "attn_mask")  # CoCa's captioning half, and what is no weight
 
 
@@ -248,6 +238,14 @@ class QuickGelu(unittest.TestCase):
             ("coca_ViT-L-14", "laion2b_s13b_b90k"),
         ):
             self.assertFalse(self.activation(name, tag), name)
+
+    def test_the_documented_command_of_each_row_names_weights_that_open_clip_knows(self) -> None:
+        rows = DOCUMENTED_ROW.findall((ROOT / "docs/models.md").read_text(encoding="utf-8"))
+        self.assertEqual(len(rows), 8)
+        for config, name, tag, out in rows:
+            with self.subTest(config):
+                self.assertEqual(self.activation(name, tag), tag == "openai")
+                self.assertIn(f"clip: {out}\n", (ROOT / "configs" / config).read_text(encoding="utf-8"))
 
     def test_a_name_that_contradicts_the_weights_is_refused(self) -> None:
         config = open_clip.get_model_config("ViT-B-16") | {"quick_gelu": True}

@@ -1,0 +1,146 @@
+// Drives the models for test_clip_parity.py and test_teacher_parity.py.
+//
+//   model_probe clip BUNDLE INPUTS CAPTIONS OUT DEVICE       embeddings, L_CLIP and the gradients of what
+//   `layernorm`
+//                                                            tunes, in micro-batches of two
+//   model_probe teacher BUNDLE INPUTS CAPTIONS OUT DEVICE    prediction, its gradient, moments, latent,
+//   contexts model_probe load BUNDLE FILE PRECISION                   seconds and peak memory of loading one
+//   archive model_probe sds BUNDLE DEVICE                            seconds and peak memory of a UNet
+//   evaluation with its
+//                                                            gradient
+//
+// INPUTS and OUT are safetensors files; CAPTIONS has a caption a line. Prints one JSON object.
+#include <ATen/ATen.h>
+
+#include <chrono>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/text.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/models/safetensors.h"
+#include "sdsclip/models/teacher.h"
+#include "sdsclip/models/trainable.h"
+#include "sdsclip/training/run_log.h"
+#include "sdsclip/training/step.h"
+#include "torchscript.h"
+
+namespace {
+
+using nlohmann::ordered_json;
+using namespace sdsclip;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+Placement placement_on(const std::string& device) {
+  return prepare_compute({.device = device, .threads = 1});
+}
+
+at::Tensor read_tokens(const Bundle& bundle, const std::string& captions) {
+  std::vector<std::string> lines = split(read_file(captions), '\n');
+  if (lines.back().empty()) lines.pop_back();
+  return tokenize(load_tokenizer(bundle), lines);
+}
+
+ordered_json run_clip(const std::vector<std::string>& arguments) {
+  const ClipModel model(read_bundle(arguments[1], BundleKind::kClip), placement_on(arguments[5]));
+  const c10::Device device = model.placement().device;
+  const at::Tensor bytes = read_safetensors(arguments[2]).at("pixels", arguments[2]);
+  const std::span<const std::uint8_t> pixels(bytes.data_ptr<std::uint8_t>(), bytes.nbytes());
+  const PreprocessOptions preprocess = preprocess_options(model.bundle().image);
+  const StepBatch batch{pixels, read_tokens(model.bundle(), arguments[3]), /*teacher_ids=*/{}};
+
+  std::vector<NamedTensor> outputs;
+  {
+    const at::NoGradGuard no_grad;
+    outputs.emplace_back("image_embeds", model.encode_image(pixel_tensor(pixels, preprocess).to(device)));
+    outputs.emplace_back("text_embeds", model.encode_text(batch.text_ids.to(device)));
+  }
+  const std::vector<NamedTensor> trained = select_trainable(model, Tune::kLayerNorm, true);
+  StepOptions options;
+  options.micro_batch_clip = 2;
+  const StepResult result = accumulate_gradients({&model, nullptr, nullptr}, batch, options);
+  for (const NamedTensor& tensor : trained)
+    outputs.emplace_back("grad." + tensor.first, tensor.second.grad());
+  write_safetensors(arguments[4], outputs);
+  return {{"loss", *result.contrastive}, {"trained", element_count(trained)}};
+}
+
+ordered_json run_teacher(const std::vector<std::string>& arguments) {
+  const Bundle bundle = read_bundle(arguments[1], BundleKind::kTeacher);
+  const Placement placement = placement_on(arguments[5]);
+  const SafetensorsFile inputs = read_safetensors(arguments[2]);
+  const auto input = [&](const char* name) { return inputs.at(name, arguments[2]).to(placement.device); };
+  std::vector<NamedTensor> outputs;
+  {
+    DiffusionTeacher teacher(bundle, {.unet = true, .vae_encoder = false, .text_encoder = false}, placement);
+    const at::Tensor z = input("z").set_requires_grad(true);
+    const at::Tensor prediction = teacher.predict(z, input("t"), input("context"));
+    (prediction * input("direction")).sum().backward();
+    outputs.emplace_back("prediction", prediction);
+    outputs.emplace_back("gradient", z.grad());
+  }
+  DiffusionTeacher teacher(bundle, {.unet = false, .vae_encoder = true, .text_encoder = true}, placement);
+  outputs.emplace_back("latent", teacher.encode_image(input("pixels")));
+  outputs.emplace_back("context",
+                       teacher.encode_text(read_tokens(bundle, arguments[3]).to(placement.device)));
+  const at::NoGradGuard no_grad;
+  torch::jit::Module encoder = load_archive(bundle, "vae_encoder.ts", placement);
+  outputs.emplace_back("moments", encoder.forward({input("pixels")}).toTensor());
+  write_safetensors(arguments[4], outputs);
+  return ordered_json::object();
+}
+
+ordered_json run_load(const std::vector<std::string>& arguments) {
+  const Bundle bundle = read_bundle(arguments[1]);
+  const Placement placement = placement_on("cpu");
+  const std::int64_t before = peak_memory_bytes();
+  const Clock::time_point start = Clock::now();
+  torch::jit::Module module = load_archive(bundle, arguments[2], placement);
+  if (arguments[3] == "bf16") convert_floating(module, at::kBFloat16);
+  return {{"seconds", seconds_since(start)},
+          {"file_bytes", bundle.files.at(arguments[2]).bytes},
+          {"peak_bytes", peak_memory_bytes()},
+          {"peak_bytes_before", before}};
+}
+
+ordered_json run_sds(const std::vector<std::string>& arguments) {
+  const Bundle bundle = read_bundle(arguments[1], BundleKind::kTeacher);
+  DiffusionTeacher teacher(bundle, {.unet = true, .vae_encoder = false, .text_encoder = false},
+                           placement_on(arguments[2]));
+  const BundleLatent& latent = bundle.latent;
+  const at::TensorOptions options = at::TensorOptions().device(teacher.placement().device);
+  const at::Tensor z =
+      at::randn({1, latent.channels, latent.size, latent.size}, options).set_requires_grad(true);
+  const at::Tensor context = at::randn({1, bundle.tokenizer.context_length, bundle.context_dim}, options);
+  const Clock::time_point start = Clock::now();
+  teacher.predict(z, at::full({1}, 500, options.dtype(at::kLong)), context).sum().backward();
+  return {{"seconds", seconds_since(start)}, {"peak_bytes", peak_memory_bytes()}};
+}
+
+ordered_json run(const std::vector<std::string>& arguments) {
+  if (arguments.size() == 6 && arguments[0] == "clip") return run_clip(arguments);
+  if (arguments.size() == 6 && arguments[0] == "teacher") return run_teacher(arguments);
+  if (arguments.size() == 4 && arguments[0] == "load") return run_load(arguments);
+  if (arguments.size() == 3 && arguments[0] == "sds") return run_sds(arguments);
+  throw usage_error("model_probe: expected clip, teacher, load or sds and their arguments");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  try {
+    std::cout << run({arguments + 1, arguments + count}) << "\n";
+    return 0;
+  } catch (const Error& error) {
+    std::cerr << "error: " << error.what() << "\n";
+    return static_cast<int>(error.exit_code());
+  }
+}

@@ -1,0 +1,57 @@
+"""What test_clip_parity.py and test_teacher_parity.py share: inputs, the probe, and how far two tensors are apart."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+
+NOT_RUN = 77  # the exit code that ctest reports as skipped
+CAPTIONS = [
+    "a red mug to the left of a laptop",
+    "",
+    "two dogs chase a cat; the cat isn't amused",
+    " ".join(["a very long caption that no context holds,"] * 20),
+    "the woman’s umbrella is above the man’s hat & coat",
+    "some grass is eaten by a horse",
+]
+
+
+def exit_without_gpu(device: str) -> None:
+    """Ends the program as "not run" where `device` is a GPU and there is none."""
+    if device.startswith("cuda") and not os.path.exists("/dev/nvidiactl"):
+        print("not run: this machine has no GPU")
+        sys.exit(NOT_RUN)
+
+
+def run_probe(probe: str, *arguments: str | Path) -> dict:
+    """Runs `model_probe` and gives what it printed."""
+    result = subprocess.run([probe, *map(str, arguments)], capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise AssertionError(result.stderr)
+    return json.loads(result.stdout)
+
+
+def blurred_images(count: int, size: int) -> torch.Tensor:
+    """Pictures of a few blurred colours and some grain, u8[count, size, size, 3]."""
+    generator = torch.Generator().manual_seed(11)
+    colours = torch.rand(count, 3, 3, 3, generator=generator) * 255
+    smooth = F.interpolate(colours, size=size, mode="bicubic", align_corners=False)
+    grain = 12 * torch.randn(smooth.shape, generator=generator)
+    return (smooth + grain).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
+    """The norm of the difference over the norm of what was expected."""
+    assert actual.shape == expected.shape, f"got shape {list(actual.shape)}, expected {list(expected.shape)}"
+    expected = expected.detach().double()
+    return float((actual.double() - expected).norm() / expected.norm())
+
+
+def centred(values: torch.Tensor) -> torch.Tensor:
+    """Without the rows' mean, which random networks give every input and which would hide an error."""
+    values = values.detach().double()
+    return values - values.mean(dim=0)

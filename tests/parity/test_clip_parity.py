@@ -1,0 +1,130 @@
+"""The C++ student against open_clip: embeddings, L_CLIP, and its gradients of every norm, with random weights.
+
+  test_clip_parity.py PROBE MODEL [DEVICE]
+
+MODEL is a configuration of the paper's tables (`vitb32`) at its real size, or a tiny one of the same architecture.
+"""
+
+import gc
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import open_clip
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+PROBE, MODEL = sys.argv.pop(1), sys.argv.pop(1)
+DEVICE = sys.argv.pop(1) if len(sys.argv) > 1 else "cpu"
+sys.path.insert(0, str(Path(__file__).parent))
+
+import model_support
+from export_support import read_manifest, run_script
+from tiny_clips import write_tiny_clips
+
+import export_clip
+from sdsclip_export.clip_models import ClipSource, Weights, load_clip
+
+# open_clip's name and the activation of the weights that the row of the paper's table has.
+ROWS = {
+    "vitb16": ("ViT-B-16-quickgelu", "quick_gelu"),
+    "vitb32": ("ViT-B-32-quickgelu", "quick_gelu"),
+    "vitl14": ("ViT-L-14-quickgelu", "quick_gelu"),
+    "vitl14-336": ("ViT-L-14-336-quickgelu", "quick_gelu"),
+    "rn50": ("RN50-quickgelu", "quick_gelu"),
+    "vitb16-laion400m": ("ViT-B-16", "gelu"),
+    "vitb16-laion2b": ("ViT-B-16", "gelu"),
+    "coca": ("coca_ViT-L-14", "gelu"),
+    "tiny-vit": ("tiny-vit", "quick_gelu"),
+    "tiny-resnet": ("tiny-resnet", "gelu"),
+    "tiny-coca": ("tiny-coca", "gelu"),
+}
+SEED = sum(MODEL.encode())  # other weights for each row
+IMAGES = 4
+LEAST_COSINE = 0.99999
+EMBEDDING_TOLERANCE = 1e-4
+GRADIENT_TOLERANCE = 1e-3
+
+
+def trained_names(towers: nn.Module) -> set[str]:
+    """Weights and biases of every LayerNorm; of the BatchNorms where the image tower has no LayerNorm; the temperature."""
+    kinds = {name: type(module) for name, module in towers.named_modules()}
+    norms = {name for name, kind in kinds.items() if issubclass(kind, nn.LayerNorm)}
+    if not any(name.startswith("visual") for name in norms):
+        norms |= {name for name, kind in kinds.items() if issubclass(kind, nn.BatchNorm2d) and name.startswith("visual")}
+    return {f"{name}.{kind}" for name in norms for kind in ("weight", "bias")} | {"logit_scale"}
+
+
+def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+    """What the probe computes, by the library: torchvision's normalisation, open_clip's towers and loss."""
+    wanted = trained_names(source.towers)
+    for name, parameter in source.towers.named_parameters():
+        parameter.requires_grad_(name in wanted)
+    mean, std = (torch.tensor(source.image[key]).view(3, 1, 1) for key in ("mean", "std"))
+    images = source.encode_image((pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std)
+    texts = source.encode_text(ids)
+    scale = source.towers.logit_scale.exp()
+    loss = open_clip.ClipLoss()(F.normalize(images, dim=-1), F.normalize(texts, dim=-1), scale)
+    loss.backward()
+    gradients = {f"grad.{name}": source.towers.get_parameter(name).grad for name in wanted}
+    return {"image_embeds": images, "text_embeds": texts, "loss": loss} | gradients
+
+
+class ClipParity(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        folder = Path(scratch.name)
+        write_tiny_clips(folder)
+        name, cls.activation = ROWS[MODEL]
+        model = folder / f"{name}.json" if name.startswith("tiny") else name
+        code, _, stderr = run_script(export_clip, model, "--random", SEED, "--out", folder / "bundle")
+        assert code == 0, stderr
+        gc.collect()
+        cls.manifest = read_manifest(folder / "bundle")
+        pixels = model_support.blurred_images(IMAGES, cls.manifest["image"]["size"])
+        captions = model_support.CAPTIONS[:IMAGES]
+        safetensors.torch.save_file({"pixels": pixels}, folder / "inputs.safetensors")
+        (folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+        inputs = (folder / "inputs.safetensors", folder / "captions.txt")
+        cls.printed = model_support.run_probe(
+            PROBE, "clip", folder / "bundle", *inputs, folder / "outputs.safetensors", DEVICE
+        )
+        cls.actual = safetensors.torch.load_file(folder / "outputs.safetensors")
+        source = load_clip(str(model), Weights(random=SEED), None, None)
+        cls.expected = reference(source, pixels, open_clip.get_tokenizer(name)(captions))
+
+    def test_embeddings_equal_open_clips(self) -> None:
+        for key in ("image_embeds", "text_embeds"):
+            actual, expected = self.actual[key], self.expected[key].detach()
+            difference = float((actual - expected).abs().max())
+            spread = float(model_support.centred(expected).abs().max())
+            cosine = float(
+                F.cosine_similarity(model_support.centred(actual), model_support.centred(expected), dim=-1).min()
+            )
+            print(f"{MODEL} {key}: cosine 1 - {1 - cosine:.1e}, largest difference {difference:.1e}, spread {spread:.2g}")
+            self.assertGreater(cosine, LEAST_COSINE)
+            self.assertLess(difference, EMBEDDING_TOLERANCE)
+            self.assertLess(difference, EMBEDDING_TOLERANCE * spread)
+
+    def test_loss_and_gradients_of_every_norm_equal_open_clips(self) -> None:
+        expected = {key: value for key, value in self.expected.items() if key.startswith("grad.")}
+        self.assertEqual({key for key in self.actual if key.startswith("grad.")}, set(expected))
+        self.assertEqual(self.printed["trained"], sum(value.numel() for value in expected.values()))
+        self.assertAlmostEqual(self.printed["loss"] / float(self.expected["loss"]), 1.0, delta=1e-5)
+        errors = {key: model_support.relative_error(self.actual[key], value) for key, value in expected.items()}
+        worst = max(errors, key=errors.get)
+        print(f"{MODEL}: {len(errors)} gradients, worst relative error {errors[worst]:.1e} ({worst})")
+        self.assertLess(errors[worst], GRADIENT_TOLERANCE)
+
+    def test_the_bundle_says_the_activation_of_the_rows_weights(self) -> None:
+        self.assertEqual(self.manifest["activation"], self.activation)
+
+
+if __name__ == "__main__":
+    model_support.exit_without_gpu(DEVICE)
+    unittest.main()
