@@ -12,12 +12,19 @@ namespace sdsclip {
 void run_data_check(const Arguments& arguments) {
   const DataCheckArguments& given = arguments.data_check;
   const Benchmark& benchmark = find_benchmark(given.benchmark);
-  const DataReport report = check_data(benchmark, data_path(given.data, given.benchmark));
-  std::fputs(format_data_report(report).c_str(), stdout);
-  if (!report.missing_files.empty()) {
+  const std::filesystem::path folder = data_path(given.data, given.benchmark);
+  std::size_t missing_files = 0;
+  std::int64_t unusable_cases = 0;
+  for (const std::filesystem::path& set : data_sets(benchmark, folder)) {
+    const DataReport report = check_data(benchmark, set);
+    std::fputs(format_data_report(report).c_str(), stdout);
+    missing_files += report.missing_files.size();
+    unusable_cases += report.skipped_missing;
+  }
+  if (missing_files > 0) {
     throw input_error(
         "{}: {} images are missing, {} cases cannot be used; fetch them, or run with --skip-missing",
-        report.data.string(), report.missing_files.size(), report.skipped_missing);
+        folder.string(), missing_files, unusable_cases);
   }
 }
 
