@@ -62,7 +62,11 @@ Placement prepare_compute(const ComputeOptions& options) {
   Placement placement;
   placement.device = pick_device(options.device);
   placement.precision = options.precision;
-  if (placement.device.is_cuda()) at::globalContext().setDeterministicAlgorithms(true, false);
+  if (placement.device.is_cuda()) {
+    at::globalContext().setDeterministicAlgorithms(true, false);
+    // By default cuDNN rounds the factors of float32 convolutions to ten bits.
+    at::globalContext().setAllowTF32CuDNN(false);
+  }
   return placement;
 }
 

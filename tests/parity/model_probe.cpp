@@ -39,8 +39,10 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-Placement placement_on(const std::string& device) {
-  return prepare_compute({.device = device, .threads = 1});
+Placement placement_on(const std::string& device, const std::string& precision = "fp32") {
+  return prepare_compute({.device = device,
+                          .precision = precision == "bf16" ? Precision::kBf16 : Precision::kFp32,
+                          .threads = 1});
 }
 
 at::Tensor read_tokens(const Bundle& bundle, const std::string& captions) {
@@ -114,11 +116,10 @@ ordered_json run_load(const std::vector<std::string>& arguments) {
 ordered_json run_sds(const std::vector<std::string>& arguments) {
   const Bundle bundle = read_bundle(arguments[1], BundleKind::kTeacher);
   DiffusionTeacher teacher(bundle, {.unet = true, .vae_encoder = false, .text_encoder = false},
-                           placement_on(arguments[2]));
-  const BundleLatent& latent = bundle.latent;
+                           placement_on(arguments[4], arguments[3]));
+  const std::int64_t size = std::stoll(arguments[2]);
   const at::TensorOptions options = at::TensorOptions().device(teacher.placement().device);
-  const at::Tensor z =
-      at::randn({1, latent.channels, latent.size, latent.size}, options).set_requires_grad(true);
+  const at::Tensor z = at::randn({1, bundle.latent.channels, size, size}, options).set_requires_grad(true);
   const at::Tensor context = at::randn({1, bundle.tokenizer.context_length, bundle.context_dim}, options);
   const Clock::time_point start = Clock::now();
   teacher.predict(z, at::full({1}, 500, options.dtype(at::kLong)), context).sum().backward();
@@ -129,7 +130,7 @@ ordered_json run(const std::vector<std::string>& arguments) {
   if (arguments.size() == 6 && arguments[0] == "clip") return run_clip(arguments);
   if (arguments.size() == 6 && arguments[0] == "teacher") return run_teacher(arguments);
   if (arguments.size() == 4 && arguments[0] == "load") return run_load(arguments);
-  if (arguments.size() == 3 && arguments[0] == "sds") return run_sds(arguments);
+  if (arguments.size() == 5 && arguments[0] == "sds") return run_sds(arguments);
   throw usage_error("model_probe: expected clip, teacher, load or sds and their arguments");
 }
 
