@@ -96,7 +96,8 @@ void run_compare(const Arguments& arguments) {
     first = false;
     std::fputs(format_terminal(difference_table(compare(paths))).c_str(), stdout);
   }
-  std::fputs("better: where the interval leaves 0 out and p is below 0.05; else no difference is shown\n", stdout);
+  std::fputs("better: where the interval leaves 0 out and p is below 0.05; else no difference is shown\n",
+             stdout);
 }
 
 }  // namespace sdsclip
