@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import export_support  # noqa: F401  puts the exporters on the path
 import torch
 import torch.nn.functional as F
 
