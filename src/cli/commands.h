@@ -9,6 +9,7 @@ void run_synth(const Arguments& arguments);
 void run_train(const Arguments& arguments);
 void run_eval(const Arguments& arguments);
 void run_diffusion_score(const Arguments& arguments);
+void run_diffusion_weights(const Arguments& arguments);
 void run_export(const Arguments& arguments);
 void run_report(const Arguments& arguments);
 void run_compare(const Arguments& arguments);

@@ -9,6 +9,7 @@
 #include "paths.h"
 #include "results.h"
 #include "sdsclip/base/config_tree.h"
+#include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
@@ -34,7 +35,14 @@ DiffusionScoreOptions score_options(const Arguments& arguments) {
   set("estimator.norm", given.norm);
   set("estimator.error", given.error);
   set("estimator.weight", given.weight);
+  set("resize", given.resize);
+  set("adaptive.confidence", given.confidence);
+  set("adaptive.min_samples", given.min_samples);
+  set("adaptive.budget", given.budget);
   bind_options(root, options);
+  if (!given.adaptive && (given.confidence || given.min_samples || given.budget)) {
+    throw usage_error("--confidence, --min-samples and --budget belong to --adaptive, which is not given");
+  }
   if (given.t_range.size() == 2) {
     options.sampling.t_min = given.t_range[0];
     options.sampling.t_max = given.t_range[1];

@@ -83,13 +83,30 @@ void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
   app.add_option("--weight", score.weight, "of a timestep: uniform, snr or learned:FILE");
   app.add_option("--t-range", score.t_range, "first and last timestep as shares of the schedule")
       ->expected(2);
+  app.add_option("--resize", score.resize, "bundle, shortest_edge or squash: how an image becomes a square");
   app.add_flag("--adaptive", score.adaptive, "stop candidates whose difference is decided");
+  app.add_option("--confidence", score.confidence, "adaptive: of a decision; 0.998 by default");
+  app.add_option("--min-samples", score.min_samples,
+                 "adaptive: of every pair, before any decision; 4 by default");
+  app.add_option("--budget", score.budget,
+                 "adaptive: UNet evaluations a pair, on average; no limit by default");
   app.add_flag("--subtract-unconditional", score.subtract_unconditional,
                "d(x, c) - d(x, ''), for image directions");
   app.add_option("--micro-batch", score.micro_batch, "UNet evaluations at a time; 0: chosen by itself")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_flag("--convergence", score.convergence, "print metric against number of samples");
+}
+
+void describe_diffusion_weights(CLI::App& app, Arguments& arguments) {
+  DiffusionWeightsArguments& weights = arguments.diffusion_weights;
+  app.add_option("run", weights.runs, "run folders of diffusion-score, on cases held out from those to score")
+      ->required();
+  app.add_option("--out", weights.out, "JSON file to create, for diffusion-score --weight learned:FILE")
+      ->required();
+  app.add_option("--bins", weights.bins, "equal parts of the schedule with a weight each")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 }
 
 void describe_bundle(CLI::App& app, Arguments& arguments) {
@@ -175,6 +192,8 @@ constexpr CommandEntry kCommands[] = {
     {"eval", "score a CLIP model on a benchmark", Command::kEval, describe_eval},
     {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
      describe_diffusion_score},
+    {"diffusion-weights", "learn timestep weights from stored errors", Command::kDiffusionWeights,
+     describe_diffusion_weights},
     {"report", "runs side by side, with the paper's numbers", Command::kReport, describe_report},
     {"compare", "two runs case by case: difference, its interval, exact McNemar test", Command::kCompare,
      describe_compare},

@@ -20,11 +20,12 @@ struct Runner {
   void (*run)(const Arguments& arguments);
 };
 
-constexpr std::array<Runner, 12> kRunners = {{
+constexpr std::array<Runner, 13> kRunners = {{
     {Command::kSynth, run_synth},
     {Command::kTrain, run_train},
     {Command::kEval, run_eval},
     {Command::kDiffusionScore, run_diffusion_score},
+    {Command::kDiffusionWeights, run_diffusion_weights},
     {Command::kExport, run_export},
     {Command::kReport, run_report},
     {Command::kCompare, run_compare},

@@ -6,8 +6,8 @@ import subprocess
 from program import PROGRAM, ROOT, ProgramTest, main, run
 
 COMMANDS = [
-    "synth", "train", "eval", "diffusion-score", "report", "compare", "export", "bundle", "data", "tokenize", "preprocess",
-    "embed",
+    "synth", "train", "eval", "diffusion-score", "diffusion-weights", "report", "compare", "export", "bundle", "data",
+    "tokenize", "preprocess", "embed",
 ]  # fmt: skip
 
 

@@ -55,17 +55,28 @@ struct EvalArguments {
 /// `sdsclip diffusion-score`
 struct DiffusionScoreArguments {
   ScoringArguments scoring;
-  std::string teacher = "shapes-teacher";  ///< bundle folder, or its name below SDSCLIP_MODELS
-  std::string preset;                      ///< paper, diffusion-itm, diffusion-classifier
-  std::optional<std::int64_t> samples;     ///< (t, eps) draws a pair
-  std::optional<std::string> norm;         ///< l2, l1, l2_unsquared
-  std::optional<std::string> error;        ///< eps, v
-  std::optional<std::string> weight;       ///< uniform, snr, learned:FILE
-  std::vector<double> t_range;             ///< two shares of the schedule
-  bool adaptive = false;                   ///< stop decided candidates early
-  bool subtract_unconditional = false;     ///< for comparisons between images
-  std::int64_t micro_batch = 0;            ///< UNet evaluations at a time; 0: by itself
-  bool convergence = false;                ///< print metric against number of samples
+  std::string teacher = "shapes-teacher";   ///< bundle folder, or its name below SDSCLIP_MODELS
+  std::string preset;                       ///< paper, diffusion-itm, diffusion-classifier
+  std::optional<std::int64_t> samples;      ///< (t, eps) draws a pair
+  std::optional<std::string> norm;          ///< l2, l1, l2_unsquared
+  std::optional<std::string> error;         ///< eps, v
+  std::optional<std::string> weight;        ///< uniform, snr, learned:FILE
+  std::vector<double> t_range;              ///< two shares of the schedule
+  std::optional<std::string> resize;        ///< bundle, shortest_edge, squash
+  bool adaptive = false;                    ///< stop decided candidates early
+  std::optional<double> confidence;         ///< adaptive: of a decision
+  std::optional<std::int64_t> min_samples;  ///< adaptive: of every pair, before any decision
+  std::optional<double> budget;             ///< adaptive: UNet evaluations a pair, on average
+  bool subtract_unconditional = false;      ///< for comparisons between images
+  std::int64_t micro_batch = 0;             ///< UNet evaluations at a time; 0: by itself
+  bool convergence = false;                 ///< print metric against number of samples
+};
+
+/// `sdsclip diffusion-weights`
+struct DiffusionWeightsArguments {
+  std::vector<std::string> runs;  ///< run folders of `diffusion-score`, of a held-out split
+  std::string out;                ///< JSON file to create
+  std::int64_t bins = 10;         ///< equal parts of the schedule with a weight each
 };
 
 /// `sdsclip bundle inspect|verify`
@@ -128,6 +139,7 @@ enum class Command {
   kTrain,
   kEval,
   kDiffusionScore,
+  kDiffusionWeights,
   kBundle,
   kExport,
   kReport,
@@ -146,6 +158,7 @@ struct Arguments {
   TrainArguments train;
   EvalArguments eval;
   DiffusionScoreArguments diffusion_score;
+  DiffusionWeightsArguments diffusion_weights;
   BundleArguments bundle;
   ExportArguments export_model;
   ReportArguments report;

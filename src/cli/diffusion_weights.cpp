@@ -1,0 +1,69 @@
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <deque>
+#include <filesystem>
+
+#include "commands.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/reporting/result.h"
+#include "sdsclip/reporting/table.h"
+#include "sdsclip/scoring/timestep_weights.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A run's cases, loaded as its `result.json` says, and its errors.
+struct OpenedRun {
+  CaseTable table;
+  ScoreStore store;
+};
+
+OpenedRun open_run(const fs::path& folder) {
+  const fs::path file = folder / "result.json";
+  const RunResult result = read_result(file);
+  if (result.command != "diffusion-score") {
+    throw input_error("{}: command: got '{}', expected diffusion-score, whose errors are what is fitted",
+                      file.string(), result.command);
+  }
+  const nlohmann::ordered_json& settings = result.settings;
+  if (!settings.contains("data") || !settings["data"].is_string()) {
+    throw input_error("{}: settings.data: expected the data folder of the run", file.string());
+  }
+  CaseTable table = find_benchmark(result.benchmark)
+                        .load({settings["data"].get<std::string>(), settings.value("limit", std::int64_t{0}),
+                               result.skipped_missing > 0});
+  ScoreStore store(folder / "scores.sqlite", {.scorer = "diffusion", .benchmark = result.benchmark}, table,
+                   StoreOpening::kJudge);
+  return {std::move(table), std::move(store)};
+}
+
+void print_weights(const TimestepWeights& fitted) {
+  Table rows{{"timesteps", "weight"}, {}};
+  const std::size_t bins = fitted.weights.size();
+  const std::size_t steps = static_cast<std::size_t>(fitted.train_timesteps);
+  for (std::size_t bin = 0; bin < bins; ++bin) {
+    rows.rows.push_back({fmt::format("{}-{}", bin * steps / bins, (bin + 1) * steps / bins - 1),
+                         fmt::format("{:.3f}", fitted.weights[bin])});
+  }
+  std::fputs(format_terminal(rows).c_str(), stdout);
+}
+
+}  // namespace
+
+void run_diffusion_weights(const Arguments& arguments) {
+  const DiffusionWeightsArguments& given = arguments.diffusion_weights;
+  std::deque<OpenedRun> opened;  // the fit refers to them: they must not move
+  std::vector<StoredRun> runs;
+  for (const std::string& folder : given.runs) {
+    const OpenedRun& run = opened.emplace_back(open_run(folder));
+    runs.push_back({.table = &run.table, .store = &run.store});
+  }
+  const TimestepWeights fitted = fit_timestep_weights(runs, {.bins = given.bins});
+  write_timestep_weights(given.out, fitted);
+  print_weights(fitted);
+}
+
+}  // namespace sdsclip
