@@ -77,7 +77,8 @@ class EvaluationResume(ProgramTest):
         total = query(whole / "scores.sqlite", scorer.progress)
         reached = []
         for kill in range(1, KILLS + 1):
-            self.kill_at(scorer, broken, kill * total // (KILLS + 1))
+            # The last kill leaves a fifth of the run, so that it cannot end before the signal arrives.
+            self.kill_at(scorer, broken, kill * total * 4 // (KILLS * 5))
             reached.append(query(broken / "scores.sqlite", scorer.progress))
             # Every stored unit was computed once: what was under way when the process died is all that is redone.
             spent = query(broken / "scores.sqlite", f"SELECT {scorer.work} FROM work")
@@ -98,7 +99,7 @@ class EvaluationResume(ProgramTest):
 
     def test_diffusion_scores(self):
         rows = "SELECT count(*) FROM error"
-        arguments = ["diffusion-score", "winoground", "--limit", "24", "--samples", "4", "--micro-batch", "8"]
+        arguments = ["diffusion-score", "winoground", "--limit", "24", "--samples", "6", "--micro-batch", "8"]
         self.check_killed_ten_times(Scorer(arguments, rows, "unet_evaluations", 1))
 
 
