@@ -1,7 +1,5 @@
 #include "sdsclip/training/run_log.h"
 
-#include <sys/resource.h>
-
 #include <nlohmann/json.hpp>
 
 #include "sdsclip/base/error.h"
@@ -64,9 +62,13 @@ void RunLog::write(std::int64_t step, const StepResult& result, const StepTimes&
 }
 
 std::int64_t peak_memory_bytes() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return static_cast<std::int64_t>(usage.ru_maxrss) * 1024;
+  // Not getrusage: its figure starts at that of the process that started this one.
+  constexpr std::string_view kPeak = "VmHWM:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(kPeak)) return std::stoll(line.substr(kPeak.size())) * 1024;  // written in KiB
+  }
+  return 0;
 }
 
 }  // namespace sdsclip

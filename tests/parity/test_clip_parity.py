@@ -126,5 +126,4 @@ class ClipParity(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    model_support.exit_without_gpu(DEVICE)
     unittest.main()

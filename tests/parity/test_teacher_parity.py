@@ -128,5 +128,4 @@ class TeacherParity(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    model_support.exit_without_gpu(DEVICE)
     unittest.main()

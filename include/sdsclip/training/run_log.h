@@ -33,7 +33,7 @@ class RunLog {
   std::ofstream stream_;
 };
 
-/// The process's peak resident memory.
+/// The process's peak resident memory; 0 where the system does not tell.
 std::int64_t peak_memory_bytes();
 
 }  // namespace sdsclip
