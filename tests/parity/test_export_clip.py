@@ -15,10 +15,9 @@ import transformers
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
 from export_support import TINY_TEXT, ExportTestCase, load_bfloat16, read_manifest, run_script
-from tiny_clips import CONFIGS, VIT
+from tiny_clips import CONFIGS, VIT, write_tiny_transformers
 
 import export_clip
-from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export import tracing, verify
 from sdsclip_export.clip_models import Weights, load_clip
 from sdsclip_export.errors import ExportError
@@ -167,21 +166,8 @@ class TransformersExport(ExportTestCase):
     """A transformers CLIPModel folder."""
 
     def write_folder(self, name: str, eos_token_id: int) -> Path:
-        text = {"vocab_size": 49408, "hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 20}
-        vision = {"hidden_size": 32, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
-        layers = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu"}
-        config = transformers.CLIPConfig(
-            text_config=text | layers | {"eos_token_id": eos_token_id, "bos_token_id": 49406},
-            vision_config=vision | layers,
-            projection_dim=24,
-        )
         folder = self.scratch / name
-        transformers.CLIPModel(config).save_pretrained(folder)
-        merges = tokenizers.openai_merges()
-        transformers.CLIPTokenizer(
-            vocab=tokenizers.vocabulary(merges, "<|startoftext|>", "<|endoftext|>"),
-            merges=[tuple(merge.split(" ")) for merge in merges],
-        ).save_pretrained(folder)
+        write_tiny_transformers(folder, eos_token_id)
         return folder
 
     def test_embeddings_equal_the_librarys_with_both_meanings_of_eos(self) -> None:

@@ -1,9 +1,12 @@
-"""Tiny open_clip configurations, one of each architecture of the paper's tables."""
+"""Tiny CLIP models: open_clip configurations, one of each architecture of the paper's tables, and a transformers one."""
 
 import json
 from pathlib import Path
 
+import transformers
 from export_support import TINY_TEXT, TINY_VISION
+
+from sdsclip_export import tokenizer as tokenizers
 
 VIT = {"embed_dim": 24, "vision_cfg": TINY_VISION, "text_cfg": TINY_TEXT, "quick_gelu": True}
 RESNET = {
@@ -25,3 +28,21 @@ def write_tiny_clips(folder: Path) -> None:
     """Writes each configuration as `NAME.json`, which `export_clip.py` reads."""
     for name, config in CONFIGS.items():
         (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_tiny_transformers(folder: Path, eos_token_id: int) -> None:
+    """Writes a transformers `CLIPModel` folder with random weights and OpenAI's merges."""
+    text = {"vocab_size": 49408, "hidden_size": 32, "intermediate_size": 64, "max_position_embeddings": 20}
+    vision = {"hidden_size": 32, "intermediate_size": 64, "image_size": 32, "patch_size": 8}
+    layers = {"num_hidden_layers": 2, "num_attention_heads": 4, "hidden_act": "gelu"}
+    config = transformers.CLIPConfig(
+        text_config=text | layers | {"eos_token_id": eos_token_id, "bos_token_id": 49406},
+        vision_config=vision | layers,
+        projection_dim=24,
+    )
+    transformers.CLIPModel(config).save_pretrained(folder)
+    merges = tokenizers.openai_merges()
+    transformers.CLIPTokenizer(
+        vocab=tokenizers.vocabulary(merges, "<|startoftext|>", "<|endoftext|>"),
+        merges=[tuple(merge.split(" ")) for merge in merges],
+    ).save_pretrained(folder)
