@@ -18,6 +18,7 @@ from export_support import TINY_TEXT, ExportTestCase, load_bfloat16, read_manife
 from tiny_clips import CONFIGS, VIT, write_tiny_transformers
 
 import export_clip
+from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export import tracing, verify
 from sdsclip_export.clip_models import Weights, load_clip
 from sdsclip_export.errors import ExportError

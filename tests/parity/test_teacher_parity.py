@@ -2,8 +2,8 @@
 
   test_teacher_parity.py PROBE CONFIG LATENT_SIZE [DEVICE]
 
-CONFIG is a built-in configuration of export_teacher.py; LATENT_SIZE replaces its sample_size, 0 keeps it. All the weights
-of Stable Diffusion at a smaller latent take seconds where the latent's own size takes minutes.
+CONFIG is a built-in configuration of export_teacher.py; LATENT_SIZE replaces its sample_size, 0 keeps it. All the
+weights of Stable Diffusion at a smaller latent take seconds where the latent's own size takes minutes.
 """
 
 import gc

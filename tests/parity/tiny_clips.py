@@ -1,4 +1,4 @@
-"""Tiny CLIP models: open_clip configurations, one of each architecture of the paper's tables, and a transformers one."""
+"""Tiny CLIP models: an open_clip configuration of each architecture of the paper, and a transformers folder."""
 
 import json
 from pathlib import Path
