@@ -86,7 +86,8 @@ def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> di
     for name, parameter in source.towers.named_parameters():
         parameter.requires_grad_(name in wanted)
     mean, std = (torch.tensor(source.image[key]).view(3, 1, 1) for key in ("mean", "std"))
-    images = source.encode_image((pixels.permute(0, 3, 1, 2).float() / 255 - mean) / std)
+    # Contiguous, as torchvision's ToTensor leaves pictures: convolutions round otherwise where the channels come last.
+    images = source.encode_image((pixels.permute(0, 3, 1, 2).contiguous().float() / 255 - mean) / std)
     texts = source.encode_text(ids)
     scale = source.towers.logit_scale.exp()
     loss = open_clip.ClipLoss()(F.normalize(images, dim=-1), F.normalize(texts, dim=-1), scale)
