@@ -136,7 +136,7 @@ class ClipParity(unittest.TestCase):
         expected = {key: value for key, value in self.expected.items() if key.startswith("grad.")}
         self.assertEqual({key for key in self.actual if key.startswith("grad.")}, set(expected))
         self.assertEqual(self.printed["trained"], sum(value.numel() for value in expected.values()))
-        self.assertAlmostEqual(self.printed["loss"] / float(self.expected["loss"]), 1.0, delta=1e-5)
+        self.assertAlmostEqual(self.printed["loss"] / float(self.expected["loss"].detach()), 1.0, delta=1e-5)
         errors = {key: model_support.relative_error(self.actual[key], value) for key, value in expected.items()}
         worst = max(errors, key=errors.get)
         print(f"{MODEL}: {len(errors)} gradients, worst relative error {errors[worst]:.1e} ({worst})")
