@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs the tests: all fast ones, those against the Python originals, and those of
-# the rooms without LibTorch again under AddressSanitizer and UndefinedBehaviorSanitizer. `scripts/test.sh --quick` leaves the sanitizers out, `--slow` adds the tests that
-# are labelled slow.
+# the rooms again under AddressSanitizer and UndefinedBehaviorSanitizer. `scripts/test.sh --quick` leaves the sanitizers
+# out, `--slow` adds the tests that are labelled slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,9 +22,8 @@ if [ "$slow" = yes ]; then exclude=(); fi
 echo "test: release build"
 ctest --test-dir build --schedule-random --output-on-failure ${exclude[@]+"${exclude[@]}"}
 if [ "$quick" = no ]; then
-  # The rooms without LibTorch: those that parse what a user gives them.
-  rooms=(base data benchmarks reporting)
+  rooms=(base data models benchmarks scoring losses training reporting)
   scripts/build.sh asan "${rooms[@]/%/_test}"
   echo "test: sanitizers"
-  ctest --test-dir build-asan --schedule-random --output-on-failure --tests-regex "^($(IFS='|'; echo "${rooms[*]}"))$"
+  ctest --test-dir build-asan --schedule-random --output-on-failure --label-regex fast --label-exclude 'slow|gpu'
 fi
