@@ -11,7 +11,7 @@ trap 'echo "quickstart: failed (see the message above); run it again to go on" >
 say() { echo "quickstart: $*"; }
 
 scripts/setup.sh
-scripts/build.sh release
+scripts/build.sh release sdsclip
 sdsclip=build/sdsclip
 export SDSCLIP_DATA=$out/data
 
