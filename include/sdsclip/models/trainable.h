@@ -11,8 +11,8 @@ namespace sdsclip {
 /// Which of CLIP's parameters train (`train.tune`). `layernorm` is the paper's choice (section 4.1, after
 /// Basu et al.): weights and biases of every LayerNorm; an image tower without one (ResNet-50's) has the
 /// scale and shift of its BatchNorm layers instead, whose statistics stay frozen. `layernorm+bias` adds every
-/// other bias. `lora`: none of them, but low-rank updates of some weights (`models/lora.h`). `all`: everything
-/// but `logit_scale`, which only `train.tune_temperature` names.
+/// other bias. `lora`: none of them, but low-rank updates of some weights (`models/lora.h`). `all`:
+/// everything but `logit_scale`, which only `train.tune_temperature` names.
 enum class Tune { kLayerNorm, kLayerNormBias, kLora, kAll };
 
 /// The archive's parameters that train, in its order, `requires_grad` set on them and on no other.
