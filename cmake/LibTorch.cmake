@@ -24,7 +24,8 @@ message(STATUS "LibTorch: ${SDSCLIP_TORCH_LIBRARY_DIR}")
 
 # The wheel ships headers of a newer fmt than Debian's spdlog was built for; Debian's must win inside torch's include
 # directory too, so a folder that holds nothing but it goes first.
-find_path(SDSCLIP_FMT_INCLUDE_DIR fmt/format.h PATHS /usr/include REQUIRED)
+# CMAKE_PREFIX_PATH is left out, as an unpacked LibTorch there has the fmt that must not be found.
+find_path(SDSCLIP_FMT_INCLUDE_DIR fmt/format.h NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH REQUIRED)
 set(_sdsclip_fmt_first "${CMAKE_BINARY_DIR}/fmt_first")
 file(MAKE_DIRECTORY "${_sdsclip_fmt_first}")
 file(CREATE_LINK "${SDSCLIP_FMT_INCLUDE_DIR}/fmt" "${_sdsclip_fmt_first}/fmt" SYMBOLIC)
