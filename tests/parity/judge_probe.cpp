@@ -6,11 +6,11 @@
 //
 // A score file holds native float64, case after case, image after image, in the order of `cases`.
 #include <cstring>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "probe_main.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/benchmarks/benchmark.h"
@@ -94,11 +94,5 @@ ordered_json run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    std::cout << run({arguments + 1, arguments + count}) << "\n";
-    return 0;
-  } catch (const Error& error) {
-    std::cerr << "error: " << error.what() << "\n";
-    return static_cast<int>(error.exit_code());
-  }
+  return sdsclip::testing::probe_main(count, arguments, run);
 }

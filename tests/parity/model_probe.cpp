@@ -1,23 +1,19 @@
 // Drives the models for test_clip_parity.py and test_teacher_parity.py.
 //
-//   model_probe clip BUNDLE INPUTS CAPTIONS OUT DEVICE       embeddings, L_CLIP and the gradients of what
-//   `layernorm`
-//                                                            tunes, in micro-batches of two
-//   model_probe teacher BUNDLE INPUTS CAPTIONS OUT DEVICE    prediction, its gradient, moments, latent,
-//   contexts model_probe load BUNDLE FILE PRECISION                   seconds and peak memory of loading one
-//   archive model_probe sds BUNDLE DEVICE                            seconds and peak memory of a UNet
-//   evaluation with its
-//                                                            gradient
+//   model_probe clip BUNDLE INPUTS CAPTIONS OUT DEVICE       embeddings, L_CLIP, gradients of norms
+//   model_probe teacher BUNDLE INPUTS CAPTIONS OUT DEVICE    prediction, its gradient, encodings
+//   model_probe load BUNDLE FILE PRECISION                   time and peak memory of loading
+//   model_probe sds BUNDLE SIZE PRECISION DEVICE             time and peak memory of a UNet gradient
 //
 // INPUTS and OUT are safetensors files; CAPTIONS has a caption a line. Prints one JSON object.
 #include <ATen/ATen.h>
 
 #include <chrono>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "probe_main.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/text.h"
@@ -137,11 +133,5 @@ ordered_json run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    std::cout << run({arguments + 1, arguments + count}) << "\n";
-    return 0;
-  } catch (const Error& error) {
-    std::cerr << "error: " << error.what() << "\n";
-    return static_cast<int>(error.exit_code());
-  }
+  return sdsclip::testing::probe_main(count, arguments, run);
 }

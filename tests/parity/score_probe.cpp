@@ -1,17 +1,19 @@
 // Drives the scorers for test_diffusion_score.py and test_clip_score.py.
 //
-//   score_probe noise SEED SAMPLES CHANNELS SIZE OUT              the noise of samples 0, 1, ..., as float32
-//   score_probe clip BENCHMARK DATA BUNDLE OUT                    scores to OUT (scores.sqlite), metrics as
-//   JSON score_probe diffusion BENCHMARK DATA BUNDLE OUT [SETTING...]  likewise; a setting is preset=NAME or
-//   key=value
+//   score_probe noise SEED SAMPLES CHANNELS SIZE OUT                    float32 noise of samples 0, 1, ...
+//   score_probe clip BENCHMARK DATA BUNDLE OUT                          scores to OUT, metrics as JSON
+//   score_probe diffusion BENCHMARK DATA BUNDLE OUT [SETTING...]        likewise
+//   score_probe measure BENCHMARK DATA BUNDLE OUT [SETTING...]          work and processor time as JSON
+//
+// OUT is a scores.sqlite; a SETTING is preset=NAME or key=value.
 #include <ATen/ATen.h>
 
 #include <ctime>
-#include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "probe_main.h"
 #include "sample_evaluator.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -113,11 +115,5 @@ ordered_json run(const std::vector<std::string>& arguments) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  try {
-    std::cout << run({arguments + 1, arguments + count}) << "\n";
-    return 0;
-  } catch (const Error& error) {
-    std::cerr << "error: " << error.what() << "\n";
-    return static_cast<int>(error.exit_code());
-  }
+  return sdsclip::testing::probe_main(count, arguments, run);
 }
