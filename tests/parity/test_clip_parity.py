@@ -7,7 +7,6 @@ MODEL is a configuration of the paper's tables (`vitb32`) at its real size, a ti
 """
 
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -23,7 +22,7 @@ DEVICE = sys.argv.pop(1) if len(sys.argv) > 1 else "cpu"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
-from export_support import read_manifest
+from export_support import ExportTestCase, read_manifest
 from tiny_clips import write_tiny_clips, write_tiny_transformers
 
 import export_clip
@@ -96,12 +95,11 @@ def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> di
     return {"image_embeds": images, "text_embeds": texts, "loss": loss} | gradients
 
 
-class ClipParity(unittest.TestCase):
+class ClipParity(ExportTestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        folder = Path(scratch.name)
+        super().setUpClass()
+        folder = cls.scratch
         name, cls.activation = ROWS[MODEL]
         source = library_model(name, folder)
         # Without the exporter's own check, which takes as long as what follows.

@@ -9,7 +9,6 @@ weights of Stable Diffusion at a smaller latent take seconds where the latent's 
 import gc
 import json
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -22,6 +21,7 @@ DEVICE = sys.argv.pop(1) if len(sys.argv) > 1 else "cpu"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
+from export_support import ExportTestCase
 
 import export_teacher
 from sdsclip_export import tokenizer as tokenizers
@@ -83,12 +83,11 @@ def reference(teacher: TeacherSource, inputs: dict[str, torch.Tensor], ids: torc
     }
 
 
-class TeacherParity(unittest.TestCase):
+class TeacherParity(ExportTestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        folder = Path(scratch.name)
+        super().setUpClass()
+        folder = cls.scratch
         path, config = write_config(folder)
         cls.bundle = folder / "bundle"
         teacher = load_random(str(path), SEED)

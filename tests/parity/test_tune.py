@@ -22,7 +22,7 @@ PROGRAM = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
-from export_support import run_script
+from export_support import ExportTestCase, run_script
 from tiny_clips import write_tiny_clips
 
 import export_clip
@@ -45,29 +45,27 @@ def norm_names(model: nn.Module, kind: type[nn.Module]) -> set[str]:
     return {f"{name}.{part}" for name in names for part in ("weight", "bias")}
 
 
-class Tune(unittest.TestCase):
+class Tune(ExportTestCase):
     @classmethod
     def setUpClass(cls) -> None:
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        cls.folder = Path(scratch.name)
-        write_tiny_clips(cls.folder)
-        run("synth", "--out", cls.folder / "world", "--train", 24, "--quiet")
+        super().setUpClass()
+        write_tiny_clips(cls.scratch)
+        run("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
         cls.models = {}
         for name in ("tiny-vit", "tiny-resnet"):
-            config = cls.folder / f"{name}.json"
-            code, _, stderr = run_script(export_clip, config, "--random", SEED, "--out", cls.folder / name)
+            config = cls.scratch / f"{name}.json"
+            code, _, stderr = run_script(export_clip, config, "--random", SEED, "--out", cls.scratch / name)
             assert code == 0, stderr
             cls.models[name] = load_clip(str(config), Weights(random=SEED), None, None).towers
 
     def train(self, name: str, *settings: str) -> tuple[dict[str, torch.Tensor], int]:
         """What `tuned.safetensors` holds after three steps, and the count that the run printed."""
-        out = Path(tempfile.mkdtemp(dir=self.folder)) / "run"
+        out = Path(tempfile.mkdtemp(dir=self.scratch)) / "run"
         config = out.parent / "config.yaml"
         config.write_text(
-            f"clip: {self.folder / name}\n"
-            f"data: {{annotations: {self.folder}/world/coco/annotations/captions_train2017.json, "
-            f"images: {self.folder}/world/coco/train2017}}\n"
+            f"clip: {self.scratch / name}\n"
+            f"data: {{annotations: {self.scratch}/world/coco/annotations/captions_train2017.json, "
+            f"images: {self.scratch}/world/coco/train2017}}\n"
             "train: {steps: 3, batch_size: 8, micro_batch_clip: 4, lr: 1e-2}\n"
             "sds: {lambda: 0}\n",
             encoding="utf-8",
@@ -123,17 +121,17 @@ class Tune(unittest.TestCase):
     def test_a_tuned_resnet_embeds_as_open_clips_with_its_old_statistics(self) -> None:
         tuned, _ = self.train("tiny-resnet")
         self.assertFalse([key for key in tuned if "running" in key])
-        model = load_clip(str(self.folder / "tiny-resnet.json"), Weights(random=SEED), None, None).towers
+        model = load_clip(str(self.scratch / "tiny-resnet.json"), Weights(random=SEED), None, None).towers
         model.load_state_dict(model.state_dict() | tuned)
         captions = model_support.CAPTIONS
-        (self.folder / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
-        out = self.folder / "embeddings.safetensors"
-        safetensors.torch.save_file(tuned, self.folder / "tuned.safetensors")
-        pictures = sorted((self.folder / "world/coco/train2017").iterdir())[:4]
-        (self.folder / "pictures.txt").write_text("".join(f"{picture}\n" for picture in pictures), encoding="utf-8")
+        (self.scratch / "captions.txt").write_text("\n".join(captions) + "\n", encoding="utf-8")
+        out = self.scratch / "embeddings.safetensors"
+        safetensors.torch.save_file(tuned, self.scratch / "tuned.safetensors")
+        pictures = sorted((self.scratch / "world/coco/train2017").iterdir())[:4]
+        (self.scratch / "pictures.txt").write_text("".join(f"{picture}\n" for picture in pictures), encoding="utf-8")
         run(
-            *("embed", "--clip", self.folder / "tiny-resnet", "--tuned", self.folder / "tuned.safetensors"),
-            *("--images", self.folder / "pictures.txt", "--text", self.folder / "captions.txt"),
+            *("embed", "--clip", self.scratch / "tiny-resnet", "--tuned", self.scratch / "tuned.safetensors"),
+            *("--images", self.scratch / "pictures.txt", "--text", self.scratch / "captions.txt"),
             *("--out", out, "--device", "cpu", "--threads", "1"),
         )
         found = safetensors.torch.load_file(out)
