@@ -7,6 +7,7 @@ namespace sdsclip {
 // One command each, in a file of its name. They print results to stdout and throw `Error`.
 void run_synth(const Arguments& arguments);
 void run_train(const Arguments& arguments);
+void run_sweep(const Arguments& arguments);
 void run_eval(const Arguments& arguments);
 void run_diffusion_score(const Arguments& arguments);
 void run_diffusion_weights(const Arguments& arguments);

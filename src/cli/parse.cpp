@@ -44,6 +44,24 @@ void describe_train(CLI::App& app, Arguments& arguments) {
                "print the resolved configuration, documented, and stop");
 }
 
+void describe_sweep(CLI::App& app, Arguments& arguments) {
+  SweepArguments& sweep = arguments.sweep;
+  app.add_option("--config", sweep.config, "a YAML file, or the name of one in configs/")->required();
+  app.add_option("--set", sweep.settings, "key=value: overrides one value of the configuration, in every run")
+      ->take_all();
+  app.add_option("--grid", sweep.grid,
+                 "key=value,value,...: an axis; every combination of the axes' values is a run")
+      ->required()
+      ->take_all();
+  app.add_option("--metric", sweep.metric,
+                 "of result.json, that names the best run; by default what evaluate.metric says, or "
+                 "train/last_loss/total");
+  app.add_option("--out", sweep.out,
+                 "folder of the runs; by default runs/ and the configuration's name and -sweep");
+  app.add_flag("--resume", sweep.resume,
+               "go on with the sweep in --out, if there is one: done runs are kept");
+}
+
 void add_scoring(CLI::App& app, ScoringArguments& scoring) {
   app.add_option("benchmark", scoring.benchmark, kBenchmarkHelp)->required();
   app.add_option("--data", scoring.data, "data folder; by default $SDSCLIP_DATA/BENCHMARK, data/BENCHMARK");
@@ -73,8 +91,12 @@ void describe_eval(CLI::App& app, Arguments& arguments) {
 void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
   DiffusionScoreArguments& score = arguments.diffusion_score;
   add_scoring(app, score.scoring);
+  app.get_option("benchmark")->description(std::string(kBenchmarkHelp) + "; or captions, with --candidates");
   app.add_option("--teacher", score.teacher, "bundle folder, or its name below $SDSCLIP_MODELS (models)")
       ->capture_default_str();
+  app.add_option("--candidates", score.candidates,
+                 "for the benchmark captions, whose scores are targets for rank.targets: a table with the "
+                 "columns filepath (below --data), title and neg_caption (scripts/make_candidates.py)");
   app.add_option("--preset", score.preset, "paper, diffusion-itm or diffusion-classifier");
   app.add_option("--samples", score.samples, "draws of (t, eps) a pair; 50 by default")
       ->check(CLI::PositiveNumber);
@@ -189,6 +211,8 @@ constexpr CommandEntry kCommands[] = {
     {"synth", "write the embedded shapes world, in every benchmark's own format", Command::kSynth,
      describe_synth},
     {"train", "fine-tune CLIP with L_CLIP + lambda L_SDS", Command::kTrain, describe_train},
+    {"sweep", "one training run a point of a grid, resumable, and the best of them", Command::kSweep,
+     describe_sweep},
     {"eval", "score a CLIP model on a benchmark", Command::kEval, describe_eval},
     {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
      describe_diffusion_score},

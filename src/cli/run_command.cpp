@@ -1,13 +1,10 @@
-#include <c10/util/Exception.h>
-
 #include <array>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
-#include <new>
 #include <string>
 
 #include "commands.h"
+#include "failure.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
@@ -20,9 +17,10 @@ struct Runner {
   void (*run)(const Arguments& arguments);
 };
 
-constexpr std::array<Runner, 13> kRunners = {{
+constexpr std::array<Runner, 14> kRunners = {{
     {Command::kSynth, run_synth},
     {Command::kTrain, run_train},
+    {Command::kSweep, run_sweep},
     {Command::kEval, run_eval},
     {Command::kDiffusionScore, run_diffusion_score},
     {Command::kDiffusionWeights, run_diffusion_weights},
@@ -35,11 +33,6 @@ constexpr std::array<Runner, 13> kRunners = {{
     {Command::kPreprocess, run_preprocess},
     {Command::kEmbed, run_embed},
 }};
-
-/// The first line of LibTorch's message: the rest is a stack.
-std::string first_line(const std::string& text) {
-  return text.substr(0, text.find('\n'));
-}
 
 int fail(ExitCode code, const std::string& message) {
   std::fflush(stdout);
@@ -68,19 +61,8 @@ extern "C" int sdsclip_run_command(int argc, const char* const* argv) {
     run(parsed.arguments);
     if (std::fflush(stdout) != 0) return fail(ExitCode::kRuntime, "cannot write to standard output");
     return static_cast<int>(ExitCode::kDone);
-  } catch (const Error& error) {
-    return fail(error.exit_code(), error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(ExitCode::kRuntime, "out of memory; use smaller micro-batches or fewer workers");
-  } catch (const std::filesystem::filesystem_error& error) {
-    return fail(ExitCode::kInput, error.what());
-  } catch (const c10::OutOfMemoryError& error) {
-    return fail(ExitCode::kRuntime, fmt::format("out of GPU memory: {}; use smaller micro-batches",
-                                                first_line(error.what_without_backtrace())));
-  } catch (const c10::Error& error) {
-    return fail(ExitCode::kRuntime,
-                fmt::format("LibTorch failed: {}", first_line(error.what_without_backtrace())));
-  } catch (const std::exception& error) {
-    return fail(ExitCode::kRuntime, first_line(error.what()));
+  } catch (const std::exception&) {
+    const Error failure = current_failure();
+    return fail(failure.exit_code(), failure.what());
   }
 }

@@ -122,15 +122,15 @@ std::string_view name_of(SweepStatus status) {
   return kNames[static_cast<std::size_t>(status)];
 }
 
-std::vector<SweepOutcome> run_sweep(std::span<const SweepPoint> points,
-                                    const std::function<std::optional<double>(const SweepPoint&)>& run_point,
-                                    const std::function<void(std::span<const SweepOutcome>)>& report) {
-  std::vector<SweepOutcome> outcomes(points.size());
-  for (std::size_t i = 0; i < points.size(); ++i) {
+std::vector<SweepOutcome> run_points(std::size_t count,
+                                     const std::function<std::optional<double>(std::size_t)>& run_point,
+                                     const std::function<void(std::span<const SweepOutcome>)>& report) {
+  std::vector<SweepOutcome> outcomes(count);
+  for (std::size_t i = 0; i < count; ++i) {
     throw_if_interrupted();
     SweepOutcome& outcome = outcomes[i];
     try {
-      outcome.value = run_point(points[i]);
+      outcome.value = run_point(i);
       outcome.status = SweepStatus::kDone;
     } catch (const Error& error) {
       if (error.exit_code() == ExitCode::kInterrupted) throw;

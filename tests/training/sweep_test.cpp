@@ -64,26 +64,21 @@ TEST(GridPoints, NoAxisOneTwiceAndNamesTooLongAreUsageErrors) {
   EXPECT_EQ(grid_points(just_short_enough).size(), 1U);
 }
 
-/// Four points, of which `run_point` gets the number.
-std::vector<SweepPoint> four_points() {
-  return grid_points(std::vector<GridAxis>{{"seed", {"0", "1", "2", "3"}}});
-}
-
 TEST(Sweep, GoesOnAfterAPointThatFails) {
-  Strings ran;
+  std::vector<std::size_t> ran;
   std::vector<std::size_t> pending;
-  const auto run_point = [&](const SweepPoint& point) -> std::optional<double> {
-    ran.push_back(point.name);
-    if (point.name == "seed=1") throw runtime_failure("step 3: the loss is nan");
-    return point.name == "seed=3" ? std::nullopt : std::optional<double>(0.5);
+  const auto run_point = [&](std::size_t index) -> std::optional<double> {
+    ran.push_back(index);
+    if (index == 1) throw runtime_failure("step 3: the loss is nan");
+    return index == 3 ? std::nullopt : std::optional<double>(0.5);
   };
   const auto report = [&](std::span<const SweepOutcome> outcomes) {
     std::size_t count = 0;
     for (const SweepOutcome& outcome : outcomes) count += outcome.status == SweepStatus::kPending ? 1 : 0;
     pending.push_back(count);
   };
-  const std::vector<SweepOutcome> outcomes = run_sweep(four_points(), run_point, report);
-  EXPECT_EQ(ran, (Strings{"seed=0", "seed=1", "seed=2", "seed=3"}));
+  const std::vector<SweepOutcome> outcomes = run_points(4, run_point, report);
+  EXPECT_EQ(ran, (std::vector<std::size_t>{0, 1, 2, 3}));
   EXPECT_EQ(pending, (std::vector<std::size_t>{3, 2, 1, 0}));
   ASSERT_EQ(outcomes.size(), 4U);
   EXPECT_EQ(name_of(outcomes[0].status), "done");
@@ -95,17 +90,16 @@ TEST(Sweep, GoesOnAfterAPointThatFails) {
 }
 
 TEST(Sweep, EndsAtAnInterruptWithNothingRecordedOfThatPoint) {
-  Strings ran;
+  std::vector<std::size_t> ran;
   int reports = 0;
-  const auto run_point = [&](const SweepPoint& point) -> std::optional<double> {
-    ran.push_back(point.name);
-    if (point.name == "seed=1") throw Error(ExitCode::kInterrupted, "interrupted");
+  const auto run_point = [&](std::size_t index) -> std::optional<double> {
+    ran.push_back(index);
+    if (index == 1) throw Error(ExitCode::kInterrupted, "interrupted");
     return 1.0;
   };
-  expect_error(ExitCode::kInterrupted, {"interrupted"}, [&] {
-    (void)run_sweep(four_points(), run_point, [&](std::span<const SweepOutcome>) { ++reports; });
-  });
-  EXPECT_EQ(ran, (Strings{"seed=0", "seed=1"}));
+  expect_error(ExitCode::kInterrupted, {"interrupted"},
+               [&] { (void)run_points(4, run_point, [&](std::span<const SweepOutcome>) { ++reports; }); });
+  EXPECT_EQ(ran, (std::vector<std::size_t>{0, 1}));
   EXPECT_EQ(reports, 1);
 }
 

@@ -32,6 +32,16 @@ struct TrainArguments {
   bool print_config = false;          ///< print the resolved configuration with its documentation, and stop
 };
 
+/// `sdsclip sweep`
+struct SweepArguments {
+  std::string config;                 ///< a path, or a name in configs/
+  std::vector<std::string> settings;  ///< key=value, of every point
+  std::vector<std::string> grid;      ///< key=value,value,..., an axis each
+  std::string metric;                 ///< empty: the configuration's evaluate.metric, or the last total loss
+  std::string out;                    ///< empty: runs/ and the configuration's name and -sweep
+  bool resume = false;                ///< go on with the sweep in `out`
+};
+
 /// What `eval` and `diffusion-score` share.
 struct ScoringArguments {
   std::string benchmark;      ///< a name, or `all`
@@ -56,6 +66,7 @@ struct EvalArguments {
 struct DiffusionScoreArguments {
   ScoringArguments scoring;
   std::string teacher = "shapes-teacher";   ///< bundle folder, or its name below SDSCLIP_MODELS
+  std::string candidates;                   ///< `captions`: the table of candidate captions
   std::string preset;                       ///< paper, diffusion-itm, diffusion-classifier
   std::optional<std::int64_t> samples;      ///< (t, eps) draws a pair
   std::optional<std::string> norm;          ///< l2, l1, l2_unsquared
@@ -137,6 +148,7 @@ struct EmbedArguments {
 enum class Command {
   kSynth,
   kTrain,
+  kSweep,
   kEval,
   kDiffusionScore,
   kDiffusionWeights,
@@ -156,6 +168,7 @@ struct Arguments {
   CommonArguments common;
   SynthArguments synth;
   TrainArguments train;
+  SweepArguments sweep;
   EvalArguments eval;
   DiffusionScoreArguments diffusion_score;
   DiffusionWeightsArguments diffusion_weights;

@@ -46,13 +46,13 @@ struct SweepOutcome {
   std::string failure;          ///< why, of a failed point
 };
 
-/// Runs the points in order. `run_point` trains one and returns the metric's value, nothing where the run has
-/// no such metric. An `Error` of it is recorded, and the sweep goes on with the next point; an interrupt ends
-/// the sweep and is thrown on, as is any other exception. `report` gets all outcomes so far, after every
-/// point.
-std::vector<SweepOutcome> run_sweep(std::span<const SweepPoint> points,
-                                    const std::function<std::optional<double>(const SweepPoint&)>& run_point,
-                                    const std::function<void(std::span<const SweepOutcome>)>& report);
+/// Runs `count` points in order. `run_point` trains the one of that index and returns the metric's value,
+/// nothing where the run has no such metric. An `Error` of it is recorded, and the sweep goes on with the
+/// next point; an interrupt ends the sweep and is thrown on, as is any other exception. `report` gets all
+/// outcomes so far, after every point.
+std::vector<SweepOutcome> run_points(std::size_t count,
+                                     const std::function<std::optional<double>(std::size_t)>& run_point,
+                                     const std::function<void(std::span<const SweepOutcome>)>& report);
 
 /// Whether more of the metric is better: benchmarks' metrics, not `train/last_loss/...`.
 bool higher_is_better(std::string_view metric);

@@ -1,0 +1,205 @@
+#include "sdsclip/training/sweep.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "failure.h"
+#include "paths.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/text.h"
+#include "sdsclip/reporting/result.h"
+#include "sdsclip/reporting/table.h"
+#include "training_run.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSweepFile = "sweep.json";
+constexpr const char* kLastLoss = "train/last_loss/total";
+
+/// A sweep as it is to be run: `configs[i]` is that of `points[i]`.
+struct Sweep {
+  fs::path out;
+  std::string config;  // as on the command line
+  std::vector<SweepPoint> points;
+  std::vector<TrainConfig> configs;
+  std::string metric;
+};
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+std::vector<SweepPoint> points_of(const SweepArguments& given) {
+  std::vector<GridAxis> axes;
+  for (const std::string& axis : given.grid) axes.push_back(parse_grid_axis(axis));
+  return grid_points(axes);
+}
+
+/// Throws `Error(kUsage)` that names the point where its configuration cannot be.
+TrainConfig config_of(const SweepPoint& point, const Arguments& arguments, const fs::path& file) {
+  std::vector<std::string> settings = arguments.sweep.settings;
+  for (const std::string& setting : common_settings(arguments.common)) settings.push_back(setting);
+  for (const auto& [key, value] : point.settings) settings.push_back(fmt::format("{}={}", key, value));
+  try {
+    const TrainConfig config = with_bundle_paths(read_train_config(file, settings));
+    check_train_config(config);
+    return config;
+  } catch (const Error& error) {
+    throw Error(error.exit_code(), fmt::format("--grid: point {}: {}", point.name, error.what()));
+  }
+}
+
+bool is_done(const fs::path& out) {
+  return is_there(out / "config.yaml") && is_there(out / "result.json");
+}
+
+/// Fails where `out` holds runs that this sweep must not touch.
+void check_folders(const Sweep& sweep, bool resume) {
+  for (std::size_t i = 0; i < sweep.points.size(); ++i) {
+    const fs::path file = sweep.out / sweep.points[i].name / "config.yaml";
+    if (!is_there(file)) continue;
+    if (!resume) {
+      throw usage_error("{}: holds a sweep already; go on with it by --resume, or choose another --out",
+                        sweep.out.string());
+    }
+    if (read_file(file) != to_yaml(list_options(sweep.configs[i]))) {
+      throw usage_error(
+          "{}: is the configuration of another run than this sweep's; resume with the same --config and "
+          "--set, or choose another --out",
+          file.string());
+    }
+  }
+}
+
+Sweep plan_sweep(const Arguments& arguments) {
+  const SweepArguments& given = arguments.sweep;
+  const fs::path file = config_path(given.config);
+  Sweep sweep;
+  sweep.config = given.config;
+  sweep.out = !given.out.empty() ? fs::path(given.out)
+                                 : fs::path("runs") / fmt::format("{}-sweep", file.stem().string());
+  sweep.points = points_of(given);
+  for (const SweepPoint& point : sweep.points) sweep.configs.push_back(config_of(point, arguments, file));
+  sweep.metric = !given.metric.empty() ? given.metric : kLastLoss;
+  check_folders(sweep, given.resume);
+  return sweep;
+}
+
+/// Trains the point, or reads what it left where it was done before, and returns its metric.
+std::optional<double> run_point(const Sweep& sweep, std::size_t index, const CommonArguments& common) {
+  const SweepPoint& point = sweep.points[index];
+  TrainRun run;
+  run.out = sweep.out / point.name;
+  run.resume = true;
+  run.quiet = common.quiet;
+  run.device = common.device;
+  run.threads = common.threads;
+  const bool done = is_done(run.out);
+  log_info("point {} of {}: {}{}", index + 1, sweep.points.size(), point.name, done ? ": done before" : "");
+  try {
+    if (!done) train_and_record(sweep.configs[index], run);
+    const std::vector<Metric> metrics = read_result(run.out / "result.json").metrics;
+    const std::optional<Metric> metric = find_metric(metrics, sweep.metric);
+    return metric ? std::optional<double>(metric->value) : std::nullopt;
+  } catch (const std::exception&) {
+    const Error failure = current_failure();
+    if (failure.exit_code() != ExitCode::kInterrupted) log_warning("{}: {}", point.name, failure.what());
+    throw failure;
+  }
+}
+
+/// A wrong metric is found out by the first run that is done, not by the last.
+void check_has_metric(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i].status != SweepStatus::kDone || outcomes[i].value) continue;
+    std::vector<std::string> known;
+    const fs::path file = sweep.out / sweep.points[i].name / "result.json";
+    for (const Metric& metric : read_result(file).metrics) known.push_back(metric.name);
+    throw usage_error("--metric: got {}, which {} does not have; expected one of {}; run again with --resume",
+                      sweep.metric, file.string(), join(known, ", "));
+  }
+}
+
+nlohmann::ordered_json to_json(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
+  const bool higher = higher_is_better(sweep.metric);
+  nlohmann::ordered_json points = nlohmann::ordered_json::array();
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    nlohmann::ordered_json point = {{"name", sweep.points[i].name},
+                                    {"settings", nlohmann::ordered_json::object()}};
+    for (const auto& [key, value] : sweep.points[i].settings) point["settings"][key] = value;
+    point["status"] = name_of(outcomes[i].status);
+    if (outcomes[i].value) point["value"] = *outcomes[i].value;
+    if (!outcomes[i].failure.empty()) point["failure"] = outcomes[i].failure;
+    points.push_back(std::move(point));
+  }
+  nlohmann::ordered_json best = nullptr;
+  if (const std::optional<std::size_t> index = best_outcome(outcomes, higher))
+    best = sweep.points[*index].name;
+  return {{"schema", 1},
+          {"command", "sweep"},
+          {"config", sweep.config},
+          {"metric", sweep.metric},
+          {"better", higher ? "higher" : "lower"},
+          {"points", points},
+          {"best", best}};
+}
+
+Table to_table(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
+  const std::optional<std::size_t> best = best_outcome(outcomes, higher_is_better(sweep.metric));
+  Table table;
+  for (const auto& [key, value] : sweep.points.front().settings) table.header.push_back(key);
+  table.header.push_back(sweep.metric);
+  table.header.push_back("status");
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    std::vector<std::string> row;
+    for (const auto& [key, value] : sweep.points[i].settings) row.push_back(value);
+    row.push_back(outcomes[i].value ? fmt::format("{:.5g}", *outcomes[i].value) : "-");
+    row.push_back(best == i ? "best" : std::string(name_of(outcomes[i].status)));
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+void write_state(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
+  write_file_atomically(sweep.out / kSweepFile, to_json(sweep, outcomes).dump(2) + "\n");
+  write_file_atomically(sweep.out / "table.md", format_markdown(to_table(sweep, outcomes)));
+}
+
+}  // namespace
+
+void run_sweep(const Arguments& arguments) {
+  const Sweep sweep = plan_sweep(arguments);
+  create_folder(sweep.out);
+  const std::vector<SweepOutcome> outcomes = run_points(
+      sweep.points.size(), [&](std::size_t index) { return run_point(sweep, index, arguments.common); },
+      [&](std::span<const SweepOutcome> so_far) {
+        check_has_metric(sweep, so_far);
+        write_state(sweep, so_far);
+      });
+
+  std::fputs(format_terminal(to_table(sweep, outcomes)).c_str(), stdout);
+  const std::optional<std::size_t> best = best_outcome(outcomes, higher_is_better(sweep.metric));
+  if (best) {
+    std::printf("best: %s (%s %.5g)\n", (sweep.out / sweep.points[*best].name).c_str(), sweep.metric.c_str(),
+                *outcomes[*best].value);
+  }
+  const auto failed = std::count_if(outcomes.begin(), outcomes.end(), [](const SweepOutcome& outcome) {
+    return outcome.status == SweepStatus::kFailed;
+  });
+  if (failed > 0) {
+    throw runtime_failure("{} of {} points failed ({} says why); try them again with --resume", failed,
+                          outcomes.size(), (sweep.out / kSweepFile).string());
+  }
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,73 @@
+#include "training_run.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "paths.h"
+#include "results.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/sha256.h"
+#include "sdsclip/reporting/result.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+RunResult to_result(const TrainConfig& config, const TrainSummary& summary, const fs::path& out) {
+  RunResult result = new_result("train", "");
+  result.model = {config.clip, sha256_of_file(out / "tuned.safetensors")};
+  result.settings = settings_json(list_options(config));
+  result.seconds = summary.seconds;
+  result.work.unet_evaluations = summary.work.unet_evaluations;
+  result.work.text_encodings = summary.work.text_encodings;
+  result.work.image_encodings = summary.image_encodings;
+  const auto add = [&](const std::string& name, std::optional<double> value) {
+    if (value) result.metrics.push_back({name, *value, 1, {*value, *value}, 0});
+  };
+  add("train/last_loss/total", summary.last.total);
+  const auto add_term = [&](const std::string& name, const std::optional<StepTerm>& term) {
+    if (term) add(name, term->loss);
+  };
+  add_term("train/last_loss/contrastive", summary.last.contrastive);
+  add_term("train/last_loss/sds", summary.last.sds);
+  add_term("train/last_loss/feature", summary.last.feature);
+  add_term("train/last_loss/rank", summary.last.rank);
+  result.metrics.insert(result.metrics.end(), summary.evaluation.begin(), summary.evaluation.end());
+  return result;
+}
+
+}  // namespace
+
+TrainConfig read_train_config(const fs::path& file, std::span<const std::string> settings) {
+  ConfigNode root = read_configuration(file);
+  for (const std::string& setting : settings) apply_setting(root, setting);
+  TrainConfig config;
+  bind_options(root, config);
+  return config;
+}
+
+std::vector<std::string> common_settings(const CommonArguments& common) {
+  std::vector<std::string> settings;
+  if (common.seed) settings.push_back(fmt::format("seed={}", *common.seed));
+  if (common.precision != "fp32") settings.push_back(fmt::format("train.precision={}", common.precision));
+  return settings;
+}
+
+TrainConfig with_bundle_paths(TrainConfig config) {
+  config.clip = bundle_path(config.clip).string();
+  if (!config.teacher.empty()) config.teacher = bundle_path(config.teacher).string();
+  return config;
+}
+
+TrainSummary train_and_record(const TrainConfig& config, const TrainRun& run) {
+  const TrainSummary summary = train(config, run);
+  const fs::path file = run.out / "result.json";
+  const bool finished_before = summary.steps_this_life == 0;
+  if (finished_before) log_info("{}: had finished already", run.out.string());
+  if (!finished_before || !fs::exists(file)) write_result(file, to_result(config, summary, run.out));
+  return summary;
+}
+
+}  // namespace sdsclip
