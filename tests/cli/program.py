@@ -15,6 +15,18 @@ def run(*arguments, stdin: str | None = None) -> subprocess.CompletedProcess:
     return subprocess.run(command, input=stdin, capture_output=True, text=True, cwd=ROOT)
 
 
+def train_arguments(world: Path, out: Path, settings: dict[str, object], *more: object) -> list[str]:
+    """`sdsclip train` with the quickstart's configuration on the pairs of `ProgramTest.draw_world`."""
+    data = {
+        "data.annotations": world / "coco/annotations/captions_train2017.json",
+        "data.images": world / "coco/train2017",
+    }
+    words = ["train", "--config", "quickstart.yaml", "--threads", 1, "--out", out, *more]
+    for key, value in (data | settings).items():
+        words += ["--set", f"{key}={value}"]
+    return [str(word) for word in words]
+
+
 class ProgramTest(unittest.TestCase):
     """A folder of its own for each test class, and checks of exit code and message."""
 
@@ -22,6 +34,13 @@ class ProgramTest(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.temporary = tempfile.TemporaryDirectory(prefix="sdsclip-test-")
         cls.folder = Path(cls.temporary.name)
+
+    @classmethod
+    def draw_world(cls, train: int = 8) -> Path:
+        """The embedded shapes world with so many training images, drawn into the class's folder."""
+        world = cls.folder / "world"
+        subprocess.run([PROGRAM, "synth", "--out", world, "--train", str(train)], check=True, capture_output=True)
+        return world
 
     @classmethod
     def tearDownClass(cls) -> None:

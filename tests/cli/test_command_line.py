@@ -6,8 +6,8 @@ import subprocess
 from program import PROGRAM, ROOT, ProgramTest, main, run
 
 COMMANDS = [
-    "synth", "train", "eval", "diffusion-score", "diffusion-weights", "report", "compare", "export", "bundle", "data",
-    "tokenize", "preprocess", "embed",
+    "synth", "train", "sweep", "eval", "diffusion-score", "diffusion-weights", "report", "compare", "export", "bundle",
+    "data", "tokenize", "preprocess", "embed",
 ]  # fmt: skip
 
 
@@ -50,8 +50,7 @@ class CommandLine(ProgramTest):
         self.check_fails(2, ["nothing.yaml", "known:", "quickstart.yaml"], "train", "--config", "nothing.yaml")
 
     def test_judging_stored_scores_needs_no_model(self):
-        world = self.folder / "world"
-        self.check_succeeds("synth", "--out", world, "--train", 1)
+        world = self.draw_world(train=1)
         scorers = {"eval": ("--clip", "shapes-clip"), "diffusion-score": ("--teacher", "shapes-teacher", "--samples", 2)}
         for command, (option, model, *more) in scorers.items():
             where = ["winoground", "--data", world / "winoground", "--limit", 3, "--out", self.folder / command, *more]

@@ -33,8 +33,7 @@ class Compare(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
-        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "8"], check=True, capture_output=True)
+        cls.world = cls.draw_world()
         cls.clip, cls.teacher = cls.folder / "clip", cls.folder / "teacher"
         data = cls.world / "winoground"
         limit = ("--limit", str(CASES), "--threads", "1")

@@ -9,7 +9,7 @@ class DiffusionWeights(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
+        cls.world = cls.draw_world(train=1)
 
     def score(self, split: str, *more: object) -> dict:
         out = self.folder / split
@@ -20,7 +20,6 @@ class DiffusionWeights(ProgramTest):
         return json.loads((out / "result.json").read_text())
 
     def test_fitted_on_validation_and_used_on_test(self):
-        self.check_succeeds("synth", "--out", self.world, "--train", 1)
         self.score("val")
         uniform = self.score(".")
         weights = self.folder / "weights.json"

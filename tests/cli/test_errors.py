@@ -10,11 +10,7 @@ class Errors(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
-        from program import run
-
-        done = run("synth", "--out", cls.world, "--train", 40)
-        assert done.returncode == 0, done.stderr
+        cls.world = cls.draw_world(train=40)
 
     def copied_bundle(self, name: str):
         bundle = self.folder / name

@@ -3,9 +3,8 @@
 import json
 import re
 import shutil
-import subprocess
 
-from program import PROGRAM, ProgramTest, main
+from program import ProgramTest, main
 
 LIMIT = 4
 # Metrics a benchmark in the overview, of those that the shapes world has.
@@ -22,8 +21,7 @@ class EvaluateAll(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.root = cls.folder / "root"
-        subprocess.run([PROGRAM, "synth", "--out", cls.root, "--train", "8"], check=True, capture_output=True)
+        cls.root = cls.draw_world()
         shutil.rmtree(cls.root / "aro")
         single = (cls.root / "zeroshot").rename(cls.folder / "single")
         for name in ("two", "one"):

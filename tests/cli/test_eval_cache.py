@@ -24,8 +24,7 @@ class EvaluationCache(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
-        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "8"], check=True, capture_output=True)
+        cls.world = cls.draw_world()
         cls.cache = cls.folder / "cache"
         cls.first = cls.folder / "first"
         cls.evaluate(cls.first, "--cache", cls.cache)

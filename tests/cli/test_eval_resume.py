@@ -50,8 +50,7 @@ class EvaluationResume(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
-        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "8"], check=True, capture_output=True)
+        cls.world = cls.draw_world()
 
     def command(self, scorer: Scorer, out: Path, *more: str) -> list[str]:
         places = ["--data", str(self.world / "winoground"), "--out", str(out)]
@@ -107,8 +106,7 @@ class StoresThatAreNotTrusted(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.data = cls.folder / "world" / "winoground"
-        subprocess.run([PROGRAM, "synth", "--out", cls.data.parent, "--train", "8"], check=True, capture_output=True)
+        cls.data = cls.draw_world() / "winoground"
         cls.done = cls.folder / "done"
         subprocess.run(cls.command(cls.done), check=True, capture_output=True, cwd=ROOT)
 

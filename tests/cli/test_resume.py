@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main
+from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
 
 STEPS = 24
 CHECKPOINT_EVERY = 5
@@ -27,26 +27,20 @@ class Resume(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.world = cls.folder / "world"
-        subprocess.run([PROGRAM, "synth", "--out", cls.world, "--train", "96"], check=True, capture_output=True)
+        cls.world = cls.draw_world(train=96)
         cls.whole = cls.folder / "whole"
         subprocess.run(cls.command(cls.whole), check=True, capture_output=True, cwd=ROOT)
 
     @classmethod
     def command(cls, out: Path, *more: str) -> list[str]:
         settings = {
-            "data.annotations": cls.world / "coco/annotations/captions_train2017.json",
-            "data.images": cls.world / "coco/train2017",
             "train.steps": STEPS,
             "train.batch_size": 12,
             "train.micro_batch_unet": 8,
             "train.checkpoint_every": CHECKPOINT_EVERY,
             "sds.warmup_steps": 3,
         }
-        command = [str(PROGRAM), "train", "--config", "quickstart.yaml", "--threads", "1", "--out", str(out), *more]
-        for key, value in settings.items():
-            command += ["--set", f"{key}={value}"]
-        return command
+        return [str(PROGRAM), *train_arguments(cls.world, out, settings, *more)]
 
     def stop_at(self, out: Path, step: int, how: signal.Signals) -> int:
         """Starts a run and sends the signal once that many steps are logged; returns the exit code."""
