@@ -13,6 +13,8 @@ namespace {
 
 using Kind = ConfigNode::Kind;
 
+constexpr std::string_view kAutoText = "auto";
+
 /// A scalar's text as a double; the tree's kind already says that it is one.
 double to_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
@@ -145,6 +147,19 @@ void OptionReader::option(std::string_view key, std::vector<double>& value, std:
   }
 }
 
+void OptionReader::count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) {
+  const ConfigNode* level = levels_.back().node;
+  const ConfigNode* node = level == nullptr ? nullptr : level->find(key);
+  if (node != nullptr && node->kind == Kind::kText) {
+    if (node->text != kAutoText) throw wrong_kind(key, *node, "an integer or auto");
+    take(key);
+    value = kAuto;
+    return;
+  }
+  option(key, value, doc);
+  if (node != nullptr && value < 0) throw wrong_kind(key, *node, "0 or more, or auto");
+}
+
 void OptionReader::choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
                           std::string_view) {
   const ConfigNode* node = take(key);
@@ -214,6 +229,10 @@ void OptionLister::option(std::string_view key, std::vector<std::string>& value,
 
 void OptionLister::option(std::string_view key, std::vector<double>& value, std::string_view doc) {
   add(key, "list of numbers", flow_list(value, number_text), doc);
+}
+
+void OptionLister::count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) {
+  add(key, "integer | auto", value == kAuto ? std::string(kAutoText) : fmt::format("{}", value), doc);
 }
 
 void OptionLister::choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,

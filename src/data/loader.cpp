@@ -32,6 +32,7 @@ constexpr std::size_t kNamedErrors = 5;
 struct DecodedSample {
   std::int64_t sample = 0;
   std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> teacher_pixels;
   std::vector<std::int64_t> token_ids;
   std::string caption;
   std::string negative_caption;
@@ -89,6 +90,11 @@ class CaptionLoader::Implementation {
 
   Batch next() {
     Batch batch;
+    const std::size_t size = static_cast<std::size_t>(options_.batch_size);
+    batch.pixels.reserve(size * options_.preprocess.element_count());
+    if (options_.teacher_preprocess) {
+      batch.teacher_pixels.reserve(size * options_.teacher_preprocess->element_count());
+    }
     while (static_cast<std::int64_t>(batch.samples.size()) < options_.batch_size) {
       DecodedSample decoded = take({position_.epoch, position_.cursor});
       ++position_.cursor;
@@ -134,9 +140,13 @@ class CaptionLoader::Implementation {
             choose_text(negatives, options_.seed, ticket.epoch, decoded.sample, "data/negative")));
       }
       decoded.token_ids = tokenizer_.encode(decoded.caption);
+      const Image image = decode_image(dataset_.image_bytes(decoded.sample), record.image_name);
       decoded.pixels.resize(options_.preprocess.element_count());
-      resize_and_crop(decode_image(dataset_.image_bytes(decoded.sample), record.image_name),
-                      options_.preprocess, decoded.pixels);
+      resize_and_crop(image, options_.preprocess, decoded.pixels);
+      if (options_.teacher_preprocess) {
+        decoded.teacher_pixels.resize(options_.teacher_preprocess->element_count());
+        resize_and_crop(image, *options_.teacher_preprocess, decoded.teacher_pixels);
+      }
     } catch (const Error& error) {
       if (error.exit_code() != ExitCode::kInput) throw;
       decoded.error = error.what();
@@ -149,11 +159,17 @@ class CaptionLoader::Implementation {
   /// How many samples may be decoded ahead of the consumer: so many batches, but of a very large batch only a
   /// part.
   [[nodiscard]] std::size_t window() const {
-    constexpr std::size_t kMostBytes = std::size_t{256} << 20;
+    constexpr std::size_t kMostBytes = std::size_t{64} << 20;
     const std::size_t wanted =
         static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
-    return std::min(wanted, std::max(2 * static_cast<std::size_t>(worker_count()),
-                                     kMostBytes / options_.preprocess.element_count()));
+    return std::min(wanted,
+                    std::max(2 * static_cast<std::size_t>(worker_count()), kMostBytes / bytes_of_a_sample()));
+  }
+
+  [[nodiscard]] std::size_t bytes_of_a_sample() const {
+    const std::size_t teacher =
+        options_.teacher_preprocess ? options_.teacher_preprocess->element_count() : std::size_t{0};
+    return options_.preprocess.element_count() + teacher;
   }
 
   /// Positions that an epoch needs so long as none of its samples is bad.
@@ -253,6 +269,8 @@ class CaptionLoader::Implementation {
   static void append(DecodedSample decoded, Batch& batch) {
     batch.samples.push_back(decoded.sample);
     batch.pixels.insert(batch.pixels.end(), decoded.pixels.begin(), decoded.pixels.end());
+    batch.teacher_pixels.insert(batch.teacher_pixels.end(), decoded.teacher_pixels.begin(),
+                                decoded.teacher_pixels.end());
     batch.token_ids.insert(batch.token_ids.end(), decoded.token_ids.begin(), decoded.token_ids.end());
     batch.captions.push_back(std::move(decoded.caption));
     batch.negative_captions.push_back(std::move(decoded.negative_caption));

@@ -6,6 +6,8 @@ namespace sdsclip {
 
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options) {
   visitor.option("weight", options.weight, "weight of L_CLIP in L_total; 0: without it");
+  visitor.option("hard_negatives", options.hard_negatives,
+                 "one of the data set's negative captions an image as a further text column, as NegCLIP");
 }
 
 at::Tensor contrastive_loss(const at::Tensor& image_embeds, const at::Tensor& text_embeds,

@@ -135,16 +135,7 @@ void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
 LatentMap make_latent_map(std::int64_t embed_dim, const BundleLatent& latent, std::uint64_t seed,
                           c10::Device device) {
   const std::int64_t elements = latent.channels * latent.size * latent.size;
-  const double bound = 1.0 / std::sqrt(static_cast<double>(embed_dim));
-  at::Tensor weight = at::empty({elements, embed_dim}, at::kFloat);
-  float* values = weight.data_ptr<float>();
-  RandomSequence random(seed, stream_of("sds/h_w"));
-  for (std::int64_t i = 0; i < weight.numel(); ++i)
-    values[i] = static_cast<float>(random.uniform(-bound, bound));
-  LatentMap map{weight.to(device), at::zeros({elements}, at::kFloat).to(device)};
-  map.weight.set_requires_grad(true);
-  map.bias.set_requires_grad(true);
-  return map;
+  return make_linear_map(embed_dim, elements, seed, "sds/h_w", device);
 }
 
 at::Tensor map_to_latent(const LatentMap& map, const at::Tensor& image_embeds, const SdsOptions& options,

@@ -1,5 +1,7 @@
 #include "sdsclip/models/bundle.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -159,6 +161,21 @@ std::map<std::string, BundleFile> read_files(const ConfigNode& node, const fs::p
   return files;
 }
 
+/// `[[32, 4, 4], ...]`; nothing where the document does not say.
+std::vector<std::vector<std::int64_t>> read_shapes(const ConfigNode& node, const fs::path& json) {
+  std::vector<std::vector<std::int64_t>> shapes;
+  for (const ConfigNode& item : node.items) {
+    std::vector<std::int64_t>& shape = shapes.emplace_back();
+    for (const ConfigNode& side : item.items) {
+      require(side.kind == ConfigNode::Kind::kInteger, json, "features", describe(side.kind), "an integer");
+      shape.push_back(std::stoll(side.text));
+    }
+    const bool sound = shape.size() == 3 && *std::min_element(shape.begin(), shape.end()) >= 1;
+    require(sound, json, "features", fmt::format("[{}]", fmt::join(shape, ", ")), "three sizes [C, h, w]");
+  }
+  return shapes;
+}
+
 }  // namespace
 
 std::string_view kind_name(BundleKind kind) {
@@ -187,7 +204,7 @@ Bundle read_bundle(const fs::path& folder) {
                       version == nullptr ? "" : version->text, kFormat, kVersion);
   }
   const ConfigNode files = take_field(root, "files");
-  take_field(root, "features");  // the UNet's feature shapes, read by what distils features
+  const ConfigNode features = take_field(root, "features");
   BundleDocument document;
   bind_options(root, document, DocumentRole::kInput);
 
@@ -195,6 +212,7 @@ Bundle read_bundle(const fs::path& folder) {
   bundle.folder = folder;
   bundle.sha256 = sha256(text);
   bundle.files = read_files(files, json);
+  bundle.features = read_shapes(features, json);
   check_content(bundle, json);
   for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
     const fs::path path = folder / file.first;

@@ -15,7 +15,7 @@ namespace sdsclip {
 namespace {
 
 constexpr const char* kArchive = "clip.ts";
-constexpr std::string_view kMapPrefix = "sds.";  // h_w, which is no part of CLIP
+constexpr std::string_view kMapName = ".h_w.";  // of L_SDS or of the features: no part of CLIP
 
 void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const char* method) {
   if (embeddings.dim() != 2 || embeddings.size(1) != bundle.embed_dim) {
@@ -85,7 +85,7 @@ void load_tuned(ClipModel& model, const std::filesystem::path& file) {
   for (const NamedTensor& parameter : model.parameters()) own.insert(parameter);
   const at::NoGradGuard no_grad;
   for (const NamedTensor& tuned : read_safetensors(file).tensors) {
-    if (tuned.first.starts_with(kMapPrefix)) continue;
+    if (tuned.first.find(kMapName) != std::string::npos) continue;
     const auto found = own.find(tuned.first);
     if (found == own.end()) {
       throw input_error("{}: has a tensor '{}' that {} does not have; was it tuned from another model?",

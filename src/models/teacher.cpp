@@ -69,6 +69,19 @@ at::Tensor DiffusionTeacher::predict(const at::Tensor& noised, const at::Tensor&
   return prediction;
 }
 
+at::Tensor DiffusionTeacher::features(const at::Tensor& noised, const at::Tensor& timesteps,
+                                      const at::Tensor& context, std::int64_t block) {
+  const at::NoGradGuard no_grad;
+  work_.unet_evaluations += noised.size(0);
+  const at::ScalarType dtype = dtype_of(placement_.precision);
+  const std::vector<at::Tensor> outputs =
+      unet_->run_method("features", noised.to(dtype), timesteps, context.to(dtype)).toTensorVector();
+  const std::vector<std::int64_t>& shape = bundle_.features.at(static_cast<std::size_t>(block));
+  const at::Tensor output = outputs.at(static_cast<std::size_t>(block)).to(at::kFloat);
+  check_shape(output, {noised.size(0), shape.at(0), shape.at(1), shape.at(2)}, bundle_, "a UNet feature");
+  return output;
+}
+
 at::Tensor DiffusionTeacher::predict_noise(const at::Tensor& noised, const at::Tensor& timesteps,
                                            const at::Tensor& context) {
   const at::Tensor prediction = predict(noised, timesteps, context);

@@ -31,10 +31,22 @@ void visit_options(OptionVisitor& visitor, LoaderPosition& position) {
   visitor.option("bad_samples", position.bad_samples, "of them");
 }
 
+void visit_options(OptionVisitor& visitor, LossScale& scale) {
+  visitor.option("value", scale.value, "the factor");
+  visitor.option("good_steps", scale.good_steps, "in a row");
+}
+
 void visit_options(OptionVisitor& visitor, CheckpointDocument& document) {
+  TrainingState& state = document.state;
   visitor.option("schema", document.schema, "1");
-  visitor.option("step", document.state.step, "steps that are done");
-  visitor.section("position", document.state.position, "of the next batch");
+  visitor.option("step", state.step, "steps that are done");
+  visitor.section("position", state.position, "of the next batch");
+  visitor.section("loss_scale", state.loss_scale, "of float16");
+  visitor.option("evaluated_step", state.evaluated_step, "of the last evaluation");
+  visitor.option("best_step", state.best_step, "of the evaluation with the best value");
+  visitor.option("best_value", state.best_value, "there");
+  visitor.option("worse_in_a_row", state.worse_in_a_row, "evaluations since the best one");
+  visitor.option("stopped", state.stopped, "by evaluate.patience");
   visitor.option("tensors_sha256", document.tensors_sha256, "of tensors.safetensors");
 }
 
@@ -46,15 +58,23 @@ constexpr const char* kState = "state.json";
 constexpr std::string_view kStepPrefix = "step-";
 
 std::string to_json(const CheckpointDocument& document) {
-  const LoaderPosition& position = document.state.position;
-  const nlohmann::ordered_json json = {{"schema", document.schema},
-                                       {"step", document.state.step},
-                                       {"position",
-                                        {{"epoch", position.epoch},
-                                         {"step", position.step},
-                                         {"cursor", position.cursor},
-                                         {"bad_samples", position.bad_samples}}},
-                                       {"tensors_sha256", document.tensors_sha256}};
+  const TrainingState& state = document.state;
+  const LoaderPosition& position = state.position;
+  const nlohmann::ordered_json json = {
+      {"schema", document.schema},
+      {"step", state.step},
+      {"position",
+       {{"epoch", position.epoch},
+        {"step", position.step},
+        {"cursor", position.cursor},
+        {"bad_samples", position.bad_samples}}},
+      {"loss_scale", {{"value", state.loss_scale.value}, {"good_steps", state.loss_scale.good_steps}}},
+      {"evaluated_step", state.evaluated_step},
+      {"best_step", state.best_step},
+      {"best_value", state.best_value},
+      {"worse_in_a_row", state.worse_in_a_row},
+      {"stopped", state.stopped},
+      {"tensors_sha256", document.tensors_sha256}};
   return json.dump(2) + "\n";
 }
 
@@ -120,6 +140,7 @@ void save_checkpoint(const fs::path& out, const TrainingState& state, const std:
 
   const std::vector<std::pair<std::int64_t, fs::path>> list = list_checkpoints(out);
   for (std::size_t i = static_cast<std::size_t>(keep); i < list.size(); ++i) {
+    if (list[i].first == state.best_step) continue;
     std::error_code ignored;
     fs::remove_all(list[i].second, ignored);
   }

@@ -31,10 +31,11 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("epochs", options.epochs, "passes over the data, unless `steps` says otherwise");
   visitor.option("steps", options.steps, "optimizer steps; 0: `epochs` decides");
   visitor.option("batch_size", options.batch_size, "pairs a step");
-  visitor.option("micro_batch_clip", options.micro_batch_clip,
-                 "pairs through CLIP at a time; 0: the whole batch, which needs no second forward");
-  visitor.option("micro_batch_unet", options.micro_batch_unet,
-                 "latents through the UNet at a time; 0: the whole batch");
+  visitor.count_or_auto("micro_batch_clip", options.micro_batch_clip,
+                        "images, and texts, through CLIP at a time; 0: all, which needs no second forward; "
+                        "auto: as many as memory allows");
+  visitor.count_or_auto("micro_batch_unet", options.micro_batch_unet,
+                        "latents through the UNet at a time; 0: all; auto: as many as memory allows");
   visitor.option("lr", options.lr, "peak learning rate");
   visitor.option("lr_h_w", options.lr_h_w, "peak learning rate of h_w; 0: `lr`");
   visitor.choice("schedule", options.schedule, kScheduleNames, "of the learning rate after the warm-up");
@@ -52,7 +53,12 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
   visitor.option("checkpoint_every", options.checkpoint_every,
                  "steps between checkpoints; 0: only at the end");
-  visitor.option("keep_checkpoints", options.keep_checkpoints, "how many of the newest checkpoints are kept");
+  visitor.option("checkpoint_minutes", options.checkpoint_minutes,
+                 "a checkpoint also after so many minutes without one; 0: never");
+  visitor.option("keep_checkpoints", options.keep_checkpoints,
+                 "how many of the newest checkpoints are kept, beside the best one");
+  visitor.option("evaluate_every", options.evaluate_every,
+                 "steps between evaluations (section `evaluate`); 0: only at the end");
   visitor.option(
       "diagnose_every", options.diagnose_every,
       "steps between measurements of L_SDS with shuffled captions, one more UNet pass each; 0: never");
@@ -60,31 +66,35 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
 
 void visit_options(OptionVisitor& visitor, TrainConfig& config) {
   visitor.option("clip", config.clip, "bundle folder of the student");
-  visitor.option("teacher", config.teacher, "bundle folder of the teacher; not needed where sds.lambda is 0");
+  visitor.option("teacher", config.teacher,
+                 "bundle folder of the teacher; not needed where its losses' weights are 0");
   visitor.option("seed", config.seed, "of every draw of the run");
   visitor.section("data", config.data, "pairs to train on");
   visitor.section("train", config.train, "the optimization");
   visitor.section("contrastive", config.contrastive, "L_CLIP (appendix C.1)");
   visitor.section("sds", config.sds, "L_SDS (section 3)");
+  visitor.section("feature", config.feature,
+                  "distilling the UNet's features (appendix A.2), the paper's control");
+  visitor.section("rank", config.rank, "L_rank: the teacher's ranking of candidate captions");
+  visitor.section("evaluate", config.evaluate, "benchmarks during training");
 }
 
 bool uses_teacher(const TrainConfig& config) {
-  return config.sds.lambda > 0;
+  return config.sds.lambda > 0 || config.feature.weight > 0;
 }
 
 void check_train_config(const TrainConfig& config) {
   const TrainOptions& train = config.train;
   if (config.clip.empty()) throw usage_error("clip: got nothing, expected a bundle folder");
   if (uses_teacher(config) && config.teacher.empty()) {
-    throw usage_error("teacher: got nothing, expected a bundle folder, as sds.lambda is {}",
-                      config.sds.lambda);
+    throw usage_error(
+        "teacher: got nothing, expected a bundle folder, as sds.lambda is {} and feature.weight {}",
+        config.sds.lambda, config.feature.weight);
   }
   require_at_least("seed", static_cast<double>(config.seed), 0);
   require_at_least("train.steps", static_cast<double>(train.steps), 0);
   if (train.steps == 0) require_positive("train.epochs", train.epochs);
   require_at_least("train.batch_size", static_cast<double>(train.batch_size), 1);
-  require_at_least("train.micro_batch_clip", static_cast<double>(train.micro_batch_clip), 0);
-  require_at_least("train.micro_batch_unet", static_cast<double>(train.micro_batch_unet), 0);
   require_positive("train.lr", train.lr);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);
   require_at_least("train.lora.rank", static_cast<double>(train.lora.rank), 1);
@@ -99,12 +109,22 @@ void check_train_config(const TrainConfig& config) {
   require_positive("train.epsilon", train.epsilon);
   require_at_least("train.grad_clip_norm", train.grad_clip_norm, 0);
   require_at_least("train.checkpoint_every", static_cast<double>(train.checkpoint_every), 0);
+  require_at_least("train.checkpoint_minutes", train.checkpoint_minutes, 0);
   require_at_least("train.keep_checkpoints", static_cast<double>(train.keep_checkpoints), 1);
+  require_at_least("train.evaluate_every", static_cast<double>(train.evaluate_every), 0);
   require_at_least("train.diagnose_every", static_cast<double>(train.diagnose_every), 0);
   require_at_least("contrastive.weight", config.contrastive.weight, 0);
-  if (config.contrastive.weight == 0 && !uses_teacher(config)) {
-    throw usage_error("contrastive.weight and sds.lambda: got 0 and 0, expected at least one loss");
+  require_at_least("sds.lambda", config.sds.lambda, 0);
+  require_at_least("feature.weight", config.feature.weight, 0);
+  require_at_least("rank.weight", config.rank.weight, 0);
+  if (config.contrastive.weight == 0 && config.rank.weight == 0 && !uses_teacher(config)) {
+    throw usage_error(
+        "contrastive.weight, sds.lambda, feature.weight and rank.weight: got 0 for all, expected at least "
+        "one "
+        "loss");
   }
+  check_rank_options(config.rank);
+  check_evaluate_options(config.evaluate);
 }
 
 }  // namespace sdsclip

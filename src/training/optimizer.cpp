@@ -12,7 +12,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::string_view kMapPrefix = "sds.h_w.";
+constexpr std::string_view kMapName = ".h_w.";
 
 bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -52,7 +52,7 @@ Optimizer::Optimizer(const std::vector<NamedTensor>& trained, const TrainOptions
   // Keyed by (is it h_w's, is it free of decay); the order of the groups changes no result.
   std::map<std::pair<bool, bool>, std::vector<at::Tensor>> groups;
   for (const NamedTensor& tensor : trained) {
-    groups[{tensor.first.starts_with(kMapPrefix), is_gain_or_bias(tensor)}].push_back(tensor.second);
+    groups[{contains(tensor.first, kMapName), is_gain_or_bias(tensor)}].push_back(tensor.second);
   }
   std::vector<torch::optim::OptimizerParamGroup> param_groups;
   for (const auto& [key, tensors] : groups) {
@@ -87,6 +87,10 @@ double Optimizer::step(double factor) {
   own.adamw->step();
   own.adamw->zero_grad();
   return norm;
+}
+
+void Optimizer::drop_gradients() {
+  implementation_->adamw->zero_grad();
 }
 
 std::vector<NamedTensor> Optimizer::state() const {

@@ -1,5 +1,6 @@
 #include "sdsclip/training/run_log.h"
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "sdsclip/base/error.h"
@@ -34,31 +35,72 @@ RunLog::RunLog(const std::filesystem::path& file, std::int64_t done_steps) : fil
   stream_.open(file, std::ios::app | std::ios::binary);
 }
 
-void RunLog::write(std::int64_t step, const StepResult& result, const StepTimes& times) {
-  Json loss = {{"total", result.total}};
-  if (result.contrastive) loss["contrastive"] = *result.contrastive;
-  if (result.sds) loss["sds"] = *result.sds;
-  Json line = {{"step", step}, {"loss", loss}};
-  line["gradient"] = {{"norm", times.gradient_norm},
-                      {"contrastive", result.gradient_norm_contrastive},
-                      {"sds", result.gradient_norm_sds},
-                      {"cosine", result.gradient_cosine}};
-  line["logit_scale"] = times.logit_scale;
-  if (result.sds) line["z"] = {{"mean", result.z_mean}, {"std", result.z_std}};
-  if (result.sds_shuffled) {
-    line["sds_shuffled"] = *result.sds_shuffled;
-    line["sds_gap"] = *result.sds_shuffled - *result.sds;
-  }
-  line["lr"] = times.learning_rate;
-  line["images_per_second"] = times.images_per_second;
-  line["wait_share"] = times.wait_share;
-  line["peak_memory_bytes"] = times.peak_memory_bytes;
+void RunLog::write(const Json& line) {
   stream_ << line.dump() << "\n" << std::flush;
   if (!stream_) {
     throw runtime_failure(
         "{}: cannot write step {}; is the disk full? Free some space and run again with --resume",
-        file_.string(), step);
+        file_.string(), line.at("step").get<std::int64_t>());
   }
+}
+
+Json step_line(std::int64_t step, const StepResult& result, const StepTimes& times) {
+  Json loss = {{"total", result.total}};
+  Json gradient = {{"norm", times.gradient_norm}};
+  const auto add = [&](const char* name, const std::optional<StepTerm>& term, const char* cosine) {
+    if (!term) return;
+    loss[name] = term->loss;
+    gradient[name] = term->gradient_norm;
+    if (cosine != nullptr) gradient[cosine] = term->cosine;
+  };
+  add("contrastive", result.contrastive, nullptr);
+  add("sds", result.sds, "cosine");
+  add("feature", result.feature, "cosine_feature");
+  add("rank", result.rank, "cosine_rank");
+  Json line = {{"step", step}, {"loss", loss}, {"gradient", gradient}};
+  line["logit_scale"] = times.logit_scale;
+  if (result.sds) line["z"] = {{"mean", result.z_mean}, {"std", result.z_std}};
+  if (result.sds_shuffled) {
+    line["sds_shuffled"] = *result.sds_shuffled;
+    line["sds_gap"] = *result.sds_shuffled - result.sds->loss;
+  }
+  if (times.loss_scale != 1) line["loss_scale"] = times.loss_scale;
+  if (times.skipped) line["skipped"] = true;
+  line["lr"] = times.learning_rate;
+  line["images_per_second"] = times.images_per_second;
+  line["wait_share"] = times.wait_share;
+  line["peak_memory_bytes"] = times.peak_memory_bytes;
+  return line;
+}
+
+Json evaluation_line(std::int64_t step, std::span<const Metric> metrics) {
+  Json values = Json::object();
+  for (const Metric& metric : metrics) {
+    values[metric.name] = {{"value", metric.value},
+                           {"n", metric.n},
+                           {"ci95", {metric.ci95.low, metric.ci95.high}},
+                           {"ties", metric.ties}};
+  }
+  return {{"step", step}, {"metrics", values}};
+}
+
+std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return {};
+  const std::string text = lines_up_to(read_file(file), std::numeric_limits<std::int64_t>::max());
+  if (text.empty()) return {};
+  const std::size_t before = text.rfind('\n', text.size() - 2);
+  const Json line = Json::parse(text.substr(before == std::string::npos ? 0 : before + 1));
+  std::vector<Metric> metrics;
+  for (const auto& [name, metric] : line.at("metrics").items()) {
+    const Json& interval = metric.at("ci95");
+    metrics.push_back({name,
+                       metric.at("value"),
+                       metric.at("n"),
+                       {interval.at(0).get<double>(), interval.at(1).get<double>()},
+                       metric.at("ties")});
+  }
+  return metrics;
 }
 
 std::int64_t peak_memory_bytes() {

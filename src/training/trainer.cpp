@@ -5,18 +5,23 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <optional>
 
+#include "auto_micro_batch.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
-#include "sdsclip/models/inputs.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/models/safetensors.h"
 #include "sdsclip/training/checkpoint.h"
+#include "sdsclip/training/evaluation.h"
+#include "sdsclip/training/loss_scale.h"
 #include "sdsclip/training/optimizer.h"
 #include "sdsclip/training/run_log.h"
+#include "session.h"
 
 namespace sdsclip {
 namespace {
@@ -52,102 +57,39 @@ void claim_folder(const TrainConfig& config, const TrainRun& run) {
   }
 }
 
-void append(std::vector<NamedTensor>& list, const std::vector<NamedTensor>& more) {
-  list.insert(list.end(), more.begin(), more.end());
-}
-
-/// Everything that a run holds while it trains.
-struct Session {
-  Session(const TrainConfig& config, const Placement& placement)
-      : clip_bundle(read_bundle(config.clip, BundleKind::kClip)),
-        clip(clip_bundle, placement),
-        clip_tokenizer(load_tokenizer(clip_bundle)),
-        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)),
-        outcome(trained) {
-    if (config.train.tune == Tune::kLora) {
-      lora = add_lora(clip, config.train.lora, static_cast<std::uint64_t>(config.seed));
-      append(trained, lora_parameters(lora));
-      append(outcome, adapted_weights(lora));
-    }
-    if (!uses_teacher(config)) return;
-    const Bundle bundle = read_bundle(config.teacher, BundleKind::kTeacher);
-    check_sds_options(config.sds, bundle);
-    if (!any_in_image_tower(outcome)) {
-      throw usage_error(
-          "train.tune: L_SDS reaches no trained parameter of CLIP's image tower; tune more, or set "
-          "sds.lambda=0");
-    }
-    const TeacherParts parts = {.unet = true, .vae_encoder = false, .text_encoder = true};
-    teacher.emplace(bundle, parts, placement);
-    teacher_tokenizer.emplace(load_tokenizer(bundle));
-    latent_map = make_latent_map(clip_bundle.embed_dim, bundle.latent,
-                                 static_cast<std::uint64_t>(config.seed), placement.device);
-    for (std::vector<NamedTensor>* list : {&trained, &outcome}) {
-      list->emplace_back("sds.h_w.weight", latent_map->weight);
-      list->emplace_back("sds.h_w.bias", latent_map->bias);
-    }
-  }
-
-  [[nodiscard]] StepModels models() {
-    return {&clip, teacher ? &*teacher : nullptr, latent_map ? &*latent_map : nullptr};
-  }
-
-  Bundle clip_bundle;
-  ClipModel clip;
-  ClipTokenizer clip_tokenizer;
-  std::vector<NamedTensor> trained;  // what the optimizer changes and checkpoints hold
-  std::vector<NamedTensor> outcome;  // as `tuned.safetensors` names it: low-rank updates merged
-  std::vector<LoraAdapter> lora;     // empty unless `train.tune` is lora
-  std::optional<DiffusionTeacher> teacher;
-  std::optional<ClipTokenizer> teacher_tokenizer;
-  std::optional<LatentMap> latent_map;
-};
-
-LoaderOptions loader_options(const TrainConfig& config, const Bundle& clip) {
-  LoaderOptions options;
-  options.batch_size = config.train.batch_size;
-  options.workers = config.data.workers;
-  options.seed = static_cast<std::uint64_t>(config.seed);
-  options.on_bad_sample = config.data.on_bad_sample;
-  options.max_bad = config.data.max_bad;
-  options.preprocess = preprocess_options(clip.image);
-  return options;
-}
-
 std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_epoch) {
   if (options.steps > 0) return options.steps;
   return std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(batches_per_epoch)));
 }
 
-StepBatch step_batch(const Batch& batch, const Session& session) {
-  const std::int64_t size = static_cast<std::int64_t>(batch.captions.size());
-  StepBatch result;
-  result.pixels = batch.pixels;
-  result.text_ids = at::tensor(batch.token_ids, at::kLong).view({size, -1});
-  if (session.teacher_tokenizer) result.teacher_ids = tokenize(*session.teacher_tokenizer, batch.captions);
-  return result;
-}
-
-StepOptions step_options(const TrainConfig& config, std::int64_t step) {
+StepOptions step_options(const TrainConfig& config, const TrainingState& state) {
   StepOptions options;
   options.contrastive_weight = config.contrastive.weight;
   options.sds = config.sds;
+  options.feature = config.feature;
+  options.rank_weight = config.rank.weight;
+  options.rank_temperature = config.rank.temperature;
   options.micro_batch_clip = config.train.micro_batch_clip;
   options.micro_batch_unet = config.train.micro_batch_unet;
   options.seed = static_cast<std::uint64_t>(config.seed);
-  options.step = step;
-  options.warm_up_map = uses_teacher(config) && step < config.sds.warmup_steps;
-  options.diagnose = config.train.diagnose_every > 0 && step % config.train.diagnose_every == 0;
+  options.step = state.step;
+  options.warm_up_map = uses_teacher(config) && state.step < config.sds.warmup_steps;
+  options.diagnose = config.train.diagnose_every > 0 && state.step % config.train.diagnose_every == 0;
+  options.loss_scale = state.loss_scale.value;
   return options;
+}
+
+double loss_of(const std::optional<StepTerm>& term) {
+  return term ? term->loss : 0.0;
 }
 
 void check_finite(const StepResult& result, std::int64_t step, const fs::path& out) {
   if (std::isfinite(result.total)) return;
   throw runtime_failure(
-      "step {}: the loss is {} (L_CLIP {}, L_SDS {}), expected a finite number; the last good "
-      "checkpoint is kept in {}; try a lower train.lr or sds.lambda, or train.precision=fp32",
-      step + 1, result.total, result.contrastive.value_or(0), result.sds.value_or(0),
-      (out / "checkpoints").string());
+      "step {}: the loss is {} (L_CLIP {}, L_SDS {}, features {}, L_rank {}), expected a finite number; the "
+      "last good checkpoint is kept in {}; try a lower train.lr or weight, or train.precision=fp32",
+      step + 1, result.total, loss_of(result.contrastive), loss_of(result.sds), loss_of(result.feature),
+      loss_of(result.rank), (out / "checkpoints").string());
 }
 
 std::vector<at::Tensor> copies_of(const std::vector<NamedTensor>& tensors) {
@@ -156,104 +98,216 @@ std::vector<at::Tensor> copies_of(const std::vector<NamedTensor>& tensors) {
   return copies;
 }
 
-/// `tuned.safetensors`: what differs from the bundle, and h_w.
-void write_tuned(const fs::path& file, const std::vector<NamedTensor>& outcome,
-                 const std::vector<at::Tensor>& before, const TrainConfig& config, const Bundle& clip) {
-  std::vector<NamedTensor> changed;
-  for (std::size_t i = 0; i < outcome.size(); ++i) {
-    const bool is_map = outcome[i].first.starts_with("sds.h_w.");
-    if (is_map || !at::equal(outcome[i].second, before[i])) changed.push_back(outcome[i]);
-  }
-  write_safetensors(
-      file, changed,
-      {{"format", "pt"}, {"clip", clip.name}, {"clip_sha256", clip.sha256}, {"teacher", config.teacher}});
-}
-
 std::string progress_note(const StepResult& result) {
   std::string note = fmt::format("loss {:.4f}", result.total);
   if (result.contrastive && result.sds)
-    note += fmt::format(" (CLIP {:.4f}, SDS {:.4f})", *result.contrastive, *result.sds);
+    note += fmt::format(" (CLIP {:.4f}, SDS {:.4f})", result.contrastive->loss, result.sds->loss);
   return note;
+}
+
+/// One life of a training run, from its folder's state to the end or an interrupt.
+class Life {
+ public:
+  Life(const TrainConfig& config, const TrainRun& run)
+      : config_(config),
+        run_(run),
+        start_(Clock::now()),
+        session_(config, prepare_compute({run.device, config.train.precision, run.threads})),
+        before_(copies_of(session_.outcome)),
+        optimizer_(session_.trained, config.train) {
+    if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate);
+    claim_folder(config, run);
+    state_.loss_scale = first_loss_scale(config.train.precision);
+    if (run.resume) resume();
+    std::vector<NamedTensor> touched = session_.trained;
+    touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
+    settle_micro_batches(config_.train, session_.models(), step_options(config_, state_), touched, run.out);
+  }
+
+  TrainSummary run();
+
+ private:
+  void resume();
+  StepResult step(CaptionLoader& loader, StepTimes& times);
+  void evaluate();
+  void save();
+  [[nodiscard]] bool evaluation_due() const;
+  [[nodiscard]] bool checkpoint_due() const;
+  void write_tuned(const char* file) const;
+
+  TrainConfig config_;
+  TrainRun run_;
+  Clock::time_point start_;
+  Session session_;
+  std::vector<at::Tensor> before_;  // of the outcome, as the bundle has it
+  Optimizer optimizer_;
+  std::optional<Evaluation> evaluation_;
+  TrainingState state_;
+  std::int64_t steps_ = 0;  // of the whole run
+  double waited_ = 0;       // seconds, for data
+  std::optional<RunLog> evaluations_;
+  Clock::time_point saved_ = Clock::now();
+  TrainSummary summary_;
+};
+
+void Life::resume() {
+  state_ = load_newest_checkpoint(run_.out, session_.trained, optimizer_).value_or(state_);
+  merge_lora(session_.lora);
+  log_info("{}: going on after step {}", run_.out.string(), state_.step);
+}
+
+void Life::save() {
+  save_checkpoint(run_.out, state_, session_.trained, optimizer_, config_.train.keep_checkpoints);
+  saved_ = Clock::now();
+}
+
+bool Life::evaluation_due() const {
+  if (!evaluation_ || state_.evaluated_step == state_.step || state_.step == 0) return false;
+  const std::int64_t every = config_.train.evaluate_every;
+  return state_.step == steps_ || (every > 0 && state_.step % every == 0);
+}
+
+bool Life::checkpoint_due() const {
+  const std::int64_t every = config_.train.checkpoint_every;
+  const double minutes = config_.train.checkpoint_minutes;
+  return state_.step == steps_ || (every > 0 && state_.step % every == 0) ||
+         (minutes > 0 && seconds_since(saved_) >= 60 * minutes);
+}
+
+/// `tuned.safetensors`: what differs from the bundle, and h_w.
+void Life::write_tuned(const char* file) const {
+  std::vector<NamedTensor> changed;
+  for (std::size_t i = 0; i < session_.outcome.size(); ++i) {
+    const NamedTensor& tensor = session_.outcome[i];
+    const bool is_map = tensor.first.find(".h_w.") != std::string::npos;
+    if (is_map || !at::equal(tensor.second, before_[i])) changed.push_back(tensor);
+  }
+  write_safetensors(run_.out / file, changed,
+                    {{"format", "pt"},
+                     {"clip", session_.clip_bundle.name},
+                     {"clip_sha256", session_.clip_bundle.sha256},
+                     {"teacher", config_.teacher}});
+}
+
+/// One optimizer step; fills in what the log says of it beside the losses.
+StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
+  const Clock::time_point start = Clock::now();
+  const Batch batch = loader.next();
+  const double wait = loader.statistics().wait_seconds - waited_;
+  waited_ += wait;
+  times.loss_scale = state_.loss_scale.value;
+  const StepResult result = accumulate_gradients(session_.models(), step_batch(config_, session_, batch),
+                                                 step_options(config_, state_));
+  check_finite(result, state_.step, run_.out);
+  project_lora_gradients(session_.lora);
+  if (config_.train.precision == Precision::kFp16) {
+    times.skipped = !unscale_gradients(session_.trained, state_.loss_scale);
+    update_loss_scale(state_.loss_scale, !times.skipped);
+  }
+  const double factor = learning_rate_factor(config_.train, state_.step, steps_);
+  if (times.skipped) {
+    optimizer_.drop_gradients();
+  } else {
+    times.gradient_norm = optimizer_.step(factor);
+    merge_lora(session_.lora);
+  }
+  at::Tensor logit_scale = session_.clip.logit_scale();
+  if (logit_scale.requires_grad()) {
+    const at::NoGradGuard no_grad;
+    logit_scale.clamp_(0.0, kLargestLogitScale);
+  }
+  ++state_.step;
+  state_.position = batch.next;
+
+  const double seconds = seconds_since(start);
+  times.learning_rate = factor * config_.train.lr;
+  times.logit_scale = logit_scale.item<double>();
+  times.images_per_second = static_cast<double>(config_.train.batch_size) / seconds;
+  times.wait_share = wait / seconds;
+  times.peak_memory_bytes = peak_memory_bytes();
+  return result;
+}
+
+/// Scores the student as it is, and keeps it where it is the best so far.
+void Life::evaluate() {
+  summary_.evaluation = evaluation_->run(session_.clip, run_.out / "evaluation.tmp");
+  const std::string name = deciding_metric(config_.evaluate);
+  const std::optional<Metric> deciding = find_metric(summary_.evaluation, name);
+  if (!deciding) {
+    std::vector<std::string> known;
+    for (const Metric& metric : summary_.evaluation) known.push_back(metric.name);
+    throw usage_error("evaluate.metric: got '{}', expected one of {}", name, join(known, ", "));
+  }
+  evaluations_->write(evaluation_line(state_.step, summary_.evaluation));
+  log_info("after step {}: {} {:.4f}", state_.step, name, deciding->value);
+  state_.evaluated_step = state_.step;
+  if (state_.best_step < 0 || deciding->value > state_.best_value) {
+    state_.best_step = state_.step;
+    state_.best_value = deciding->value;
+    state_.worse_in_a_row = 0;
+    write_tuned("best.safetensors");
+  } else {
+    ++state_.worse_in_a_row;
+  }
+  const std::int64_t patience = config_.evaluate.patience;
+  state_.stopped = patience > 0 && state_.worse_in_a_row >= patience;
+  if (state_.stopped && state_.step < steps_) {
+    log_info("stopped after step {}: {} has not been above {:.4f} (step {}) for {} evaluations", state_.step,
+             name, state_.best_value, state_.best_step, patience);
+  }
+}
+
+TrainSummary Life::run() {
+  CaptionLoader loader(*session_.dataset, session_.clip_tokenizer, loader_options(config_, session_),
+                       state_.position);
+  steps_ = total_steps(config_.train, loader.batches_per_epoch());
+  summary_.trained_parameters = element_count(session_.trained);
+  log_info("{} pairs, {} steps of {}, {} trained numbers in {} tensors", session_.dataset->size(), steps_,
+           config_.train.batch_size, summary_.trained_parameters, session_.trained.size());
+  RunLog log(run_.out / "log.jsonl", state_.step);
+  if (evaluation_) evaluations_.emplace(run_.out / "evaluations.jsonl", state_.evaluated_step);
+  Progress progress("train", steps_, "steps", run_.quiet, state_.step);
+
+  while (true) {
+    if (evaluation_due()) {
+      try {
+        evaluate();
+      } catch (const Error& error) {
+        if (error.exit_code() == ExitCode::kInterrupted) save();
+        throw;
+      }
+      save();
+    }
+    if (state_.step >= steps_ || state_.stopped) break;
+    StepTimes times;
+    summary_.last = step(loader, times);
+    ++summary_.steps_this_life;
+    log.write(step_line(state_.step, summary_.last, times));
+    progress.update(state_.step, progress_note(summary_.last));
+    // An evaluation saves what it found, a moment later.
+    if (interrupt_requested() || (checkpoint_due() && !evaluation_due())) save();
+    if (state_.step < steps_) throw_if_interrupted();
+  }
+
+  write_tuned("tuned.safetensors");
+  if (evaluation_ && summary_.evaluation.empty()) {
+    summary_.evaluation = read_last_evaluation(run_.out / "evaluations.jsonl");
+  }
+  summary_.steps = state_.step;
+  summary_.best_step = state_.best_step;
+  summary_.image_encodings = summary_.steps_this_life * config_.train.batch_size;
+  summary_.bad_samples = loader.statistics().bad_samples;
+  summary_.seconds = seconds_since(start_);
+  summary_.wait_share = waited_ / summary_.seconds;
+  if (session_.teacher) summary_.work = session_.teacher->work();
+  return summary_;
 }
 
 }  // namespace
 
 TrainSummary train(const TrainConfig& config, const TrainRun& run) {
   check_train_config(config);
-  const Clock::time_point start = Clock::now();
-  const Placement placement = prepare_compute({run.device, config.train.precision, run.threads});
-  Session session(config, placement);
-  const std::unique_ptr<CaptionDataset> dataset =
-      open_captions({config.data.format, config.data.annotations, config.data.images});
-  claim_folder(config, run);
-
-  const std::vector<at::Tensor> before = copies_of(session.outcome);
-  Optimizer optimizer(session.trained, config.train);
-  TrainingState state;
-  if (run.resume) {
-    state = load_newest_checkpoint(run.out, session.trained, optimizer).value_or(TrainingState{});
-    merge_lora(session.lora);
-    log_info("{}: going on after step {}", run.out.string(), state.step);
-  }
-  CaptionLoader loader(*dataset, session.clip_tokenizer, loader_options(config, session.clip_bundle),
-                       state.position);
-  const std::int64_t steps = total_steps(config.train, loader.batches_per_epoch());
-
-  TrainSummary summary;
-  summary.steps = steps;
-  summary.trained_parameters = element_count(session.trained);
-  log_info("{} pairs, {} steps of {}, {} trained numbers in {} tensors", dataset->size(), steps,
-           config.train.batch_size, summary.trained_parameters, session.trained.size());
-  RunLog log(run.out / "log.jsonl", state.step);
-  Progress progress("train", steps, "steps", run.quiet, state.step);
-  const auto save = [&] {
-    save_checkpoint(run.out, state, session.trained, optimizer, config.train.keep_checkpoints);
-  };
-
-  double waited = 0;
-  while (state.step < steps) {
-    const Clock::time_point step_start = Clock::now();
-    const Batch batch = loader.next();
-    const double step_wait = loader.statistics().wait_seconds - waited;
-    waited += step_wait;
-    const StepResult result =
-        accumulate_gradients(session.models(), step_batch(batch, session), step_options(config, state.step));
-    check_finite(result, state.step, run.out);
-    project_lora_gradients(session.lora);
-    const double factor = learning_rate_factor(config.train, state.step, steps);
-    StepTimes times;
-    times.gradient_norm = optimizer.step(factor);
-    merge_lora(session.lora);
-    at::Tensor logit_scale = session.clip.logit_scale();
-    if (logit_scale.requires_grad()) {
-      const at::NoGradGuard no_grad;
-      logit_scale.clamp_(0.0, kLargestLogitScale);
-    }
-    ++state.step;
-    ++summary.steps_this_life;
-    state.position = batch.next;
-    summary.last = result;
-    summary.image_encodings += config.train.batch_size;
-
-    const double seconds = seconds_since(step_start);
-    times.learning_rate = factor * config.train.lr;
-    times.logit_scale = logit_scale.item<double>();
-    times.images_per_second = static_cast<double>(config.train.batch_size) / seconds;
-    times.wait_share = step_wait / seconds;
-    times.peak_memory_bytes = peak_memory_bytes();
-    log.write(state.step, result, times);
-    progress.update(state.step, progress_note(result));
-    const bool due = config.train.checkpoint_every > 0 && state.step % config.train.checkpoint_every == 0;
-    if (due || state.step == steps || interrupt_requested()) save();
-    if (state.step < steps) throw_if_interrupted();
-  }
-
-  write_tuned(run.out / "tuned.safetensors", session.outcome, before, config, session.clip_bundle);
-  summary.bad_samples = loader.statistics().bad_samples;
-  summary.seconds = seconds_since(start);
-  summary.wait_share = waited / summary.seconds;
-  if (session.teacher) summary.work = session.teacher->work();
-  return summary;
+  return Life(config, run).run();
 }
 
 }  // namespace sdsclip

@@ -94,6 +94,29 @@ TEST(BindOptions, OfAnInputDocumentIsBadInput) {
   });
 }
 
+struct Batches {
+  std::int64_t size = 4;
+};
+void visit_options(OptionVisitor& visitor, Batches& options) {
+  visitor.count_or_auto("size", options.size, "items at a time");
+}
+
+TEST(BindOptions, TakesACountOrAutoAndWritesItBack) {
+  const auto bound_size = [](const std::string& yaml) {
+    Batches options;
+    bind_options(parse_yaml(yaml, "c.yaml"), options);
+    return options.size;
+  };
+  EXPECT_EQ(bound_size("{}"), 4);
+  EXPECT_EQ(bound_size("size: 0"), 0);
+  EXPECT_EQ(bound_size("size: auto"), kAuto);
+  EXPECT_EQ(bound_size(to_yaml(list_options(Batches{kAuto}))), kAuto);
+  EXPECT_EQ(list_options(Batches{kAuto}).front().value, "auto");
+  for (const char* wrong : {"size: automatic", "size: -1", "size: 1.5", "size: [1]"}) {
+    expect_error(ExitCode::kUsage, {"c.yaml:1", "size"}, [&] { bound_size(wrong); });
+  }
+}
+
 TEST(ToYaml, ReadsBackToTheSameValues) {
   Outer options;
   options.clip = "a \"quoted\" # path: x";

@@ -27,7 +27,7 @@ class StepTest : public ::testing::Test {
   StepTest()
       : clip_(read_bundle("models/shapes-clip", BundleKind::kClip), {}),
         teacher_(read_bundle("models/shapes-teacher", BundleKind::kTeacher),
-                 {.unet = true, .vae_encoder = false, .text_encoder = true}, {}),
+                 {.unet = true, .vae_encoder = true, .text_encoder = true}, {}),
         preprocess_(preprocess_options(clip_.bundle().image)),
         map_(make_latent_map(clip_.bundle().embed_dim, teacher_.bundle().latent, kSeed, at::kCPU)),
         trained_(select_trainable(clip_, Tune::kLayerNorm, /*tune_temperature=*/true)) {
@@ -86,7 +86,7 @@ class StepTest : public ::testing::Test {
     return result;
   }
 
-  StepModels models() { return {&clip_, &teacher_, &map_}; }
+  StepModels models() { return {&clip_, &teacher_, &map_, nullptr}; }
 
   ClipModel clip_;
   DiffusionTeacher teacher_;
@@ -106,8 +106,8 @@ TEST_F(StepTest, CachedGradientsEqualThePlainStepsTensorByTensor) {
     for (const std::int64_t micro_unet : {1, 5, 32}) {
       if (micro != 3 && micro_unet == 5) continue;
       const StepResult result = accumulate_gradients(models(), batch_, options(micro, micro_unet));
-      EXPECT_NEAR(*result.contrastive / plain_contrastive_, 1.0, 1e-5);
-      EXPECT_NEAR(*result.sds / plain_sds_, 1.0, 1e-5);
+      EXPECT_NEAR(result.contrastive->loss / plain_contrastive_, 1.0, 1e-5);
+      EXPECT_NEAR(result.sds->loss / plain_sds_, 1.0, 1e-5);
       EXPECT_NEAR(result.total / (plain_contrastive_ + kLambda * plain_sds_), 1.0, 1e-5);
       for (const auto& [name, gradient] : take_gradients()) {
         const double error = (gradient - expected.at(name)).norm().item<double>();
@@ -141,6 +141,76 @@ TEST_F(StepTest, CachedLoraGradientsEqualThoseOfOneMicroBatch) {
   }
 }
 
+// Every term of L_total at once: hard negatives, L_rank over captions and candidates, the feature loss.
+TEST_F(StepTest, CachedGradientsOfAllTermsEqualThePlainStepsTensorByTensor) {
+  constexpr std::int64_t kNegatives = 3;
+  constexpr std::int64_t kCandidates = 4;
+  std::vector<std::string> further;
+  for (std::int64_t i = 0; i < kNegatives + kCandidates; ++i)
+    further.push_back("a blue ring " + std::to_string(i));
+  batch_.text_ids = at::cat({batch_.text_ids, tokenize(load_tokenizer(clip_.bundle()), further)});
+  batch_.hard_negatives = kNegatives;
+  const std::int64_t first = kBatch + kNegatives;
+  batch_.rank = RankBatch{at::tensor({2, 7}, at::kLong),
+                          at::tensor({2L, first, first + 1, 7L, first + 2, -1L}, at::kLong).view({2, 3}),
+                          at::tensor({0.10F, 0.12F, 0.11F, 0.20F, 0.19F, 0.0F}).view({2, 3})};
+  const PreprocessOptions teacher_preprocess = preprocess_options(teacher_.bundle().image);
+  std::vector<std::uint8_t> teacher_pixels(kBatch * teacher_preprocess.element_count());
+  RandomSequence random(2, stream_of("step_test"));
+  for (std::uint8_t& value : teacher_pixels) value = static_cast<std::uint8_t>(random.below(256));
+  batch_.teacher_pixels = teacher_pixels;
+  FeatureOptions feature;
+  feature.weight = 0.02;
+  const LinearMap feature_map =
+      make_feature_map(feature, teacher_.bundle(), clip_.bundle().embed_dim, kSeed, at::kCPU);
+  trained_.emplace_back("feature.h_w.weight", feature_map.weight);
+  trained_.emplace_back("feature.h_w.bias", feature_map.bias);
+  constexpr double kRankWeight = 0.7;
+  constexpr double kTemperature = 0.05;
+
+  // One graph over everything.
+  const at::Tensor images = clip_.encode_image(pixel_tensor(pixels_, preprocess_));
+  const at::Tensor texts = clip_.encode_text(batch_.text_ids);
+  const at::Tensor contrastive =
+      contrastive_loss(images, texts.narrow(0, 0, kBatch + kNegatives), clip_.logit_scale());
+  const at::Tensor rank = ranking_loss(images, texts, clip_.logit_scale(), *batch_.rank, kTemperature);
+  const at::Tensor context = teacher_.encode_text(batch_.teacher_ids);
+  const SdsDraws draws =
+      draw_sds(sds_, teacher_.bundle(), kSeed, kStep, kBatch, 0, kBatch * sds_.samples, at::kCPU);
+  const at::Tensor z =
+      map_to_latent(map_, images, sds_, teacher_.bundle().latent).repeat_interleave(sds_.samples, 0);
+  const at::Tensor sds = sds_loss_sum(teacher_, sds_, z, context.repeat_interleave(sds_.samples, 0), draws) /
+                         static_cast<double>(kBatch * sds_.samples);
+  const at::Tensor targets = feature_targets(
+      teacher_, feature, teacher_.encode_image(pixel_tensor(teacher_pixels, teacher_preprocess)), context,
+      draw_feature(feature, teacher_.bundle(), kSeed, kStep, kBatch, 0, kBatch, at::kCPU));
+  const at::Tensor feature_loss =
+      feature_loss_sum(feature_map, feature, images, targets) / static_cast<double>(kBatch);
+  const at::Tensor total = contrastive + kRankWeight * rank + kLambda * sds + feature.weight * feature_loss;
+  total.backward();
+  const std::map<std::string, at::Tensor> expected = take_gradients();
+
+  for (const std::int64_t micro : {1, 5, 0}) {
+    StepOptions all = options(micro, micro);
+    all.feature = feature;
+    all.rank_weight = kRankWeight;
+    all.rank_temperature = kTemperature;
+    all.loss_scale = micro == 5 ? 1024.0 : 1.0;
+    const StepResult result = accumulate_gradients({&clip_, &teacher_, &map_, &feature_map}, batch_, all);
+    EXPECT_NEAR(result.contrastive->loss / contrastive.item<double>(), 1.0, 1e-5);
+    EXPECT_NEAR(result.rank->loss / rank.item<double>(), 1.0, 1e-4);
+    EXPECT_NEAR(result.sds->loss / sds.item<double>(), 1.0, 1e-5);
+    EXPECT_NEAR(result.feature->loss / feature_loss.item<double>(), 1.0, 1e-5);
+    EXPECT_NEAR(result.total / total.item<double>(), 1.0, 1e-5);
+    for (const auto& [name, gradient] : take_gradients()) {
+      const double size = expected.at(name).norm().item<double>();
+      EXPECT_GT(size, 0.0) << name;
+      EXPECT_LT((gradient / all.loss_scale - expected.at(name)).norm().item<double>(), 1e-4 * size)
+          << name << ", micro-batches " << micro;
+    }
+  }
+}
+
 TEST_F(StepTest, GivesTheSameBitsTwice) {
   accumulate_gradients(models(), batch_, options(4, 8));
   const std::map<std::string, at::Tensor> first = take_gradients();
@@ -163,7 +233,7 @@ TEST_F(StepTest, DiagnosisChangesNoGradient) {
   diagnosing.diagnose = true;
   const StepResult result = accumulate_gradients(models(), batch_, diagnosing);
   EXPECT_TRUE(result.sds_shuffled.has_value());
-  EXPECT_NE(*result.sds_shuffled, *result.sds);
+  EXPECT_NE(*result.sds_shuffled, result.sds->loss);
   for (const auto& [name, gradient] : take_gradients())
     EXPECT_TRUE(torch::equal(gradient, plain.at(name))) << name;
 }
@@ -179,9 +249,9 @@ TEST_F(StepTest, WarmingUpTrainsTheMapAlone) {
 }
 
 TEST_F(StepTest, WithoutATeacherIsTheContrastiveLossAlone) {
-  const StepResult result = accumulate_gradients({&clip_, nullptr, nullptr}, batch_, options(16, 0));
+  const StepResult result = accumulate_gradients({.clip = &clip_}, batch_, options(16, 0));
   EXPECT_FALSE(result.sds.has_value());
-  EXPECT_EQ(result.total, *result.contrastive);
+  EXPECT_EQ(result.total, result.contrastive->loss);
   for (const auto& [name, gradient] : take_gradients()) {
     EXPECT_EQ(gradient.norm().item<double>() > 0, !name.starts_with("sds.")) << name;
   }

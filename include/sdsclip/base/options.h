@@ -12,6 +12,9 @@
 
 namespace sdsclip {
 
+/// A count that is written `auto`: the program finds it out by itself.
+inline constexpr std::int64_t kAuto = -1;
+
 /// Walks the fields of an option struct. A struct says once what it holds:
 ///
 ///     struct DataOptions {
@@ -34,6 +37,8 @@ class OptionVisitor {
   virtual void option(std::string_view key, std::string& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<double>& value, std::string_view doc) = 0;
+  /// An integer, or `auto`, which is kept as `kAuto`.
+  virtual void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) = 0;
 
   /// An enumeration whose values are written as `names`, in the order of the enumerators, which count from
   /// zero.
@@ -72,6 +77,7 @@ class OptionReader : public OptionVisitor {
   void option(std::string_view key, std::string& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
+  void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) override;
 
   void finish();  ///< reports the unknown keys of the outermost level
 
@@ -124,6 +130,7 @@ class OptionLister : public OptionVisitor {
   void option(std::string_view key, std::string& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
+  void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) override;
   [[nodiscard]] const std::vector<OptionDescription>& list() const { return list_; }
 
  protected:

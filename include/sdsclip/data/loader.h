@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -42,6 +43,8 @@ struct LoaderOptions {
   double max_bad = 0.01;         ///< more bad samples in an epoch, as a share of this process's
                                  ///< samples, are an error
   PreprocessOptions preprocess;  ///< of the images; `mean` and `std` are not used here
+  std::optional<PreprocessOptions>
+      teacher_preprocess;  ///< also give each image as a second model wants it; nothing: do not
 };
 
 /// Where in the data a run stands: kept in a checkpoint, and enough to go on with the very next batch.
@@ -57,6 +60,7 @@ struct LoaderPosition {
 struct Batch {
   std::vector<std::int64_t> samples;           ///< [B] numbers in the data set
   std::vector<std::uint8_t> pixels;            ///< [B, size, size, 3] interleaved RGB
+  std::vector<std::uint8_t> teacher_pixels;    ///< likewise by `teacher_preprocess`; empty without it
   std::vector<std::int64_t> token_ids;         ///< [B, context_length] of `captions`
   std::vector<std::string> captions;           ///< [B] the caption that this epoch chose
   std::vector<std::string> negative_captions;  ///< [B], or empty where the data set has none; a sample

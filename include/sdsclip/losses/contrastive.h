@@ -8,7 +8,8 @@ namespace sdsclip {
 
 /// The section `contrastive` of a configuration.
 struct ContrastiveOptions {
-  double weight = 1.0;  ///< of L_CLIP in L_total; 0: without it
+  double weight = 1.0;          ///< of L_CLIP in L_total; 0: without it
+  bool hard_negatives = false;  ///< the data set's negative captions as further text columns (NegCLIP)
 };
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options);
 

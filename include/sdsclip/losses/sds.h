@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "sdsclip/base/options.h"
+#include "sdsclip/losses/linear_map.h"
 #include "sdsclip/models/teacher.h"
 
 namespace sdsclip {
@@ -38,14 +39,8 @@ void visit_options(OptionVisitor& visitor, SdsOptions& options);
 /// Throws `Error(kUsage)` on values that make no sense, alone or with this teacher.
 void check_sds_options(const SdsOptions& options, const Bundle& teacher);
 
-/// `h_w`, the map from CLIP's image embedding into the UNet's latent: `Linear(D, C * h * w)` in float32.
-struct LatentMap {
-  at::Tensor weight;  ///< f32[C * h * w, D]
-  at::Tensor bias;    ///< f32[C * h * w]
-};
-
-/// Weights uniform in +-1/sqrt(D), as torch's Linear draws them, from the run's own seed; bias zero. Both
-/// require grad.
+/// `h_w`, the map from CLIP's image embedding into the UNet's latent: `Linear(D, C * h * w)`.
+using LatentMap = LinearMap;
 LatentMap make_latent_map(std::int64_t embed_dim, const BundleLatent& latent, std::uint64_t seed,
                           c10::Device device);
 

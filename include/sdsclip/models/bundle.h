@@ -76,6 +76,8 @@ struct Bundle {
   PredictionType prediction_type = PredictionType::kEpsilon;
   BundleLatent latent;
   std::int64_t context_dim = 0;  ///< teacher: E
+  std::vector<std::vector<std::int64_t>>
+      features;  ///< teacher: shapes [C, h, w] of what `unet.ts`'s `features` gives; empty in old bundles
 };
 
 /// Reads and checks `FOLDER/bundle.json` and that each file it names is there with its size. Throws

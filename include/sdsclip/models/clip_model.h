@@ -52,8 +52,8 @@ class ClipModel {
   std::unique_ptr<torch::jit::Module> module_;
 };
 
-/// Overwrites the model's parameters with those of a `tuned.safetensors`; `sds.h_w.*` is passed over. Throws
-/// `Error(kInput)` on a name that the model does not have and on another shape or dtype.
+/// Overwrites the model's parameters with those of a `tuned.safetensors`; `sds.h_w.*` and `feature.h_w.*` are
+/// passed over. Throws `Error(kInput)` on a name that the model does not have and on another shape or dtype.
 void load_tuned(ClipModel& model, const std::filesystem::path& file);
 
 /// Writes the model as it is now as a bundle of its own, named `name`, whole or not at all.

@@ -54,6 +54,11 @@ class DiffusionTeacher {
   [[nodiscard]] at::Tensor predict_noise(const at::Tensor& noised, const at::Tensor& timesteps,
                                          const at::Tensor& context);
 
+  /// The inner features of the UNet for the same inputs: the output of its block number `block`, f32[B, ...]
+  /// of shape `bundle().features[block]`. Never recorded for a gradient.
+  [[nodiscard]] at::Tensor features(const at::Tensor& noised, const at::Tensor& timesteps,
+                                    const at::Tensor& context, std::int64_t block);
+
   /// f32[train_timesteps] on the placement's device.
   [[nodiscard]] const at::Tensor& alphas_cumprod() const { return alphas_cumprod_; }
   [[nodiscard]] const Bundle& bundle() const { return bundle_; }

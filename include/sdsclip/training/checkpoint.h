@@ -7,18 +7,25 @@
 
 #include "sdsclip/data/loader.h"
 #include "sdsclip/models/clip_model.h"
+#include "sdsclip/training/loss_scale.h"
 #include "sdsclip/training/optimizer.h"
 
 namespace sdsclip {
 
 /// Where a run stands, apart from its tensors.
 struct TrainingState {
-  std::int64_t step = 0;    ///< steps that are done
-  LoaderPosition position;  ///< of the next batch
+  std::int64_t step = 0;             ///< steps that are done
+  LoaderPosition position;           ///< of the next batch
+  LossScale loss_scale;              ///< of float16
+  std::int64_t evaluated_step = -1;  ///< of the last evaluation; -1: none yet
+  std::int64_t best_step = -1;       ///< of the evaluation with the best value; -1: none yet
+  double best_value = 0;             ///< of `evaluate.metric`, there
+  std::int64_t worse_in_a_row = 0;   ///< evaluations since the best one
+  bool stopped = false;              ///< `evaluate.patience` has ended the run
 };
 
 /// Writes `OUT/checkpoints/step-N/` whole or not at all: the trained tensors, the optimizer's moments and the
-/// state. Then removes all but the newest `keep` checkpoints.
+/// state. Then removes all but the newest `keep` checkpoints and the best one.
 void save_checkpoint(const std::filesystem::path& out, const TrainingState& state,
                      const std::vector<NamedTensor>& trained, const Optimizer& optimizer, std::int64_t keep);
 

@@ -3,7 +3,11 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json_fwd.hpp>
+#include <span>
+#include <vector>
 
+#include "sdsclip/benchmarks/metrics.h"
 #include "sdsclip/training/step.h"
 
 namespace sdsclip {
@@ -13,12 +17,24 @@ struct StepTimes {
   double learning_rate = 0;  ///< of the largest group
   double gradient_norm = 0;  ///< of all trained parameters together, before clipping
   double logit_scale = 0;    ///< the stored logarithm
+  double loss_scale = 1;     ///< of float16; 1: not scaled
+  bool skipped = false;      ///< gradients that were not finite in float16: nothing was changed
   double images_per_second = 0;
   double wait_share = 0;               ///< of the step's time, waiting for data
   std::int64_t peak_memory_bytes = 0;  ///< of the process so far
 };
 
-/// `OUT/log.jsonl`: a line a step, written as the steps are done.
+/// The line of `OUT/log.jsonl` about one step.
+nlohmann::ordered_json step_line(std::int64_t step, const StepResult& result, const StepTimes& times);
+
+/// The line of `OUT/evaluations.jsonl` about one evaluation: every metric as in `result.json`.
+nlohmann::ordered_json evaluation_line(std::int64_t step, std::span<const Metric> metrics);
+
+/// The metrics of the last line of `OUT/evaluations.jsonl`; none where there is no line.
+std::vector<Metric> read_last_evaluation(const std::filesystem::path& file);
+
+/// A file of JSON objects, one a line, each with a `step`: `OUT/log.jsonl` has a line a step,
+/// `OUT/evaluations.jsonl` one an evaluation. Written as they come.
 class RunLog {
  public:
   /// Keeps the lines of steps up to `done_steps`, drops what a killed run wrote after its last checkpoint,
@@ -26,7 +42,7 @@ class RunLog {
   RunLog(const std::filesystem::path& file, std::int64_t done_steps);
 
   /// Throws `Error(kRuntime)` where the line cannot be written (disk full).
-  void write(std::int64_t step, const StepResult& result, const StepTimes& times);
+  void write(const nlohmann::ordered_json& line);
 
  private:
   std::filesystem::path file_;

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
+#include "sdsclip/benchmarks/metrics.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/training/config.h"
 #include "sdsclip/training/step.h"
@@ -21,10 +23,12 @@ struct TrainRun {
 
 /// What a finished run did.
 struct TrainSummary {
-  std::int64_t steps = 0;               ///< of the whole run
+  std::int64_t steps = 0;               ///< that are done, in all lives of the run
   std::int64_t steps_this_life = 0;     ///< of them since the start or the last resume
   std::int64_t trained_parameters = 0;  ///< numbers that train, h_w's included
   StepResult last;                      ///< the last step's losses
+  std::vector<Metric> evaluation;       ///< the last evaluation's metrics; empty without `evaluate`
+  std::int64_t best_step = -1;          ///< of the best evaluation; -1: there was none
   std::int64_t bad_samples = 0;         ///< replaced ones in this life
   double seconds = 0;                   ///< this life's
   double wait_share = 0;                ///< of them waiting for data

@@ -1,0 +1,182 @@
+#include "auto_micro_batch.h"
+
+#include <ATen/ATen.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "sdsclip/base/config_tree.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/training/run_log.h"
+
+namespace sdsclip {
+
+namespace fs = std::filesystem;
+
+/// `OUT/auto.json`.
+struct AutoChoices {
+  std::int64_t micro_batch_clip = kAuto;
+  std::int64_t micro_batch_unet = kAuto;
+};
+
+void visit_options(OptionVisitor& visitor, AutoChoices& choices) {
+  visitor.count_or_auto("micro_batch_clip", choices.micro_batch_clip, "train.micro_batch_clip");
+  visitor.count_or_auto("micro_batch_unet", choices.micro_batch_unet, "train.micro_batch_unet");
+}
+
+namespace {
+
+constexpr double kShareOfFreeMemory = 0.8;
+constexpr std::int64_t kTrialItems = 4;
+
+/// The number behind `key` in a file of `key: 123 kB` lines, in bytes.
+std::optional<std::int64_t> kibibytes(const char* file, std::string_view key) {
+  std::ifstream stream(file);
+  for (std::string line; std::getline(stream, line);) {
+    if (line.starts_with(key)) return std::stoll(line.substr(key.size())) * 1024;
+  }
+  return std::nullopt;
+}
+
+/// The number that is all of a file; nothing where there is no such file or it says `max`.
+std::optional<std::int64_t> only_number(const char* file) {
+  std::ifstream stream(file);
+  std::int64_t value = 0;
+  if (stream >> value) return value;
+  return std::nullopt;
+}
+
+std::int64_t device_bytes(c10::Device device, bool peak) {
+  const at::CachingDeviceAllocator::DeviceStats stats =
+      at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  const c10::CachingAllocator::Stat& allocated = stats.allocated_bytes.at(0);  // of all pools together
+  return peak ? allocated.peak : allocated.current;
+}
+
+/// A batch of `count` grey images with the empty caption: what a step needs depends on shapes alone.
+struct TrialBatch {
+  TrialBatch(const StepModels& models, std::int64_t count) {
+    const std::vector<std::string> captions(static_cast<std::size_t>(count));
+    const auto grey = [count](const Bundle& bundle) {
+      const std::size_t elements = preprocess_options(bundle.image).element_count();
+      return std::vector<std::uint8_t>(static_cast<std::size_t>(count) * elements, 128);
+    };
+    pixels = grey(models.clip->bundle());
+    batch.pixels = pixels;
+    batch.text_ids = tokenize(load_tokenizer(models.clip->bundle()), captions);
+    if (models.teacher == nullptr) return;
+    teacher_pixels = grey(models.teacher->bundle());
+    batch.teacher_pixels = teacher_pixels;
+    batch.teacher_ids = tokenize(load_tokenizer(models.teacher->bundle()), captions);
+  }
+
+  std::vector<std::uint8_t> pixels;
+  std::vector<std::uint8_t> teacher_pixels;
+  StepBatch batch;
+};
+
+void clear_gradients(const std::vector<NamedTensor>& trained) {
+  for (const NamedTensor& tensor : trained) at::Tensor(tensor.second).mutable_grad() = at::Tensor();
+}
+
+}  // namespace
+
+std::int64_t free_memory_bytes(c10::Device device) {
+  if (!device.is_cpu()) {
+    return static_cast<std::int64_t>(
+        at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+  }
+  const std::optional<std::int64_t> available = kibibytes("/proc/meminfo", "MemAvailable:");
+  if (!available) {
+    throw usage_error(
+        "train.micro_batch_clip, train.micro_batch_unet: got auto, but this system does not tell how much "
+        "memory is free; give a number");
+  }
+  const std::optional<std::int64_t> limit = only_number("/sys/fs/cgroup/memory.max");
+  const std::optional<std::int64_t> used = only_number("/sys/fs/cgroup/memory.current");
+  return limit && used ? std::min(*available, *limit - *used) : *available;
+}
+
+std::int64_t extra_peak_bytes(c10::Device device, const std::function<void()>& work) {
+  if (!device.is_cpu()) {
+    at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
+    const std::int64_t before = device_bytes(device, /*peak=*/false);
+    work();
+    return device_bytes(device, /*peak=*/true) - before;
+  }
+  ::malloc_trim(0);  // what an earlier trial freed must not hide what this one takes
+  const std::int64_t before = kibibytes("/proc/self/status", "VmRSS:").value_or(0);
+  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts again from here
+  work();
+  return peak_memory_bytes() - before;
+}
+
+std::int64_t largest_micro_batch(const std::function<std::int64_t(std::int64_t items)>& bytes_of,
+                                 std::int64_t most, std::int64_t budget) {
+  const std::int64_t of_one = bytes_of(1);
+  if (most == 1) return 1;
+  const std::int64_t trial = std::min(most, kTrialItems);
+  const std::int64_t slope = std::max<std::int64_t>(1, (bytes_of(trial) - of_one) / (trial - 1));
+  std::int64_t items = 1;
+  while (2 * items <= most && of_one + (2 * items - 1) * slope <= budget) items *= 2;
+  return items;
+}
+
+void settle_micro_batches(TrainOptions& options, const StepModels& models, const StepOptions& step,
+                          const std::vector<NamedTensor>& trained, const fs::path& out) {
+  if (options.micro_batch_clip != kAuto && options.micro_batch_unet != kAuto) return;
+  const fs::path file = out / "auto.json";
+  AutoChoices choices;
+  std::error_code ignored;
+  if (fs::exists(file, ignored)) {
+    bind_options(parse_json(read_file(file), file.string()), choices, DocumentRole::kInput);
+  }
+  const c10::Device device = models.clip->placement().device;
+  // `warm_up`: the teacher's losses alone; else the contrastive loss alone.
+  const auto bytes_of = [&](const StepModels& used, bool warm_up) {
+    return [&, used, warm_up](std::int64_t items) {
+      const TrialBatch trial(used, items);
+      StepOptions trial_step = step;
+      trial_step.micro_batch_clip = trial_step.micro_batch_unet = 0;
+      trial_step.sds.samples = 1;
+      trial_step.warm_up_map = warm_up;
+      trial_step.contrastive_weight = 1;
+      const std::int64_t bytes =
+          extra_peak_bytes(device, [&] { accumulate_gradients(used, trial.batch, trial_step); });
+      clear_gradients(trained);
+      return bytes;
+    };
+  };
+  const auto settle = [&](std::int64_t& option, std::int64_t& choice, const char* name, std::int64_t most,
+                          const StepModels& used, bool warm_up) {
+    if (option != kAuto) return;
+    if (choice == kAuto) {
+      bytes_of(used, warm_up)(1);  // the first call of all also pays for what stays
+      const std::int64_t budget =
+          static_cast<std::int64_t>(kShareOfFreeMemory * static_cast<double>(free_memory_bytes(device)));
+      choice = largest_micro_batch(bytes_of(used, warm_up), most, budget);
+      log_info("train.{}: auto is {} here ({} MiB free)", name, choice, budget >> 20);
+    }
+    option = choice;
+  };
+  settle(options.micro_batch_clip, choices.micro_batch_clip, "micro_batch_clip", options.batch_size,
+         {.clip = models.clip}, /*warm_up=*/false);
+  if (models.teacher != nullptr) {
+    settle(options.micro_batch_unet, choices.micro_batch_unet, "micro_batch_unet",
+           options.batch_size * step.sds.samples, models, /*warm_up=*/true);
+  }
+  const nlohmann::ordered_json document = {
+      {"micro_batch_clip", options.micro_batch_clip},
+      {"micro_batch_unet", std::max<std::int64_t>(0, options.micro_batch_unet)}};
+  write_file_atomically(file, document.dump(2) + "\n");
+}
+
+}  // namespace sdsclip

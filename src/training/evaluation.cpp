@@ -1,0 +1,112 @@
+#include "sdsclip/training/evaluation.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <optional>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/scoring/clip_scorer.h"
+#include "sdsclip/scoring/score_store.h"
+
+namespace sdsclip {
+
+namespace fs = std::filesystem;
+
+struct Evaluation::Task {
+  const Benchmark* benchmark = nullptr;
+  CaseTable table;
+};
+
+namespace {
+
+fs::path data_root(const EvaluateOptions& options) {
+  if (!options.data.empty()) return options.data;
+  const char* value = std::getenv("SDSCLIP_DATA");
+  return value != nullptr && *value != '\0' ? value : "data";
+}
+
+/// The one data set of a benchmark; several would give metrics of the same name.
+fs::path one_data_set(const Benchmark& benchmark, const fs::path& root) {
+  const fs::path folder = root / benchmark.name;
+  std::error_code ignored;
+  if (!fs::is_directory(folder, ignored)) {
+    throw usage_error("evaluate.data: {}: no such folder; docs/datasets.md says how to prepare {}",
+                      folder.string(), benchmark.name);
+  }
+  const std::vector<fs::path> sets = data_sets(benchmark, folder);
+  if (sets.size() > 1) {
+    throw usage_error("evaluate.data: {} holds {} data sets, expected one; name a folder with one of them",
+                      folder.string(), sets.size());
+  }
+  return sets.front();
+}
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, EvaluateOptions& options) {
+  visitor.option("benchmarks", options.benchmarks,
+                 "that the student is scored on, as `sdsclip eval` names them; empty: none");
+  visitor.option("data", options.data,
+                 "folder that holds a folder a benchmark; empty: SDSCLIP_DATA, by default data");
+  visitor.option("limit", options.limit, "first cases of each part; 0: all");
+  visitor.option("metric", options.metric,
+                 "that the best checkpoint and `patience` go by; empty: the first benchmark's first one");
+  visitor.option("patience", options.patience,
+                 "evaluations in a row without a better value before training stops; 0: never");
+}
+
+void check_evaluate_options(const EvaluateOptions& options) {
+  for (const std::string& name : options.benchmarks) find_benchmark(name);
+  if (options.limit < 0) throw usage_error("evaluate.limit: got {}, expected 0 or more", options.limit);
+  if (options.patience < 0) {
+    throw usage_error("evaluate.patience: got {}, expected 0 or more", options.patience);
+  }
+  if (options.benchmarks.empty() && (options.patience > 0 || !options.metric.empty())) {
+    throw usage_error(
+        "evaluate.benchmarks: got none, expected one at least, as evaluate.metric or evaluate.patience is "
+        "set");
+  }
+}
+
+std::string deciding_metric(const EvaluateOptions& options) {
+  if (!options.metric.empty() || options.benchmarks.empty()) return options.metric;
+  return std::string(find_benchmark(options.benchmarks.front()).headline.front());
+}
+
+Evaluation::Evaluation(const EvaluateOptions& options) {
+  const fs::path root = data_root(options);
+  for (const std::string& name : options.benchmarks) {
+    const Benchmark& benchmark = find_benchmark(name);
+    tasks_.push_back(
+        {&benchmark, benchmark.load({.data = one_data_set(benchmark, root), .limit = options.limit})});
+  }
+}
+
+Evaluation::~Evaluation() = default;
+Evaluation::Evaluation(Evaluation&&) noexcept = default;
+Evaluation& Evaluation::operator=(Evaluation&&) noexcept = default;
+
+std::vector<Metric> Evaluation::run(const ClipModel& model, const fs::path& scratch) const {
+  ClipScoreOptions options;
+  options.quiet = true;
+  std::vector<Metric> metrics;
+  for (const Task& task : tasks_) {
+    std::error_code ignored;
+    fs::remove_all(scratch, ignored);  // what a killed run left is of other weights
+    create_folder(scratch);
+    const RunIdentity identity =
+        clip_run_identity(model, "in training", std::string(task.benchmark->name), options);
+    std::optional<ScoreStore> store(std::in_place, scratch / "scores.sqlite", identity, task.table,
+                                    StoreOpening::kNew);
+    const ClipScoring scoring = score_with_clip(model, task.table, options, *store);
+    store.reset();
+    fs::remove_all(scratch, ignored);
+    const std::vector<Metric> more = summarise(task.benchmark->judge(task.table, scoring.scores));
+    metrics.insert(metrics.end(), more.begin(), more.end());
+  }
+  return metrics;
+}
+
+}  // namespace sdsclip

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "sdsclip/data/loader.h"
+#include "sdsclip/data/tokenizer.h"
+#include "sdsclip/losses/linear_map.h"
+#include "sdsclip/models/clip_model.h"
+#include "sdsclip/models/lora.h"
+#include "sdsclip/models/teacher.h"
+#include "sdsclip/scoring/rank_targets.h"
+#include "sdsclip/training/config.h"
+#include "sdsclip/training/step.h"
+
+namespace sdsclip {
+
+/// The models, maps and data of a training run, loaded as its configuration says.
+struct Session {
+  /// Throws as `train`.
+  Session(const TrainConfig& config, const Placement& placement);
+
+  [[nodiscard]] StepModels models();
+
+  Bundle clip_bundle;
+  ClipModel clip;
+  ClipTokenizer clip_tokenizer;
+  std::vector<NamedTensor> trained;  ///< what the optimizer changes and checkpoints hold
+  std::vector<NamedTensor> outcome;  ///< as `tuned.safetensors` names it: low-rank updates merged
+  std::vector<LoraAdapter> lora;     ///< empty unless `train.tune` is lora
+  std::optional<DiffusionTeacher> teacher;
+  std::optional<ClipTokenizer> teacher_tokenizer;
+  std::optional<LatentMap> latent_map;   ///< of L_SDS
+  std::optional<LinearMap> feature_map;  ///< of the feature loss
+  std::optional<RankTargets> targets;    ///< of L_rank
+  std::unique_ptr<CaptionDataset> dataset;
+};
+
+LoaderOptions loader_options(const TrainConfig& config, const Session& session);
+
+/// What the loader gave, as the step wants it: the captions' columns, then the hard negatives', then the
+/// candidates' that are not there yet. `batch` must outlive the result.
+StepBatch step_batch(const TrainConfig& config, const Session& session, const Batch& batch);
+
+}  // namespace sdsclip

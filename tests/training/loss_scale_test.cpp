@@ -1,0 +1,60 @@
+#include "sdsclip/training/loss_scale.h"
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <limits>
+
+#include "support/expect_error.h"
+
+namespace sdsclip {
+namespace {
+
+using testing::expect_error;
+
+// torch.amp.GradScaler's defaults: init_scale 65536, growth_factor 2, backoff_factor 0.5, growth_interval
+// 2000.
+TEST(LossScale, GrowsAndShrinksAsTorchsGradScaler) {
+  LossScale scale = first_loss_scale(Precision::kFp16);
+  EXPECT_EQ(scale.value, 65536);
+  for (int step = 0; step < 1999; ++step) update_loss_scale(scale, true);
+  EXPECT_EQ(scale.value, 65536);
+  update_loss_scale(scale, true);
+  EXPECT_EQ(scale.value, 131072);
+  EXPECT_EQ(scale.good_steps, 0);
+  for (int step = 0; step < 5; ++step) update_loss_scale(scale, true);
+  update_loss_scale(scale, false);
+  EXPECT_EQ(scale.value, 65536);
+  EXPECT_EQ(scale.good_steps, 0);
+}
+
+TEST(LossScale, IsOneInOtherPrecisions) {
+  EXPECT_EQ(first_loss_scale(Precision::kFp32).value, 1);
+  EXPECT_EQ(first_loss_scale(Precision::kBf16).value, 1);
+}
+
+TEST(LossScale, GivesUpWhereNoScaleHelps) {
+  LossScale scale = first_loss_scale(Precision::kFp16);
+  expect_error(ExitCode::kRuntime, {"float16", "bf16"}, [&] {
+    while (true) update_loss_scale(scale, false);
+  });
+}
+
+TEST(UnscaleGradients, DividesEachAndSaysWhetherAllAreFinite) {
+  const at::Tensor a = torch::zeros({2}).set_requires_grad(true);
+  const at::Tensor b = torch::zeros({1}).set_requires_grad(true);
+  const std::vector<NamedTensor> trained = {
+      {"a", a}, {"b", b}, {"c", torch::zeros({1}).set_requires_grad(true)}};
+  at::Tensor(a).mutable_grad() = torch::tensor({8.0F, -4.0F});
+  at::Tensor(b).mutable_grad() = torch::tensor({2.0F});
+  EXPECT_TRUE(unscale_gradients(trained, {.value = 4}));
+  EXPECT_TRUE(torch::equal(a.grad(), torch::tensor({2.0F, -1.0F})));
+  EXPECT_TRUE(torch::equal(b.grad(), torch::tensor({0.5F})));
+  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
+    at::Tensor(b).mutable_grad() = torch::tensor({bad});
+    EXPECT_FALSE(unscale_gradients(trained, {.value = 4}));
+  }
+}
+
+}  // namespace
+}  // namespace sdsclip
