@@ -53,7 +53,9 @@ ordered_json run_clip(const std::vector<std::string>& arguments) {
   const at::Tensor bytes = read_safetensors(arguments[2]).at("pixels", arguments[2]);
   const std::span<const std::uint8_t> pixels(bytes.data_ptr<std::uint8_t>(), bytes.nbytes());
   const PreprocessOptions preprocess = preprocess_options(model.bundle().image);
-  const StepBatch batch{pixels, read_tokens(model.bundle(), arguments[3]), /*teacher_ids=*/{}};
+  StepBatch batch;
+  batch.pixels = pixels;
+  batch.text_ids = read_tokens(model.bundle(), arguments[3]);
 
   std::vector<NamedTensor> outputs;
   {
@@ -64,11 +66,11 @@ ordered_json run_clip(const std::vector<std::string>& arguments) {
   const std::vector<NamedTensor> trained = select_trainable(model, Tune::kLayerNorm, true);
   StepOptions options;
   options.micro_batch_clip = 2;
-  const StepResult result = accumulate_gradients({&model, nullptr, nullptr}, batch, options);
+  const StepResult result = accumulate_gradients({.clip = &model}, batch, options);
   for (const NamedTensor& tensor : trained)
     outputs.emplace_back("grad." + tensor.first, tensor.second.grad());
   write_safetensors(arguments[4], outputs);
-  return {{"loss", *result.contrastive}, {"trained", element_count(trained)}};
+  return {{"loss", result.contrastive->loss}, {"trained", element_count(trained)}};
 }
 
 ordered_json run_teacher(const std::vector<std::string>& arguments) {

@@ -1,0 +1,233 @@
+// Drives the training step for test_step.py and test_step_speed.py.
+//
+//   step_probe gradients INPUTS OUT [SETTING...]             one step's losses, draws and gradients
+//   step_probe measure INPUTS WARM_UP STEPS [SETTING...]     processor time of optimizer steps, peak memory
+//
+// A SETTING is a key=value of a training configuration, `clip` and `teacher` among them. INPUTS is a
+// safetensors file:
+//
+//   pixels, teacher_pixels                      u8[B, size, size, 3]
+//   text_ids, hard_negative_ids, candidate_ids  i64[B, L], [K, L], [M, L], CLIP's
+//   teacher_ids                                 i64[B, L']
+//   rank.images, rank.texts, rank.distances     `RankBatch`
+//   NAME                                        start value of the trained tensor NAME
+//
+// All but `pixels` and `text_ids` may be left out. OUT holds `loss.TERM`, `draw.timesteps`, `draw.noise` and
+// `gradient.NAME`; the rest is printed as one JSON object.
+#include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
+
+#include <ctime>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "probe_main.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/models/inputs.h"
+#include "sdsclip/models/lora.h"
+#include "sdsclip/models/safetensors.h"
+#include "sdsclip/models/trainable.h"
+#include "sdsclip/training/config.h"
+#include "sdsclip/training/optimizer.h"
+#include "sdsclip/training/run_log.h"
+#include "sdsclip/training/step.h"
+
+namespace {
+
+using nlohmann::ordered_json;
+using namespace sdsclip;
+
+constexpr std::int64_t kStep = 2;  // any step but the first, which a forgotten key would look like
+
+TrainConfig config_from(const std::vector<std::string>& settings) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::kMap;
+  for (const std::string& setting : settings) apply_setting(root, setting);
+  TrainConfig config;
+  bind_options(root, config);
+  return config;
+}
+
+std::span<const std::uint8_t> bytes_of(const at::Tensor& tensor) {
+  if (!tensor.defined()) return {};
+  return {tensor.data_ptr<std::uint8_t>(), static_cast<std::size_t>(tensor.numel())};
+}
+
+/// The tensors of INPUTS by name; one that the file leaves out is undefined.
+struct Inputs {
+  explicit Inputs(const std::string& path) {
+    for (const auto& [name, tensor] : read_safetensors(path).tensors) tensors.emplace(name, tensor);
+  }
+
+  [[nodiscard]] at::Tensor find(const std::string& name) const {
+    const auto found = tensors.find(name);
+    return found == tensors.end() ? at::Tensor() : found->second;
+  }
+
+  std::map<std::string, at::Tensor> tensors;
+};
+
+StepBatch batch_from(const Inputs& inputs) {
+  StepBatch batch;
+  batch.pixels = bytes_of(inputs.find("pixels"));
+  batch.teacher_pixels = bytes_of(inputs.find("teacher_pixels"));
+  batch.teacher_ids = inputs.find("teacher_ids");
+  std::vector<at::Tensor> texts = {inputs.find("text_ids")};
+  for (const char* name : {"hard_negative_ids", "candidate_ids"}) {
+    if (inputs.find(name).defined()) texts.push_back(inputs.find(name));
+  }
+  batch.text_ids = at::cat(texts);
+  const at::Tensor negatives = inputs.find("hard_negative_ids");
+  if (negatives.defined()) batch.hard_negatives = negatives.size(0);
+  if (inputs.find("rank.images").defined()) {
+    batch.rank =
+        RankBatch{inputs.find("rank.images"), inputs.find("rank.texts"), inputs.find("rank.distances")};
+  }
+  return batch;
+}
+
+/// The models of a configuration and what trains, as `train` sets them up, with start values of the caller's.
+struct Setup {
+  Setup(const TrainConfig& config, const Inputs& inputs)
+      : placement(prepare_compute({.device = "cpu", .precision = config.train.precision, .threads = 1})),
+        clip(read_bundle(config.clip, BundleKind::kClip), placement),
+        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)) {
+    const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);
+    if (config.train.tune == Tune::kLora) {
+      lora = add_lora(clip, config.train.lora, seed);
+      for (const NamedTensor& tensor : lora_parameters(lora)) trained.push_back(tensor);
+    }
+    if (uses_teacher(config)) add_teacher(config, seed);
+    const at::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : trained) {
+      if (inputs.find(name).defined()) at::Tensor(tensor).copy_(inputs.find(name));
+    }
+    merge_lora(lora);
+  }
+
+  void add_teacher(const TrainConfig& config, std::uint64_t seed) {
+    const Bundle bundle = read_bundle(config.teacher, BundleKind::kTeacher);
+    const std::int64_t embed_dim = clip.bundle().embed_dim;
+    teacher.emplace(
+        bundle, TeacherParts{.unet = true, .vae_encoder = config.feature.weight > 0, .text_encoder = true},
+        placement);
+    if (config.sds.lambda > 0) {
+      latent_map = make_latent_map(embed_dim, bundle.latent, seed, placement.device);
+      add_map("sds", *latent_map);
+    }
+    if (config.feature.weight > 0) {
+      feature_map = make_feature_map(config.feature, bundle, embed_dim, seed, placement.device);
+      add_map("feature", *feature_map);
+    }
+  }
+
+  void add_map(const std::string& section, const LinearMap& map) {
+    trained.emplace_back(section + ".h_w.weight", map.weight);
+    trained.emplace_back(section + ".h_w.bias", map.bias);
+  }
+
+  [[nodiscard]] StepModels models() {
+    return {.clip = &clip,
+            .teacher = teacher ? &*teacher : nullptr,
+            .latent_map = latent_map ? &*latent_map : nullptr,
+            .feature_map = feature_map ? &*feature_map : nullptr};
+  }
+
+  Placement placement;
+  ClipModel clip;
+  std::vector<NamedTensor> trained;
+  std::vector<LoraAdapter> lora;
+  std::optional<DiffusionTeacher> teacher;
+  std::optional<LinearMap> latent_map;
+  std::optional<LinearMap> feature_map;
+};
+
+StepOptions step_options(const TrainConfig& config, std::int64_t step) {
+  StepOptions options;
+  options.contrastive_weight = config.contrastive.weight;
+  options.sds = config.sds;
+  options.feature = config.feature;
+  options.rank_weight = config.rank.weight;
+  options.rank_temperature = config.rank.temperature;
+  options.micro_batch_clip = config.train.micro_batch_clip;
+  options.micro_batch_unet = config.train.micro_batch_unet;
+  options.seed = static_cast<std::uint64_t>(config.seed);
+  options.step = step;
+  options.warm_up_map = step < config.sds.warmup_steps;
+  return options;
+}
+
+void add_losses(const StepResult& result, std::vector<NamedTensor>& outputs) {
+  const auto add = [&outputs](const char* name, double loss) {
+    outputs.emplace_back(name, at::full({}, loss, at::kDouble));
+  };
+  add("loss.total", result.total);
+  if (result.contrastive) add("loss.contrastive", result.contrastive->loss);
+  if (result.sds) add("loss.sds", result.sds->loss);
+  if (result.feature) add("loss.feature", result.feature->loss);
+  if (result.rank) add("loss.rank", result.rank->loss);
+}
+
+/// What the step draws, so that the other side can use the same.
+void add_draws(const TrainConfig& config, const Bundle& teacher, std::int64_t images,
+               std::vector<NamedTensor>& outputs) {
+  const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);
+  const SdsDraws draws =
+      config.sds.lambda > 0
+          ? draw_sds(config.sds, teacher, seed, kStep, images, 0, images * config.sds.samples, at::kCPU)
+          : draw_feature(config.feature, teacher, seed, kStep, images, 0, images, at::kCPU);
+  outputs.emplace_back("draw.timesteps", draws.timesteps);
+  outputs.emplace_back("draw.noise", draws.noise);
+}
+
+ordered_json write_gradients(const std::vector<std::string>& arguments) {
+  const TrainConfig config = config_from({arguments.begin() + 3, arguments.end()});
+  const Inputs inputs(arguments[1]);
+  Setup setup(config, inputs);
+  const StepBatch batch = batch_from(inputs);
+  std::vector<NamedTensor> outputs;
+  add_losses(accumulate_gradients(setup.models(), batch, step_options(config, kStep)), outputs);
+  project_lora_gradients(setup.lora);
+  for (const auto& [name, tensor] : setup.trained) {
+    if (tensor.grad().defined()) outputs.emplace_back("gradient." + name, tensor.grad());
+  }
+  if (setup.teacher) {
+    add_draws(config, setup.teacher->bundle(), inputs.find("pixels").size(0), outputs);
+  }
+  write_safetensors(arguments[2], outputs);
+  return {{"trained", element_count(setup.trained)}};
+}
+
+ordered_json measure(const std::vector<std::string>& arguments) {
+  const TrainConfig config = config_from({arguments.begin() + 4, arguments.end()});
+  const Inputs inputs(arguments[1]);
+  Setup setup(config, inputs);
+  const StepBatch batch = batch_from(inputs);
+  Optimizer optimizer(setup.trained, config.train);
+  const std::int64_t peak_before = peak_memory_bytes();
+  const std::int64_t warm_up = std::stoll(arguments[2]);
+  ordered_json seconds = ordered_json::array();
+  for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[3]); ++step) {
+    const std::clock_t start = std::clock();
+    accumulate_gradients(setup.models(), batch, step_options(config, step));
+    project_lora_gradients(setup.lora);
+    optimizer.step(1.0);
+    merge_lora(setup.lora);
+    if (step >= warm_up) seconds.push_back(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+  }
+  return {{"seconds", seconds}, {"peak_bytes_before", peak_before}, {"peak_bytes", peak_memory_bytes()}};
+}
+
+ordered_json run(const std::vector<std::string>& arguments) {
+  if (arguments.size() >= 3 && arguments[0] == "gradients") return write_gradients(arguments);
+  if (arguments.size() >= 4 && arguments[0] == "measure") return measure(arguments);
+  throw usage_error("step_probe: expected gradients or measure and their arguments");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  return sdsclip::testing::probe_main(count, arguments, run);
+}

@@ -1,0 +1,156 @@
+"""Images/s of a training step beside the same step written with open_clip and diffusers (plain_step.py).
+
+Same batch, weights, one thread and precision; both count processor time of whole optimizer steps (normalising the
+pixels, drawing, forward, backward, AdamW) without loading the models, in turns in one run, so that other work on the
+machine weighs on neither.
+
+    test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS]     an open_clip model, a config of export_teacher.py
+
+With `ViT-B-32-quickgelu sd-v1-4 1 1 1` it is the paper's student and Stable Diffusion at their real size, with random
+weights (14 GB, some minutes a step on one core).
+"""
+
+import gc
+import json
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import safetensors.torch
+import torch
+from torch import nn
+
+PROBE = sys.argv.pop(1)
+sys.path.insert(0, str(Path(__file__).parent))
+
+import model_support
+from export_support import SCRIPTS
+from plain_step import StepInputs, StepSettings, plain_step
+from step_models import Student, TeacherBundle, layer_norm_names, normalised, random_student, random_teacher, shapes_student
+
+REAL_SIZE = len(sys.argv) > 5
+CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes-teacher", "32", "6", "4")
+BATCH, STEPS, TURNS = map(int, COUNTS)
+del sys.argv[1:]
+WARM_UP = 1  # steps before the clock starts; none is needed where a step takes minutes
+LAMBDA = 0.001
+LR = 1e-6  # small: the steps are all alike
+
+
+class PlainTraining:
+    """The training loop of a plain script, one step at a time."""
+
+    def __init__(self, student: Student, teacher: TeacherBundle, inputs: dict[str, torch.Tensor], precision: str):
+        self.clip, self.teacher, self.inputs, self.precision = student.model, teacher.teacher, inputs, precision
+        norms = layer_norm_names(self.clip)
+        for name, parameter in self.clip.named_parameters():
+            parameter.requires_grad_(name in norms)
+        config = self.teacher.unet.config
+        self.latent = (config.in_channels, config.sample_size, config.sample_size)
+        self.h_w = nn.Linear(self.clip.visual.output_dim, config.in_channels * config.sample_size**2)
+        trained = [parameter for parameter in self.clip.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW([*trained, *self.h_w.parameters()], lr=LR, weight_decay=0.2)
+
+    def set_precision(self) -> None:
+        """The frozen networks in the precision, as both sides have them."""
+        for network in (self.teacher.unet, self.teacher.text_encoder):
+            network.to(torch.bfloat16 if self.precision == "bf16" else torch.float32)
+
+    def step(self) -> None:
+        preprocess = self.clip.visual.preprocess_cfg
+        inputs = StepInputs(
+            images=normalised(self.inputs["pixels"], preprocess["mean"], preprocess["std"]),
+            text_ids=self.inputs["text_ids"],
+            teacher_ids=self.inputs["teacher_ids"],
+            timesteps=torch.randint(0, self.teacher.scheduler.config.num_train_timesteps, (BATCH,)),
+            noise=torch.randn(BATCH, *self.latent),
+        )
+        settings = StepSettings(sds_lambda=LAMBDA)
+        losses = plain_step(self.clip, self.teacher, {"sds": self.h_w}, inputs, settings, self.precision)
+        losses["total"].backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def measure(self) -> float:
+        """Processor seconds of the quickest step."""
+        self.set_precision()
+        seconds = []
+        for step in range(warm_up() + STEPS):
+            start = time.process_time()
+            self.step()
+            if step >= warm_up():
+                seconds.append(time.process_time() - start)
+        return min(seconds)
+
+
+def warm_up() -> int:
+    return 0 if REAL_SIZE else WARM_UP
+
+
+def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int) -> float:
+    """Processor seconds of the quickest step of the C++ program."""
+    keys = {
+        "clip": student,
+        "teacher": teacher,
+        "sds.lambda": LAMBDA,
+        "train.lr": LR,
+        "train.precision": precision,
+        "train.micro_batch_clip": micro_batch,
+        "train.micro_batch_unet": 0,
+    }
+    settings = [f"{key}={value}" for key, value in keys.items()]
+    found = model_support.run_probe(PROBE, "measure", scratch / "inputs.safetensors", str(warm_up()), str(STEPS), *settings)
+    return min(found["seconds"])
+
+
+def teacher_config(scratch: Path) -> str:
+    """The configuration to export; the shapes world's networks are given OpenAI's tokenizer."""
+    if REAL_SIZE:
+        return TEACHER
+    config = json.loads((SCRIPTS / "shapes" / "shapes-teacher.json").read_text(encoding="utf-8"))
+    config["text_encoder"]["vocab_size"] = 49408
+    config["tokenizer"] = {"merges": "openai", "pad": "eot"}
+    path = scratch / "shapes-teacher.json"
+    path.write_text(json.dumps(config), encoding="utf-8")
+    return str(path)
+
+
+class StepSpeed(unittest.TestCase):
+    def test_not_slower_than_the_plain_script(self) -> None:
+        torch.set_num_threads(1)
+        with tempfile.TemporaryDirectory() as folder:
+            self.compare(Path(folder))
+
+    def compare(self, scratch: Path) -> None:
+        student = random_student(CLIP, 3, scratch / "clip") if REAL_SIZE else shapes_student()
+        teacher = random_teacher(teacher_config(scratch), 3, scratch / "teacher")
+        inputs = {
+            "pixels": model_support.blurred_images(BATCH, student.model.visual.preprocess_cfg["size"][0]),
+            "text_ids": student.tokenizer.example_ids(BATCH, seed=1),
+            "teacher_ids": teacher.tokenizer.example_ids(BATCH, seed=2),
+        }
+        safetensors.torch.save_file(inputs, scratch / "inputs.safetensors")
+        print(f"\n{CLIP}, {TEACHER}, batch {BATCH}, one thread, processor seconds a step")
+        print(f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}{'micro-batches':>16}{'overhead':>10}")
+        for precision in ("fp32", "bf16"):
+            plain = PlainTraining(student, teacher, inputs, precision)
+            found: dict[str, list[float]] = {"plain": [], "ours": [], "cached": []}
+            for _ in range(TURNS):
+                found["plain"].append(plain.measure())
+                gc.collect()
+                found["ours"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, 0))
+                if BATCH > 1:
+                    found["cached"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, BATCH // 4))
+            best = {name: min(turns, default=float("nan")) for name, turns in found.items()}
+            ratio, overhead = best["plain"] / best["ours"], best["cached"] / best["ours"] - 1
+            print(
+                f"{precision:8}{best['plain']:10.3f}{best['ours']:10.3f}{ratio:8.2f}{best['cached']:16.3f}{overhead:10.0%}"
+            )
+            with self.subTest(precision):
+                self.assertGreaterEqual(ratio, 1.0)
+
+
+if __name__ == "__main__":
+    unittest.main()
