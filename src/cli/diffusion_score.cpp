@@ -11,6 +11,7 @@
 #include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/benchmarks/candidates.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
 #include "sdsclip/scoring/diffusion_scorer.h"
@@ -55,6 +56,44 @@ DiffusionScoreOptions score_options(const Arguments& arguments) {
   return options;
 }
 
+/// The run that scores candidates of training captions: no benchmark of `all`, and it needs a table.
+BenchmarkRun captions_run(const DiffusionScoreArguments& given, const EstimatorOptions& estimator,
+                          const std::string& label) {
+  const ScoringArguments& scoring = given.scoring;
+  if (given.candidates.empty()) {
+    throw usage_error(
+        "captions: --candidates is missing, expected a table of candidate captions; "
+        "scripts/make_candidates.py makes one");
+  }
+  if (scoring.data.empty()) {
+    throw usage_error(
+        "captions: --data is missing, expected the folder that the table's file paths start from");
+  }
+  if (estimator.norm == ErrorNorm::kL2Unsquared) {
+    throw usage_error(
+        "captions: got the norm l2_unsquared, expected l2 or l1: targets are means over the latent's "
+        "elements");
+  }
+  return {.benchmark = &captions_benchmark(),
+          .data_set = "",
+          .data = scoring.data,
+          .out = scoring.out.empty() ? fs::path("runs") / label / "captions" : fs::path(scoring.out)};
+}
+
+std::vector<BenchmarkRun> runs_of(const DiffusionScoreArguments& given, const EstimatorOptions& estimator,
+                                  const std::string& label) {
+  if (given.scoring.benchmark == captions_benchmark().name) return {captions_run(given, estimator, label)};
+  if (!given.candidates.empty()) {
+    throw usage_error("--candidates belongs to the benchmark captions, got {}", given.scoring.benchmark);
+  }
+  return plan_runs(given.scoring, label);
+}
+
+CaseTable load_cases(const BenchmarkRun& run, const DiffusionScoreArguments& given) {
+  const LoadOptions options{run.data, given.scoring.limit, given.scoring.skip_missing};
+  return given.candidates.empty() ? run.benchmark->load(options) : load_candidates(options, given.candidates);
+}
+
 void print_convergence(const CaseTable& table, const Benchmark& benchmark, const EstimatorOptions& options,
                        const ScoreStore& store) {
   Table rows{{"samples", "evaluations"}, {}};
@@ -78,7 +117,7 @@ void run_diffusion_score(const Arguments& arguments) {
   const DiffusionScoreOptions options = score_options(arguments);
   const fs::path folder = bundle_path(given.teacher);
   const std::vector<BenchmarkRun> runs =
-      plan_runs(given.scoring, fmt::format("diffusion-score-{}", folder.filename().string()));
+      runs_of(given, options.estimator, fmt::format("diffusion-score-{}", folder.filename().string()));
   std::optional<DiffusionTeacher> teacher;  // judging stored errors needs none
   if (!given.scoring.judge_only) {
     const Bundle bundle = read_bundle(folder, BundleKind::kTeacher);
@@ -88,7 +127,7 @@ void run_diffusion_score(const Arguments& arguments) {
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
     const Clock::time_point start = Clock::now();
-    const CaseTable table = run.benchmark->load({run.data, given.scoring.limit, given.scoring.skip_missing});
+    const CaseTable table = load_cases(run, given);
     create_folder(run.out);
     const std::string benchmark(run.benchmark->name);
     const RunIdentity identity = teacher ? diffusion_run_identity(*teacher, benchmark, options)
@@ -99,6 +138,7 @@ void run_diffusion_score(const Arguments& arguments) {
     nlohmann::ordered_json settings = settings_json(list_options(options));
     settings["teacher"] = folder.string();
     settings["data"] = run.data.string();
+    if (!given.candidates.empty()) settings["candidates"] = given.candidates;
     settings["limit"] = given.scoring.limit;
     settings["precision"] = arguments.common.precision;
     settings["sample_evaluations"] = scoring.sample_evaluations;

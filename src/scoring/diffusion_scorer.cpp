@@ -11,6 +11,7 @@
 #include "estimator.h"
 #include "race.h"
 #include "sample_evaluator.h"
+#include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/progress.h"
@@ -219,6 +220,8 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
   const std::vector<SamplePoint> points = sample_points(options.sampling, teacher);
   check_extension(options, static_cast<std::int64_t>(points.size()), store);
   store.write_sample_points(points);
+  const BundleLatent& latent = teacher.bundle().latent;
+  store.keep_choice(kLatentElementsChoice, latent.channels * latent.size * latent.size);
   const Estimator estimator(options.estimator, points);
   ScoreInputs inputs = score_inputs(table, points, options.estimator.subtract_unconditional, store);
 

@@ -8,6 +8,9 @@ inline constexpr std::int64_t kApplicationId = 0x53445343;  // "SDSC", in the SQ
 inline constexpr std::int64_t kSchemaVersion = 2;
 inline constexpr std::int32_t kNoMacroGroup = -1;  // in `mark`: the metric is a plain mean
 
+/// In `choice`, of a diffusion run: what a score has to be divided by for a mean over the latent.
+inline constexpr const char* kLatentElementsChoice = "latent_elements";
+
 /// What `scores.sqlite` holds.
 inline constexpr const char* kScoreSchema = R"sql(
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

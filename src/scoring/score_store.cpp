@@ -18,6 +18,17 @@ const char* name_of(EmbeddingKind kind) {
   return kind == EmbeddingKind::kImage ? "image" : "text";
 }
 
+/// Of the matches, those of cases that ask for every caption of the table: they grow with the square of the
+/// data.
+std::int64_t whole_table_matches(const CaseTable& table) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < table.cases.size(); ++i) {
+    if (!table.cases[i].captions.empty()) continue;
+    count += static_cast<std::int64_t>(table.cases[i].images.size()) * table.caption_count(i);
+  }
+  return count;
+}
+
 }  // namespace
 
 ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part) {
@@ -205,11 +216,12 @@ std::vector<SampleErrorRow> ScoreStore::read_errors() const {
 }
 
 void ScoreStore::write_scores(const CaseTable& table, const CaseScores& scores) {
-  const std::int64_t matches = match_count(table);
-  if (matches > kMaxScoreRows) {
+  const std::int64_t rows = whole_table_matches(table);
+  if (rows > kMaxScoreRows) {
     log_info(
-        "{}: the view pair_score stays empty: {} pairs are more than {}; what they follow from is stored",
-        path().string(), matches, kMaxScoreRows);
+        "{}: the view pair_score stays empty: {} pairs of an image with every caption are more than {}; what "
+        "they follow from is stored",
+        path().string(), rows, kMaxScoreRows);
     return;
   }
   Transaction transaction(implementation_->database);

@@ -1,5 +1,7 @@
 #include "sqlite.h"
 
+#include <unistd.h>
+
 #include "sdsclip/base/error.h"
 
 namespace sdsclip {
@@ -37,6 +39,23 @@ constexpr int kBusyMilliseconds = 10'000;  // how long to wait for a reader
 
 void check(sqlite3* connection, int result) {
   if (result != SQLITE_OK) fail(connection, result);
+}
+
+/// SQLite's name of a file that nobody can write to. Its log of writes asks for files beside it even to read,
+/// unless it is told so.
+std::string immutable_uri(const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char character : path.string()) {
+    const bool is_special = character == '%' || character == '?' || character == '#';
+    uri += is_special ? fmt::format("%{:02X}", static_cast<unsigned char>(character))
+                      : std::string(1, character);
+  }
+  return uri + "?immutable=1";
+}
+
+bool can_be_written(const std::filesystem::path& path) {
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  return ::access(path.c_str(), W_OK) == 0 && ::access(folder.c_str(), W_OK) == 0;
 }
 
 }  // namespace
@@ -101,9 +120,15 @@ std::span<const std::byte> Statement::blob(int column) const {
 }
 
 Database::Database(const std::filesystem::path& path, Mode mode) {
-  const int flags = SQLITE_OPEN_READWRITE | (mode == Mode::kCreate ? SQLITE_OPEN_CREATE : 0);
   sqlite3* connection = nullptr;
-  const int result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  int result = SQLITE_OK;
+  if (mode == Mode::kRead && !can_be_written(path)) {
+    const int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+    result = sqlite3_open_v2(immutable_uri(path).c_str(), &connection, flags, nullptr);
+  } else {
+    const int flags = SQLITE_OPEN_READWRITE | (mode == Mode::kCreate ? SQLITE_OPEN_CREATE : 0);
+    result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
+  }
   connection_.reset(connection);
   check(connection, result);
   sqlite3_busy_timeout(connection, kBusyMilliseconds);

@@ -58,7 +58,11 @@ class Statement {
 
 class Database {
  public:
-  enum class Mode { kCreate, kExisting };
+  enum class Mode {
+    kCreate,
+    kExisting,
+    kRead  ///< never written to; its folder may be one that cannot be
+  };
   Database(const std::filesystem::path& path, Mode mode);
 
   void execute(const std::string& sql);

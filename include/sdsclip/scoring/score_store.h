@@ -72,10 +72,11 @@ enum class StoreOpening {
 /// `scores.sqlite`: everything that a scoring run computed, from which scores, metrics, intervals and curves
 /// follow without the model.
 ///
-/// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete (empty where the
-/// cases ask for more than `kMaxScoreRows` pairs; the embeddings or errors are there), `case_mark(case_id,
-/// metric, mark)`, and for a diffusion run `sample_error(image, caption, timestep, sample, error, error_l1)`.
-/// Images, captions and texts are stored once and referred to by number.
+/// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete (empty where
+/// images are compared with every caption of the table and make more than `kMaxScoreRows` pairs; the
+/// embeddings or errors are there), `case_mark(case_id, metric, mark)`, and for a diffusion run
+/// `sample_error(image, caption, timestep, sample, error, error_l1)`. Images, captions and texts are stored
+/// once and referred to by number.
 ///
 /// Results arrive in units, each one transaction of a write-ahead log: a process killed at any moment loses
 /// at most the unit that it was computing. The file itself appears whole, with its header.
