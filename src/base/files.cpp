@@ -1,14 +1,17 @@
 #include "sdsclip/base/files.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <system_error>
+#include <vector>
 
 #include "sdsclip/base/error.h"
 
@@ -48,8 +51,35 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
+constexpr std::string_view kTemporary = ".tmp-";  // and the writer's process id
+
 std::string temporary_suffix() {
-  return fmt::format(".tmp-{}", ::getpid());
+  return fmt::format("{}{}", kTemporary, ::getpid());
+}
+
+/// Whether `name` is a temporary one of `final_name` whose writer is no more.
+bool is_leftover(const std::string& name, const std::string& final_name) {
+  const std::size_t suffix = name.rfind(kTemporary);
+  if (suffix == std::string::npos) return false;
+  const std::string_view start = std::string_view(name).substr(0, suffix);
+  if (start != final_name && start != final_name + ".old") return false;
+  const char* const digits = name.c_str() + suffix + kTemporary.size();
+  pid_t writer = 0;
+  const std::from_chars_result read = std::from_chars(digits, name.c_str() + name.size(), writer);
+  if (read.ec != std::errc() || *read.ptr != '\0' || writer <= 0) return false;
+  return ::kill(writer, 0) != 0 && errno == ESRCH;
+}
+
+/// Removes what killed writers of the same path left.
+void remove_leftovers(const fs::path& path) {
+  std::vector<fs::path> leftovers;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(path), ignored)) {
+    if (is_leftover(entry.path().filename().string(), path.filename().string())) {
+      leftovers.push_back(entry.path());
+    }
+  }
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
 }
 
 }  // namespace
@@ -89,6 +119,7 @@ void write_file_atomically(const fs::path& path, std::string_view bytes) {
     throw write_failure(path, failure);
   }
   flush_folder(parent_of(path));
+  remove_leftovers(path);
 }
 
 void create_folder(const fs::path& folder) {
@@ -125,6 +156,7 @@ void AtomicFolder::commit() {
   committed_ = true;
   fs::remove_all(old, error);
   flush_folder(parent_of(final_));
+  remove_leftovers(final_);
 }
 
 }  // namespace sdsclip

@@ -20,6 +20,8 @@ void on_signal(int signal_number) {
 void watch_for_interrupts() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
+  // A limit on files' sizes is then a write that fails, as on a full disk, and not the end of the process.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 bool interrupt_requested() {

@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
+#include <set>
 
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -26,6 +28,29 @@ TEST(WriteFileAtomically, ReplacesTheFileAndLeavesNothingElse) {
   write_file_atomically(folder / "a", std::string("two\0parts", 9));
   EXPECT_EQ(read_file(folder / "a"), std::string("two\0parts", 9));
   EXPECT_EQ(entry_count(folder.path()), 1U);
+}
+
+TEST(WriteFileAtomically, RemovesWhatKilledWritersOfTheSameNameLeft) {
+  const testing::TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  const std::string dead = std::to_string(child);
+  const std::string alive = std::to_string(::getppid());
+  for (const std::string& name :
+       {"a.tmp-" + dead, "b.tmp-" + dead, "a.tmp-" + alive, "a.tmp-" + dead + "x"}) {
+    std::ofstream(folder / name) << "half";
+  }
+  fs::create_directory(folder / ("step-1.tmp-" + dead));
+  write_file_atomically(folder / "a", "whole");
+  AtomicFolder(folder / "step-1").commit();
+  std::set<std::string> names;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder.path())) {
+    names.insert(entry.path().filename().string());
+  }
+  const std::set<std::string> expected = {"a", "b.tmp-" + dead, "a.tmp-" + alive, "a.tmp-" + dead + "x",
+                                          "step-1"};
+  EXPECT_EQ(names, expected);
 }
 
 TEST(WriteFileAtomically, OnAFullDiskIsARuntimeFailure) {

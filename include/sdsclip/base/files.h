@@ -10,16 +10,16 @@ namespace sdsclip {
 /// The whole file as bytes. Throws `Error(kInput)` that names the file where it is missing or unreadable.
 std::string read_file(const std::filesystem::path& path);
 
-/// Writes `bytes` so that `path` appears whole or not at all, even across a crash: a temporary file in the
-/// same folder is written, flushed to the disk and renamed over `path`. Throws `Error(kRuntime)` on a full
-/// disk, `Error(kInput)` where the folder cannot be written (a read-only mount, no permission).
+/// Writes `bytes` so that `path` appears whole or not at all, even across a crash: a temporary file beside it
+/// is flushed to the disk and renamed over it; those of killed writers of `path` are removed. Throws
+/// `Error(kRuntime)` on a full disk, `Error(kInput)` where the folder cannot be written (a read-only mount).
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
 /// Creates the folder and its parents. Throws `Error(kInput)` where that is not possible.
 void create_folder(const std::filesystem::path& folder);
 
 /// A folder that appears whole or not at all: fill `path()`, then `commit()` renames it to its final name,
-/// replacing what is there. Dropped without commit, the temporary folder is removed.
+/// replacing what is there and what killed writers left. Without a commit, the temporary folder is removed.
 class AtomicFolder {
  public:
   explicit AtomicFolder(std::filesystem::path final_path);
