@@ -110,6 +110,20 @@ void print_convergence(const CaseTable& table, const Benchmark& benchmark, const
   std::fputs(format_terminal(rows).c_str(), stdout);
 }
 
+/// What made the errors, judged as asked: of a run that is only judged, its own sampling and precision.
+nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const BenchmarkRun& run,
+                                   const DiffusionScoreArguments& given, const ScoreStore& store) {
+  nlohmann::ordered_json settings = settings_json(list_options(options));
+  if (!given.scoring.judge_only) settings["teacher"] = bundle_path(given.teacher).string();
+  settings["data"] = run.data.string();
+  if (!given.candidates.empty()) settings["candidates"] = given.candidates;
+  settings["limit"] = given.scoring.limit;
+  for (const auto& [key, value] : store.identity().settings) {
+    if (key == "precision") settings[key] = value;
+  }
+  return settings;
+}
+
 }  // namespace
 
 void run_diffusion_score(const Arguments& arguments) {
@@ -133,14 +147,10 @@ void run_diffusion_score(const Arguments& arguments) {
     const RunIdentity identity = teacher ? diffusion_run_identity(*teacher, benchmark, options)
                                          : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};
     ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(given.scoring));
-    DiffusionScoring scoring = teacher ? score_with_diffusion(*teacher, table, options, store)
-                                       : judge_stored_diffusion(table, options.estimator, store);
-    nlohmann::ordered_json settings = settings_json(list_options(options));
-    settings["teacher"] = folder.string();
-    settings["data"] = run.data.string();
-    if (!given.candidates.empty()) settings["candidates"] = given.candidates;
-    settings["limit"] = given.scoring.limit;
-    settings["precision"] = arguments.common.precision;
+    const DiffusionScoreOptions used = teacher ? options : judging_options(options, store);
+    DiffusionScoring scoring = teacher ? score_with_diffusion(*teacher, table, used, store)
+                                       : judge_stored_diffusion(table, used, store);
+    nlohmann::ordered_json settings = settings_of(used, run, given, store);
     settings["sample_evaluations"] = scoring.sample_evaluations;
     settings["full_evaluations"] = scoring.full_evaluations;
     const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};

@@ -250,18 +250,37 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
   return scoring_of(std::move(scores), evaluations, table, inputs, store);
 }
 
-DiffusionScoring judge_stored_diffusion(const CaseTable& table, const EstimatorOptions& options,
+DiffusionScoreOptions judging_options(const DiffusionScoreOptions& given, const ScoreStore& store) {
+  DiffusionScoreOptions options = options_of_run(store.identity());
+  options.sampling.samples = store.choice(kSamplesChoice).value_or(options.sampling.samples);
+  options.estimator = given.estimator;
+  if (!given.adaptive.enabled) return options;
+  if (options.adaptive.enabled && options.adaptive != given.adaptive) {
+    throw usage_error(
+        "adaptive: the run in {} was raced with confidence {}, min_samples {} and budget {}, and has no "
+        "samples "
+        "for another race; leave --adaptive out, or race a uniform run",
+        store.path().string(), options.adaptive.confidence, options.adaptive.min_samples,
+        options.adaptive.budget);
+  }
+  options.adaptive = given.adaptive;
+  check_options(options);
+  return options;
+}
+
+DiffusionScoring judge_stored_diffusion(const CaseTable& table, const DiffusionScoreOptions& options,
                                         const ScoreStore& store) {
-  const DiffusionScoreOptions stored = options_of_run(store.identity());
-  const ScoreInputs inputs = score_inputs(table, stored_points(store), options.subtract_unconditional, store);
-  const Estimator estimator(options, inputs.points);
-  if (!stored.adaptive.enabled) {
+  const ScoreInputs inputs =
+      score_inputs(table, stored_points(store), options.estimator.subtract_unconditional, store);
+  const Estimator estimator(options.estimator, inputs.points);
+  if (!options.adaptive.enabled) {
     return scoring_of(score_cases(table, inputs.texts, estimator, inputs.errors, sample_count(inputs)),
                       full_evaluations(inputs), table, inputs, store);
   }
-  // Who stopped when was decided by the run's own estimator.
-  const Estimator deciding(stored.estimator, inputs.points);
-  Race race(table, inputs.texts, deciding, sample_count(inputs), stored.adaptive);
+  // Who stopped when was decided by an adaptive run's own estimator.
+  const DiffusionScoreOptions run = options_of_run(store.identity());
+  const Estimator deciding(run.adaptive.enabled ? run.estimator : options.estimator, inputs.points);
+  Race race(table, inputs.texts, deciding, sample_count(inputs), options.adaptive);
   while (!race.next_round(inputs.errors).empty()) {
   }
   return scoring_of(race.scores(inputs.errors, estimator), race.evaluations(), table, inputs, store);

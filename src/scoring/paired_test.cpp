@@ -75,18 +75,30 @@ double certainty(const SampledDifference& difference) {
   return student_t_within(difference.mean / error, difference.count - 1);
 }
 
-double decision_gain(const SampledDifference& difference, double usual_variance, std::int64_t more,
-                     std::int64_t total) {
+DecisionRisk decision_risk(const SampledDifference& difference, double prior_variance, std::int64_t more,
+                           std::int64_t total) {
   const double own_samples = static_cast<double>(difference.count - 1);
   const double variance =
-      (own_samples * difference.variance + kUsualSamples * usual_variance) / (own_samples + kUsualSamples);
+      (own_samples * difference.variance + kPriorSamples * prior_variance) / (own_samples + kPriorSamples);
   // What is not known of a mean of `total` samples when the first `count` are.
   const auto unknown = [&](std::int64_t count) {
     return variance * (1 / static_cast<double>(count) - 1 / static_cast<double>(total));
   };
   const double now = unknown(difference.count);
   const double then = unknown(difference.count + more);
-  return wrong_sign(difference.mean, now) - expected_wrong_sign(difference.mean, now - then, then);
+  return {.now = wrong_sign(difference.mean, now),
+          .then = expected_wrong_sign(difference.mean, now - then, then)};
+}
+
+double usual_variance(std::span<const SampledDifference> differences) {
+  double logarithms = 0;
+  double count = 0;
+  for (const SampledDifference& difference : differences) {
+    if (difference.variance == 0) continue;
+    logarithms += std::log(difference.variance);
+    ++count;
+  }
+  return count > 0 ? std::exp(logarithms / count) : 0;
 }
 
 }  // namespace sdsclip

@@ -30,11 +30,20 @@ SampledDifference sampled_difference(std::span<const double> a, std::span<const 
 /// samples.
 double certainty(const SampledDifference& difference);
 
-/// How much likelier the sign of the mean will be that of all `total` samples' mean, once `more` samples are
-/// known: the chance of a wrong sign now, less the chance expected then, the means being normal. The few
-/// samples' own variance is averaged with `usual_variance`, which counts as `kUsualSamples` samples.
-double decision_gain(const SampledDifference& difference, double usual_variance, std::int64_t more,
-                     std::int64_t total);
-inline constexpr double kUsualSamples = 4;
+/// The chance that the mean so far has the other sign than the mean of all samples.
+struct DecisionRisk {
+  double now = 0;
+  double then = 0;  ///< expected once more samples are known
+};
+
+/// The risk now and after `more` samples of `total`, the means being normal. The few samples' own variance is
+/// averaged with `prior_variance`, which counts as `kPriorSamples` samples.
+DecisionRisk decision_risk(const SampledDifference& difference, double prior_variance, std::int64_t more,
+                           std::int64_t total);
+inline constexpr double kPriorSamples = 1;
+
+/// The geometric mean of the differences' variances, zeros left out, and 0 where all are: what a variance is
+/// usually, where they differ by orders of magnitude.
+double usual_variance(std::span<const SampledDifference> differences);
 
 }  // namespace sdsclip

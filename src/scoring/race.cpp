@@ -7,7 +7,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr double kShareOfARound = 0.3;  // of what is left of a budget
+constexpr double kShareOfARound = 0.15;  // of what is left of a budget
 
 // Half as many again: few rounds, and no decision comes much later than it could.
 std::int64_t next_samples(std::int64_t samples, std::int64_t max_samples) {
@@ -106,16 +106,15 @@ void Race::decide(Contest& contest, const ErrorTable& errors) const {
 }
 
 void Race::decide_all(const ErrorTable& errors) {
-  double variances = 0;
-  std::size_t count = 0;
+  std::vector<SampledDifference> differences;
   for (Contest& contest : contests_) {
     if (!contest.open) continue;
     decide(contest, errors);
-    for (const SampledDifference& difference : contest.differences) variances += difference.variance;
-    count += contest.differences.size();
+    differences.insert(differences.end(), contest.differences.begin(), contest.differences.end());
   }
+  // The first look is at all cases; later ones are at the open ones, which are not usual.
   const bool is_first_look = usual_variance_ == 0;
-  if (is_first_look && count > 0) usual_variance_ = variances / static_cast<double>(count);
+  if (is_first_look) usual_variance_ = usual_variance(differences);
 }
 
 std::vector<PairSamples> Race::missing_samples(const Contest& contest, std::int64_t samples) const {
@@ -145,13 +144,16 @@ Race::Extension Race::extension_of(Contest& contest) const {
   for (const PairSamples& item : missing_samples(contest, extension.samples)) {
     extension.cost += item.last - item.first;
   }
+  // A case is right if all its decisions are: it is as doubtful as the most doubtful of them.
   const std::int64_t more = extension.samples - contest.samples;
+  DecisionRisk risk;
   for (const SampledDifference& difference : contest.differences) {
     if (certainty(difference) >= options_.confidence) continue;
-    extension.worth += decision_gain(difference, usual_variance_, more, max_samples_);
+    const DecisionRisk own = decision_risk(difference, usual_variance_, more, max_samples_);
+    risk = {.now = std::max(risk.now, own.now), .then = std::max(risk.then, own.then)};
   }
   // Samples that another case has paid for are free.
-  extension.worth /= static_cast<double>(std::max<std::int64_t>(extension.cost, 1));
+  extension.worth = (risk.now - risk.then) / static_cast<double>(std::max<std::int64_t>(extension.cost, 1));
   return extension;
 }
 

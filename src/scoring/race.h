@@ -20,7 +20,7 @@ namespace sdsclip {
 /// until every row and every column is decided.
 ///
 /// Without a budget every open contest goes on, with half as many samples again. With one, a round spends a
-/// part of what is left where an evaluation does most for the decisions (`decision_gain` an evaluation).
+/// part of what is left where an evaluation lowers most the risk of a wrong decision (`decision_risk`).
 ///
 /// Decisions fall in rounds, from the errors of the samples that earlier rounds asked for: they are a
 /// function of stored numbers, so an interrupted race runs again to the same end.
@@ -64,7 +64,7 @@ class Race {
     Contest* contest = nullptr;
     std::int64_t samples = 0;  // that its candidates will have
     std::int64_t cost = 0;     // evaluations to get there
-    double worth = 0;          // how much likelier right decisions become, an evaluation
+    double worth = 0;          // by how much the risk of a wrong decision falls, an evaluation
   };
 
   void decide_all(const ErrorTable& errors);
@@ -87,7 +87,7 @@ class Race {
   std::unordered_map<std::uint64_t, std::int64_t> asked_;  // samples of each pair that rounds asked for
   std::int64_t evaluations_ = 0;
   double budget_ = 0;          // evaluations in all; 0: no limit
-  double usual_variance_ = 0;  // of a comparison, from the first round
+  double usual_variance_ = 0;  // of a comparison, from the first look at all
 };
 
 }  // namespace sdsclip

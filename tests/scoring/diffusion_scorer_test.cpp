@@ -40,6 +40,10 @@ class DiffusionScorer : public ::testing::Test {
                                .settings = {}};
     return ScoreStore(folder_ / out, identity, table, StoreOpening::kJudge);
   }
+  DiffusionScoring judge(const CaseTable& table, const std::string& out = "scores.sqlite") {
+    const ScoreStore store = stored(table, out);
+    return judge_stored_diffusion(table, judging_options(options_, store), store);
+  }
   void execute(const std::string& sql, const std::string& out = "scores.sqlite") {
     Database(folder_ / out, Database::Mode::kExisting).execute(sql);
   }
@@ -188,7 +192,8 @@ TEST_F(DiffusionScorer, AnAdaptiveRunGoesOnToTheSameEnd) {
   const DiffusionScoring resumed = score(model, table_, "scores.sqlite", StoreOpening::kResume);
   expect_equal(stored(table_).read_errors(), rows);
   EXPECT_EQ(resumed.sample_evaluations, whole.sample_evaluations);
-  const DiffusionScoring judged = judge_stored_diffusion(table_, {}, stored(table_));
+  options_.adaptive = {};  // the store says how it was raced
+  const DiffusionScoring judged = judge(table_);
   for (std::size_t index = 0; index < 3; ++index) {
     EXPECT_EQ(resumed.scores.at(index, 0, 1), whole.scores.at(index, 0, 1));
     EXPECT_EQ(judged.scores.at(index, 0, 1), whole.scores.at(index, 0, 1));
@@ -196,12 +201,37 @@ TEST_F(DiffusionScorer, AnAdaptiveRunGoesOnToTheSameEnd) {
   EXPECT_EQ(judged.sample_evaluations, whole.sample_evaluations);
 }
 
+TEST_F(DiffusionScorer, RacesAUniformRunsErrorsAsAnAdaptiveRunDoes) {
+  DiffusionTeacher model = teacher();
+  options_.sampling.samples = 40;
+  score(model, table_, "uniform.sqlite");
+  options_.adaptive = {.enabled = true, .confidence = 0.95, .min_samples = 2, .budget = 10};
+  const DiffusionScoring raced = score(model, table_, "adaptive.sqlite");
+  const DiffusionScoring replayed = judge(table_, "uniform.sqlite");
+  EXPECT_LT(raced.sample_evaluations, raced.full_evaluations);
+  EXPECT_EQ(replayed.sample_evaluations, raced.sample_evaluations);
+  for (std::size_t index = 0; index < 3; ++index) {
+    // Units of other shapes: equal but for rounding.
+    EXPECT_NEAR(replayed.scores.at(index, 0, 1) / raced.scores.at(index, 0, 1), 1, 1e-6);
+  }
+  options_.adaptive.budget = 20;
+  expect_error(ExitCode::kUsage, {"was raced with", "budget 10"}, [&] { judge(table_, "adaptive.sqlite"); });
+}
+
+TEST_F(DiffusionScorer, DoesNotRaceAGridThatIsNotNested) {
+  DiffusionTeacher model = teacher();
+  apply_preset("diffusion-classifier", options_);
+  score(model, table_);
+  options_.adaptive.enabled = true;
+  expect_error(ExitCode::kUsage, {"the grid even"}, [&] { judge(table_); });
+}
+
 TEST_F(DiffusionScorer, JudgesAStoreByAnotherNormWithoutTheModel) {
   DiffusionTeacher model = teacher();
   score(model, table_);
   options_.estimator = {.norm = ErrorNorm::kL1, .weight = "snr"};
   const DiffusionScoring scored = score(model, table_, "l1.sqlite");
-  const DiffusionScoring judged = judge_stored_diffusion(table_, options_.estimator, stored(table_));
+  const DiffusionScoring judged = judge(table_);
   EXPECT_EQ(judged.scores.at(1, 0, 1), scored.scores.at(1, 0, 1));
 }
 
@@ -209,8 +239,7 @@ TEST_F(DiffusionScorer, CanSubtractTheUnconditionalLaterOn) {
   DiffusionTeacher model = teacher();
   score(model, table_);
   options_.estimator.subtract_unconditional = true;
-  expect_error(ExitCode::kInput, {"no sample yet", "--resume"},
-               [&] { judge_stored_diffusion(table_, options_.estimator, stored(table_)); });
+  expect_error(ExitCode::kInput, {"no sample yet", "--resume"}, [&] { judge(table_); });
   const DiffusionScoring later = score(model, table_, "scores.sqlite", StoreOpening::kResume);
   const DiffusionScoring fresh = score(model, table_, "fresh.sqlite");
   EXPECT_EQ(later.scores.at(1, 0, 1), fresh.scores.at(1, 0, 1));

@@ -44,16 +44,31 @@ TEST(SampledDifference, TakesItsVarianceFromSuccessiveDifferencesAlongTheTimeste
   EXPECT_EQ(certainty({.mean = 5, .variance = 0, .count = 1}), 0);
 }
 
-TEST(DecisionGain, IsTheChanceOfAWrongSignLessWhatIsExpectedAfterwards) {
-  // Nothing stays unknown once all 100 samples are there: the gain is the chance of a wrong sign now, which
-  // for a mean of 1 with variance 100 (1/10 - 1/100) = 9 is Phi(-1/3) = 0.369441.
-  EXPECT_NEAR(decision_gain({.mean = 1, .variance = 100, .count = 10}, 100, 90, 100), 0.369441, 1e-6);
-  // Around a mean of zero the chance goes from 1/2 to arctan(sqrt(variance that stays / variance that goes))
-  // / pi.
-  EXPECT_NEAR(decision_gain({.mean = 0, .variance = 1, .count = 10}, 1, 8, 100),
-              0.5 - std::atan(std::sqrt((1 / 18.0 - 0.01) / (0.1 - 1 / 18.0))) / 3.14159265, 2e-3);
-  // A clear decision gains nothing.
-  EXPECT_LT(decision_gain({.mean = 10, .variance = 1, .count = 10}, 1, 5, 100), 1e-9);
+TEST(DecisionRisk, IsTheChanceOfAWrongSignNowAndAfterwards) {
+  // For a mean of 1 with variance 100 (1/10 - 1/100) = 9 it is Phi(-1/3) = 0.369441, and nothing once all 100
+  // samples are there.
+  const DecisionRisk small = decision_risk({.mean = 1, .variance = 100, .count = 10}, 100, 90, 100);
+  EXPECT_NEAR(small.now, 0.369441, 1e-6);
+  EXPECT_NEAR(small.then, 0, 1e-12);
+  // Around a mean of zero it goes from 1/2 to arctan(sqrt(variance that stays / variance that goes)) / pi.
+  const DecisionRisk open = decision_risk({.mean = 0, .variance = 1, .count = 10}, 1, 8, 100);
+  EXPECT_EQ(open.now, 0.5);
+  EXPECT_NEAR(open.then, std::atan(std::sqrt((1 / 18.0 - 0.01) / (0.1 - 1 / 18.0))) / 3.14159265, 2e-3);
+  // A clear decision.
+  EXPECT_LT(decision_risk({.mean = 10, .variance = 1, .count = 10}, 1, 5, 100).now, 1e-9);
+}
+
+TEST(DecisionRisk, TakesThePriorVarianceForOneSample) {
+  // Two samples have one degree of freedom: (4 + 12) / 2 = 8, and 8 (1/2 - 1/4) = 2: Phi(-3 / sqrt(2)).
+  EXPECT_NEAR(decision_risk({.mean = 3, .variance = 4, .count = 2}, 12, 1, 4).now, 0.0169474, 1e-6);
+}
+
+TEST(UsualVariance, IsTheGeometricMeanOfThoseAboveZero) {
+  const std::vector<SampledDifference> differences = {{.mean = 1, .variance = 2, .count = 2},
+                                                      {.mean = 0, .variance = 0, .count = 2},
+                                                      {.mean = 5, .variance = 32, .count = 2}};
+  EXPECT_NEAR(usual_variance(differences), 8, 1e-12);
+  EXPECT_EQ(usual_variance({}), 0);
 }
 
 std::vector<SamplePoint> spread_points(std::int64_t samples) {

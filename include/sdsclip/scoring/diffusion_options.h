@@ -50,6 +50,7 @@ struct AdaptiveOptions {
   double confidence = 0.998;     ///< two-sided, of the paired t-test
   std::int64_t min_samples = 4;  ///< of every pair, before any decision
   double budget = 0;             ///< UNet evaluations a pair, on average over all pairs; 0: no limit
+  bool operator==(const AdaptiveOptions&) const = default;
 };
 void visit_options(OptionVisitor& visitor, AdaptiveOptions& options);
 

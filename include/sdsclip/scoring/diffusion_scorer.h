@@ -40,9 +40,15 @@ RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::s
 DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable& table,
                                       const DiffusionScoreOptions& options, ScoreStore& store);
 
-/// The scores of a complete store, without the model, with any estimator; the sampling is the stored one.
+/// What judging a stored run goes by: the run's own sampling, the estimator of `given`, and of both the race.
+/// The errors of a uniform run can be raced as `given.adaptive` says: what an adaptive run with these options
+/// would have answered, and spent. Throws `Error(kUsage)` where the run was raced by other options already,
+/// or cannot be.
+DiffusionScoreOptions judging_options(const DiffusionScoreOptions& given, const ScoreStore& store);
+
+/// The scores of a complete store, without the model. `options` as `judging_options` gives them.
 /// Throws `Error(kInput)` where samples are missing.
-DiffusionScoring judge_stored_diffusion(const CaseTable& table, const EstimatorOptions& options,
+DiffusionScoring judge_stored_diffusion(const CaseTable& table, const DiffusionScoreOptions& options,
                                         const ScoreStore& store);
 
 /// The metrics that the first `samples` samples of every pair give.
