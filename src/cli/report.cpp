@@ -124,6 +124,8 @@ void run_report(const Arguments& arguments) {
     for (ReportRun& run : runs) all.push_back(std::move(run));
   }
   std::fputs(format_terminal(summary_table(rows)).c_str(), stdout);
+  const Table times = time_table(all);
+  if (!times.rows.empty()) std::fputs(("\n" + format_terminal(times)).c_str(), stdout);
   if (arguments.report.out.empty()) return;
   write_file_atomically(arguments.report.out, html_report(all));
   log_info("{}: written", arguments.report.out);

@@ -75,8 +75,33 @@ TEST_F(Report, ShowsMetricsBesideThePapersAndTimesAMatch) {
   EXPECT_NE(page.find("<td>measured: clip</td>"), std::string::npos);
   EXPECT_NE(page.find("<td>Table 1: ViT-B/16 (CLIP)</td><td>FT with L_CLIP + L_SDS</td><td>0.31</td>"),
             std::string::npos);
-  EXPECT_NE(page.find("<td>clip</td><td>1600</td><td>3.125</td><td>1.0</td>"), std::string::npos);
-  EXPECT_NE(page.find("<td>teacher</td><td>1600</td><td>6.25</td><td>2.0</td>"), std::string::npos);
+  EXPECT_NE(page.find("<td>clip</td><td>eval</td><td>winoground</td><td>1600</td><td>3.125</td><td>1.0</td>"),
+            std::string::npos);
+}
+
+ReportRun timed(const std::string& name, const std::string& command, const std::string& benchmark,
+                double seconds) {
+  RunResult result = winoground_result(0.5);
+  result.command = command;
+  result.benchmark = benchmark;
+  result.seconds_a_match = seconds;
+  return {.name = name, .result = result, .losses = {}};
+}
+
+TEST(TimeTable, ComparesWithTheFastestClipRunOfTheSameBenchmark) {
+  const std::vector<ReportRun> runs = {timed("slow clip", "eval", "winoground", 0.004),
+                                       timed("clip", "eval", "winoground", 0.002),
+                                       timed("teacher", "diffusion-score", "winoground", 0.036),
+                                       timed("alone", "diffusion-score", "aro", 0.001),
+                                       timed("old", "eval", "aro", 0)};  // written before times were
+  const Table table = time_table(runs);
+  ASSERT_EQ(table.rows.size(), 4u);
+  EXPECT_EQ(table.rows[0].back(), "2.0");
+  EXPECT_EQ(table.rows[1].back(), "1.0");
+  EXPECT_EQ(table.rows[2],
+            (std::vector<std::string>{"teacher", "diffusion-score", "winoground", "1600", "36", "18.0"}));
+  EXPECT_EQ(table.rows[3].back(), "-");
+  EXPECT_TRUE(time_table({}).rows.empty());
 }
 
 TEST_F(Report, NeedsNoOtherFileAndEscapesNames) {

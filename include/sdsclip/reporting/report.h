@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "sdsclip/reporting/result.h"
+#include "sdsclip/reporting/table.h"
 
 namespace sdsclip {
 
@@ -29,6 +30,11 @@ struct ReportRun {
 /// benchmark), by name. Throws `Error(kInput)` where there is neither `result.json` nor `log.jsonl`, or one
 /// cannot be read.
 std::vector<ReportRun> read_runs(const std::filesystem::path& folder);
+
+/// A row a scoring run: its time a match, and how many times that of the fastest `eval` run of the same
+/// benchmark it is (`-` where there is none). The paper puts the diffusion score at 18 times CLIP's. No rows
+/// where no run says its time.
+Table time_table(std::span<const ReportRun> runs);
 
 /// One HTML page that needs no other file: the runs, a table and a figure of the headline metrics a
 /// benchmark, time a match, loss curves, and the runs' numbers beside the paper's Tables 1-3 where they
