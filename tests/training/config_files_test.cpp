@@ -74,6 +74,22 @@ TEST(ConfigFiles, TheAppendicesChangeWhatTheyNameAndNothingElse) {
                     {"data.images", "\"\""},
                     {"train.epochs", "1"}}));
   EXPECT_EQ(differences(row, "configs/vitb16-lora.yaml"), (Values{{"train.tune", "lora"}}));
+  EXPECT_EQ(differences(row, "configs/vitb16-feature-distillation.yaml"),
+            (Values{{"sds.lambda", "0"}, {"feature.weight", "0.001"}}));
+}
+
+TEST(ConfigFiles, BeyondThePaperReplaceTheTeachersLossAndTheData) {
+  const fs::path row = "configs/vitb16.yaml";
+  const Values data = {{"data.format", "tsv"}, {"data.annotations", "\"data/coco/candidates.tsv\""}};
+  Values expected = data;
+  expected.merge(Values{{"sds.lambda", "0"}, {"contrastive.hard_negatives", "true"}});
+  EXPECT_EQ(differences(row, "configs/vitb16-hard-negatives.yaml"), expected);
+  expected = data;
+  expected.merge(Values{{"sds.lambda", "0"},
+                        {"train.tune", "all"},
+                        {"rank.weight", "1"},
+                        {"rank.targets", "\"runs/targets\""}});
+  EXPECT_EQ(differences(row, "configs/vitb16-rank.yaml"), expected);
 }
 
 }  // namespace
