@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "sdsclip/models/noise_schedule.h"
@@ -186,6 +188,47 @@ TEST(DrawSds, StratifiedPutsOneItemIntoEachStratum) {
     strata.insert(t[i].item<std::int64_t>() * 10 / bundle.schedule.train_timesteps);
   }
   EXPECT_EQ(strata.size(), 10U);
+}
+
+/// How often each tenth of the schedule was drawn must agree with `share_below`, the distribution function of
+/// t / T, within five standard deviations.
+void expect_distribution(const SdsOptions& options, double (*share_below)(double u)) {
+  constexpr std::int64_t kDraws = 20000;
+  constexpr std::int64_t kBins = 10;
+  const Bundle bundle = teacher_bundle();
+  const at::Tensor bins = draw_sds(options, bundle, 1, 2, kDraws, 0, kDraws, at::kCPU).timesteps * kBins /
+                          bundle.schedule.train_timesteps;
+  const at::Tensor counts = torch::bincount(bins.to(at::kLong), {}, kBins);
+  const auto share_in_range = [&](double u) {
+    const double clamped = std::clamp(u, options.t_min, options.t_max);
+    return (share_below(clamped) - share_below(options.t_min)) /
+           (share_below(options.t_max) - share_below(options.t_min));
+  };
+  for (std::int64_t bin = 0; bin < kBins; ++bin) {
+    const double from = static_cast<double>(bin) / kBins;
+    const double p = share_in_range(from + 1.0 / kBins) - share_in_range(from);
+    const double sigma = std::sqrt(kDraws * p * (1 - p));
+    EXPECT_NEAR(counts[bin].item<double>(), kDraws * p, 5 * sigma + 1e-9) << "tenth " << bin;
+  }
+}
+
+TEST(DrawSds, UniformDrawsEveryTimestepOfTheRangeAlike) {
+  SdsOptions options;
+  options.t_min = 0.2;
+  options.t_max = 0.9;
+  expect_distribution(options, [](double u) { return u; });
+}
+
+TEST(DrawSds, LogitNormalIsTheLogisticFunctionOfANormalDrawTruncatedToTheRange) {
+  SdsOptions options;
+  options.timesteps = SdsTimesteps::kLogitNormal;
+  const auto share_below = [](double u) {  // Phi(logit(u))
+    return 0.5 * std::erfc(-std::log(u / (1 - u)) / std::sqrt(2.0));
+  };
+  expect_distribution(options, share_below);
+  options.t_min = 0.2;
+  options.t_max = 0.9;
+  expect_distribution(options, share_below);
 }
 
 TEST(CheckSdsOptions, RefusesWhatMakesNoSense) {
