@@ -15,12 +15,15 @@ _WRITTEN_BY_TORCH = ("version", "byteorder", ".data/")
 
 @contextmanager
 def portable_tracing() -> Iterator[None]:
-    """Keeps no-op casts out of the trace and turns off attention's inference-only path.
+    """Keeps no-op casts and divisions by one out of the trace, and turns off attention's inference-only path.
 
     A `Tensor.to` that changes nothing would still be recorded with the dtype and device of the example, and fail or move
-    data back once the model is cast to bfloat16 or sits on a GPU. `nn.MultiheadAttention`'s fast path has no derivative.
+    data back once the model is cast to bfloat16 or sits on a GPU. diffusers divides the output of every residual and
+    attention block by a factor that is 1 in all of Stable Diffusion, a pass over the whole activation each, and another
+    one backward. `nn.MultiheadAttention`'s fast path has no derivative.
     """
     original_to = torch.Tensor.to
+    original_divide = torch.Tensor.__truediv__
     fast_path = torch.backends.mha.get_fastpath_enabled()
 
     def to_unless_already(self: torch.Tensor, *args, **kwargs) -> torch.Tensor:
@@ -30,12 +33,19 @@ def portable_tracing() -> Iterator[None]:
                 return self
         return original_to(self, *args, **kwargs)
 
+    def divide_unless_by_one(self: torch.Tensor, divisor: object) -> torch.Tensor:
+        if isinstance(divisor, (int, float)) and divisor == 1 and self.is_floating_point():
+            return self
+        return original_divide(self, divisor)
+
     torch.backends.mha.set_fastpath_enabled(False)
     torch.Tensor.to = to_unless_already
+    torch.Tensor.__truediv__ = divide_unless_by_one
     try:
         yield
     finally:
         torch.Tensor.to = original_to
+        torch.Tensor.__truediv__ = original_divide
         torch.backends.mha.set_fastpath_enabled(fast_path)
 
 

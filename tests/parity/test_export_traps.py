@@ -82,6 +82,12 @@ class Traps(ExportTestCase):
             with self.subTest(name):
                 self.assertFalse({node.kind() for node in all_nodes(graph)} & set(WITHOUT_DERIVATIVE))
 
+    def test_no_graph_divides_an_activation_by_one(self) -> None:
+        for name, graph in self.graphs.items():
+            with self.subTest(name):
+                divisors = [list(node.inputs())[1].toIValue() for node in all_nodes(graph) if node.kind() == "aten::div"]
+                self.assertNotIn(1.0, divisors)
+
 
 class Hazards(unittest.TestCase):
     """The traps are real: without the exporter's precautions they show."""
