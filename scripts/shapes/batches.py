@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 
@@ -12,19 +13,23 @@ SPATIAL_WORDS = {"left", "right", "above", "below", "over", "under", "higher", "
 TokenIds = Callable[[list[str]], torch.Tensor]  # texts to i64 [B, context_length]
 
 
+@dataclass(frozen=True)
+class CaptionMix:
+    """Which captions the teacher is shown; chosen on validation."""
+
+    relation_share: float = 0.7  # share of captions that say where one thing is of another; a third of the data's do
+    dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
+
+
 def caption_batches(
     data: CaptionedImages,
     token_ids: TokenIds,
     steps: int,
     batch_size: int,
-    relation_share: float,
-    dropout: float,
+    mix: CaptionMix,
     generator: torch.Generator,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """`steps` batches of image numbers i64 [B] and ids of one of the image's captions each, i64 [B, context_length].
-
-    A share `relation_share` of the captions says where one thing is of another; a share `dropout` is replaced by ''.
-    """
+    """`steps` batches of image numbers i64 [B] and ids of one of the image's captions each, i64 [B, context_length]."""
     images = torch.tensor([image for image, captions in enumerate(data.captions) for _ in captions])
     ids = torch.cat([token_ids(captions) for captions in data.captions])
     relational = torch.tensor(
@@ -35,7 +40,7 @@ def caption_batches(
         ]
     )
     pools = [torch.nonzero(relational).flatten(), torch.nonzero(~relational).flatten()]
-    relations = round(relation_share * batch_size)
+    relations = round(mix.relation_share * batch_size)
     empty = token_ids([""])[0]
     for _ in range(steps):
         picked = torch.cat(
@@ -44,7 +49,7 @@ def caption_batches(
                 for pool, count in zip(pools, (relations, batch_size - relations), strict=True)
             ]
         )
-        dropped = torch.rand(len(picked), generator=generator) < dropout
+        dropped = torch.rand(len(picked), generator=generator) < mix.dropout
         yield images[picked], torch.where(dropped[:, None], empty, ids[picked])
 
 

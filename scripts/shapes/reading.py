@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import CLIPTextModel
 
-from batches import TokenIds, caption_batches, set_learning_rate
+from batches import CaptionMix, TokenIds, caption_batches, set_learning_rate
 from world import CaptionedImages
 
 UNKNOWN = -100  # target that counts for nothing
@@ -27,8 +27,7 @@ class ReadingOptions:
     batch_size: int = 64  # captions a step
     lr: float = 2e-3  # peak learning rate
     warmup_steps: int = 100  # linear warm-up
-    relation_share: float = 0.7  # as in TeacherOptions
-    caption_dropout: float = 0.1  # as in TeacherOptions
+    mix: CaptionMix = CaptionMix()
     report_every: int = 500  # steps between lines of progress
 
 
@@ -42,10 +41,8 @@ def teach_reading(
     head = nn.Linear(text_encoder.config.hidden_size, colours * sum(classes))
     networks = nn.ModuleList([text_encoder, head]).train()
     optimizer = torch.optim.AdamW(networks.parameters(), lr=options.lr, weight_decay=0.0, fused=True)
-    batches = caption_batches(
-        data, token_ids, options.steps, options.batch_size, options.relation_share, options.caption_dropout,
-        torch.Generator().manual_seed(seed),
-    )  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    batches = caption_batches(data, token_ids, options.steps, options.batch_size, options.mix, generator)
     started = time.process_time()
     for step, (picked, ids) in enumerate(batches, start=1):
         set_learning_rate(optimizer, [options.lr], step, options.warmup_steps, options.steps)

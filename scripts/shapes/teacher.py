@@ -15,7 +15,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from batches import caption_batches, set_learning_rate
+from batches import CaptionMix, caption_batches, set_learning_rate
 from reading import ReadingOptions, teach_reading
 from scores import swap_scores_by_tag
 from world import CaptionedImages, SwapCases, normalised
@@ -38,8 +38,7 @@ class TeacherOptions:
     lr: float = 1e-3  # peak learning rate of the UNet
     text_lr: float = 1e-4  # the same of the text encoder, which can read by then
     warmup_steps: int = 100  # linear warm-up of both
-    relation_share: float = 0.7  # share of captions that say where one thing is of another; a third of the data's do
-    caption_dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
+    mix: CaptionMix = CaptionMix()
     least_weight: float = 0.25  # of a timestep when it is drawn; see `timestep_weights`
     most_weight: float = 5.0  # the same for the largest timesteps
     ema_decay: float = 0.999  # of the weights that are kept
@@ -170,10 +169,7 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
     weights = timestep_weights(teacher.scheduler.alphas_cumprod, options)
     started = time.process_time()
     generator = torch.Generator().manual_seed(options.seed)
-    batches = caption_batches(
-        data, teacher.token_ids, options.steps, options.batch_size, options.relation_share, options.caption_dropout,
-        generator,
-    )  # fmt: skip
+    batches = caption_batches(data, teacher.token_ids, options.steps, options.batch_size, options.mix, generator)
     for step, (picked, ids) in enumerate(batches, start=1):
         set_learning_rate(optimizer, [options.lr, options.text_lr], step, options.warmup_steps, options.steps)
         timestep = torch.multinomial(weights, len(picked), replacement=True, generator=generator)
