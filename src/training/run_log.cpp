@@ -26,6 +26,16 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps) {
   return kept;
 }
 
+/// Of a file of steps; null where there is none.
+Json last_line(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return nullptr;
+  const std::string text = lines_up_to(read_file(file), std::numeric_limits<std::int64_t>::max());
+  if (text.empty()) return nullptr;
+  const std::size_t before = text.rfind('\n', text.size() - 2);
+  return Json::parse(text.substr(before == std::string::npos ? 0 : before + 1));
+}
+
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& file, std::int64_t done_steps) : file_(file) {
@@ -84,13 +94,26 @@ Json evaluation_line(std::int64_t step, std::span<const Metric> metrics) {
   return {{"step", step}, {"metrics", values}};
 }
 
+StepResult read_last_losses(const std::filesystem::path& file) {
+  const Json line = last_line(file);
+  if (line.is_null()) return {};
+  const Json& loss = line.at("loss");
+  const auto term = [&](const char* name) -> std::optional<StepTerm> {
+    if (!loss.contains(name)) return std::nullopt;
+    return StepTerm{.loss = loss.at(name).get<double>()};
+  };
+  StepResult result;
+  result.total = loss.at("total").get<double>();
+  result.contrastive = term("contrastive");
+  result.sds = term("sds");
+  result.feature = term("feature");
+  result.rank = term("rank");
+  return result;
+}
+
 std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return {};
-  const std::string text = lines_up_to(read_file(file), std::numeric_limits<std::int64_t>::max());
-  if (text.empty()) return {};
-  const std::size_t before = text.rfind('\n', text.size() - 2);
-  const Json line = Json::parse(text.substr(before == std::string::npos ? 0 : before + 1));
+  const Json line = last_line(file);
+  if (line.is_null()) return {};
   std::vector<Metric> metrics;
   for (const auto& [name, metric] : line.at("metrics").items()) {
     const Json& interval = metric.at("ci95");

@@ -158,6 +158,12 @@ std::vector<Scalar> flatten_scalars(const nlohmann::ordered_json& line) {
   return scalars;
 }
 
+std::vector<Scalar> evaluation_scalars(std::span<const Metric> metrics) {
+  std::vector<Scalar> scalars;
+  for (const Metric& metric : metrics) scalars.push_back({"evaluation/" + metric.name, metric.value});
+  return scalars;
+}
+
 EventLog::EventLog(const fs::path& folder, std::int64_t done_steps) {
   create_folder(folder);
   file_ = folder / next_name(folder);

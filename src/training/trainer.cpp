@@ -21,6 +21,7 @@
 #include "sdsclip/training/loss_scale.h"
 #include "sdsclip/training/optimizer.h"
 #include "sdsclip/training/run_log.h"
+#include "sdsclip/training/tensorboard.h"
 #include "session.h"
 
 namespace sdsclip {
@@ -146,6 +147,7 @@ class Life {
   std::int64_t steps_ = 0;  // of the whole run
   double waited_ = 0;       // seconds, for data
   std::optional<RunLog> evaluations_;
+  std::optional<EventLog> events_;
   Clock::time_point saved_ = Clock::now();
   TrainSummary summary_;
 };
@@ -239,6 +241,7 @@ void Life::evaluate() {
     throw usage_error("evaluate.metric: got '{}', expected one of {}", name, join(known, ", "));
   }
   evaluations_->write(evaluation_line(state_.step, summary_.evaluation));
+  events_->write(state_.step, evaluation_scalars(summary_.evaluation));
   log_info("after step {}: {} {:.4f}", state_.step, name, deciding->value);
   state_.evaluated_step = state_.step;
   if (state_.best_step < 0 || deciding->value > state_.best_value) {
@@ -266,6 +269,7 @@ TrainSummary Life::run() {
            config_.train.batch_size, summary_.trained_parameters, session_.trained.size());
   RunLog log(run_.out / "log.jsonl", state_.step);
   if (evaluation_) evaluations_.emplace(run_.out / "evaluations.jsonl", state_.evaluated_step);
+  events_.emplace(run_.out / "tensorboard", state_.step);
   Progress progress("train", steps_, "steps", run_.quiet, state_.step);
 
   while (true) {
@@ -282,7 +286,9 @@ TrainSummary Life::run() {
     StepTimes times;
     summary_.last = step(loader, times);
     ++summary_.steps_this_life;
-    log.write(step_line(state_.step, summary_.last, times));
+    const nlohmann::ordered_json line = step_line(state_.step, summary_.last, times);
+    log.write(line);
+    events_->write(state_.step, flatten_scalars(line));
     progress.update(state_.step, progress_note(summary_.last));
     // An evaluation saves what it found, a moment later.
     if (interrupt_requested() || (checkpoint_due() && !evaluation_due())) save();
@@ -290,6 +296,7 @@ TrainSummary Life::run() {
   }
 
   write_tuned("tuned.safetensors");
+  if (summary_.steps_this_life == 0) summary_.last = read_last_losses(run_.out / "log.jsonl");
   if (evaluation_ && summary_.evaluation.empty()) {
     summary_.evaluation = read_last_evaluation(run_.out / "evaluations.jsonl");
   }

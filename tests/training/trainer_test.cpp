@@ -124,6 +124,18 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUnbrokenRun) {
   }
 }
 
+TEST(Train, AFinishedRunThatIsResumedGivesItsLastLossesAgain) {
+  const TemporaryFolder folder;
+  const TrainConfig config = small_config();
+  const TrainSummary first = train(config, run_in(folder / "run"));
+  const TrainSummary again = train(config, run_in(folder / "run", /*resume=*/true));
+  EXPECT_EQ(again.steps_this_life, 0);
+  EXPECT_EQ(again.last.total, first.last.total);
+  EXPECT_EQ(again.last.contrastive->loss, first.last.contrastive->loss);
+  EXPECT_EQ(again.last.sds->loss, first.last.sds->loss);
+  EXPECT_FALSE(again.last.feature.has_value());
+}
+
 TEST(Train, WithLoraWritesMergedWeightsOfTheTargetsAndResumesToTheSameBits) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();

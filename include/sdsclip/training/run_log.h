@@ -30,6 +30,10 @@ nlohmann::ordered_json step_line(std::int64_t step, const StepResult& result, co
 /// The line of `OUT/evaluations.jsonl` about one evaluation: every metric as in `result.json`.
 nlohmann::ordered_json evaluation_line(std::int64_t step, std::span<const Metric> metrics);
 
+/// The losses of the last line of `OUT/log.jsonl`, without gradients and statistics; zero where there is no
+/// line.
+StepResult read_last_losses(const std::filesystem::path& file);
+
 /// The metrics of the last line of `OUT/evaluations.jsonl`; none where there is no line.
 std::vector<Metric> read_last_evaluation(const std::filesystem::path& file);
 

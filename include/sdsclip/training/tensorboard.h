@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "sdsclip/benchmarks/metrics.h"
+
 namespace sdsclip {
 
 /// One number of a step, as TensorBoard names it: `loss/total`.
@@ -20,6 +22,9 @@ struct Scalar {
 /// The numbers of a line of `log.jsonl`, the names of nested objects joined by `/`: `{"loss": {"total": 1}}`
 /// gives `loss/total`. `step` and what is no number are left out.
 std::vector<Scalar> flatten_scalars(const nlohmann::ordered_json& line);
+
+/// The metrics' values, as `evaluation/winoground/text`.
+std::vector<Scalar> evaluation_scalars(std::span<const Metric> metrics);
 
 /// A TensorBoard event file: `tensorflow.Event` records (event.proto, summary.proto) in TFRecord frames
 /// (length, its masked CRC-32C, data, its masked CRC-32C).
