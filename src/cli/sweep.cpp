@@ -23,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kSweepFile = "sweep.json";
+constexpr std::string_view kLosses = "train/last_loss/";
 constexpr const char* kLastLoss = "train/last_loss/total";
 
 /// A sweep as it is to be run: `configs[i]` is that of `points[i]`.
@@ -59,6 +60,18 @@ TrainConfig config_of(const SweepPoint& point, const Arguments& arguments, const
   }
 }
 
+std::string metric_of(const SweepArguments& given, const TrainConfig& config) {
+  const std::string by_default = deciding_metric(config.evaluate);
+  if (given.metric.empty()) return by_default.empty() ? kLastLoss : by_default;
+  if (by_default.empty() && !given.metric.starts_with(kLosses)) {
+    throw usage_error(
+        "--metric: got {}, but the configuration evaluates nothing; set evaluate.benchmarks, or name a loss, "
+        "such as {}",
+        given.metric, kLastLoss);
+  }
+  return given.metric;
+}
+
 bool is_done(const fs::path& out) {
   return is_there(out / "config.yaml") && is_there(out / "result.json");
 }
@@ -90,7 +103,7 @@ Sweep plan_sweep(const Arguments& arguments) {
                                  : fs::path("runs") / fmt::format("{}-sweep", file.stem().string());
   sweep.points = points_of(given);
   for (const SweepPoint& point : sweep.points) sweep.configs.push_back(config_of(point, arguments, file));
-  sweep.metric = !given.metric.empty() ? given.metric : kLastLoss;
+  sweep.metric = metric_of(given, sweep.configs.front());
   check_folders(sweep, given.resume);
   return sweep;
 }

@@ -1,0 +1,105 @@
+"""A training run killed at twenty random moments and resumed each time ends with the unbroken run's bits."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+
+SEED = 20
+KILLS = 20
+PAIRS, BATCH = 90, 12  # seven steps an epoch, and six pairs left over
+STEPS = 45
+CHECKPOINT_EVERY = 3
+SETTINGS = {
+    "train.steps": STEPS,
+    "train.batch_size": BATCH,
+    "train.micro_batch_clip": 8,
+    "train.micro_batch_unet": 8,
+    "train.checkpoint_every": CHECKPOINT_EVERY,
+    "sds.warmup_steps": 3,
+}
+TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
+COSTS = ("seconds", "work")
+
+
+def logged_steps(out: Path) -> int:
+    log = out / "log.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def untimed_log(out: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def untimed_result(out: Path) -> dict:
+    result = json.loads((out / "result.json").read_text())
+    return {key: value for key, value in result.items() if key not in COSTS}
+
+
+def files_of(out: Path) -> set[str]:
+    """Event files apart, of which each life has its own."""
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    return {name for name in names if "tfevents" not in name}
+
+
+class TrainKills(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.draw_world(train=PAIRS)
+
+    def command(self, out: Path) -> list[str]:
+        return [str(PROGRAM), *train_arguments(self.world, out, SETTINGS, "--resume")]
+
+    def kill_once(self, out: Path, step: int, delay: float) -> int:
+        """Goes on with the run and kills it `delay` seconds after that step is logged; the step it went on after."""
+        process = subprocess.Popen(
+            self.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
+        )
+        while logged_steps(out) < step and process.poll() is None:
+            time.sleep(0.001)
+        time.sleep(delay)
+        process.send_signal(signal.SIGKILL)
+        messages = process.communicate()[1]
+        self.assertEqual(process.returncode, -signal.SIGKILL, f"the run ended before it could be killed: {messages}")
+        went_on = re.search(r"going on after step (\d+)", messages)
+        return int(went_on[1]) if went_on else -1
+
+    def test_twenty_kills_change_no_bit(self):
+        whole, broken = self.folder / "whole", self.folder / "broken"
+        start = time.monotonic()
+        done = subprocess.run(self.command(whole), capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        life = time.monotonic() - start
+
+        draws = random.Random(SEED)
+        # The last steps are left out, so that the run cannot end before the signal arrives. A step that an earlier
+        # life logged already makes for a kill while the program starts.
+        steps = sorted(draws.choices(range(STEPS - 8), k=KILLS))
+        reached, redone = 0, []
+        for step in steps:
+            went_on = self.kill_once(broken, step, delay=draws.uniform(0, 2 * life / STEPS))
+            if went_on >= 0:
+                redone.append(reached - went_on)
+            reached = logged_steps(broken)
+        done = subprocess.run(self.command(broken), capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        redone.append(reached - int(re.search(r"going on after step (\d+)", done.stderr)[1]))
+
+        print(f"killed after steps {steps}; {sum(redone)} steps done twice, at most {max(redone)} a kill")
+        self.assertGreater(len(redone), KILLS // 2, "most lives should have come as far as their first step")
+        self.assertLessEqual(max(redone), CHECKPOINT_EVERY)
+        self.assertEqual((broken / "tuned.safetensors").read_bytes(), (whole / "tuned.safetensors").read_bytes())
+        self.assertEqual(untimed_log(broken), untimed_log(whole))
+        self.assertEqual(untimed_result(broken), untimed_result(whole))
+        self.assertEqual(files_of(broken), files_of(whole))
+
+
+if __name__ == "__main__":
+    main()
