@@ -90,10 +90,9 @@ class CaptionLoader::Implementation {
 
   Batch next() {
     Batch batch;
-    const std::size_t size = static_cast<std::size_t>(options_.batch_size);
-    batch.pixels.reserve(size * options_.preprocess.element_count());
+    batch.pixels = PixelStore(options_.preprocess.element_count());
     if (options_.teacher_preprocess) {
-      batch.teacher_pixels.reserve(size * options_.teacher_preprocess->element_count());
+      batch.teacher_pixels = PixelStore(options_.teacher_preprocess->element_count());
     }
     while (static_cast<std::int64_t>(batch.samples.size()) < options_.batch_size) {
       DecodedSample decoded = take({position_.epoch, position_.cursor});
@@ -159,7 +158,7 @@ class CaptionLoader::Implementation {
   /// How many samples may be decoded ahead of the consumer: so many batches, but of a very large batch only a
   /// part.
   [[nodiscard]] std::size_t window() const {
-    constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+    constexpr std::size_t kMostBytes = std::size_t{16} << 20;
     const std::size_t wanted =
         static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
     return std::min(wanted,
@@ -268,9 +267,8 @@ class CaptionLoader::Implementation {
 
   static void append(DecodedSample decoded, Batch& batch) {
     batch.samples.push_back(decoded.sample);
-    batch.pixels.insert(batch.pixels.end(), decoded.pixels.begin(), decoded.pixels.end());
-    batch.teacher_pixels.insert(batch.teacher_pixels.end(), decoded.teacher_pixels.begin(),
-                                decoded.teacher_pixels.end());
+    batch.pixels.append(decoded.pixels);
+    batch.teacher_pixels.append(decoded.teacher_pixels);
     batch.token_ids.insert(batch.token_ids.end(), decoded.token_ids.begin(), decoded.token_ids.end());
     batch.captions.push_back(std::move(decoded.caption));
     batch.negative_captions.push_back(std::move(decoded.negative_caption));

@@ -67,19 +67,21 @@ struct TrialBatch {
     const std::vector<std::string> captions(static_cast<std::size_t>(count));
     const auto grey = [count](const Bundle& bundle) {
       const std::size_t elements = preprocess_options(bundle.image).element_count();
-      return std::vector<std::uint8_t>(static_cast<std::size_t>(count) * elements, 128);
+      PixelStore store(elements);
+      store.append(std::vector<std::uint8_t>(static_cast<std::size_t>(count) * elements, 128));
+      return store;
     };
     pixels = grey(models.clip->bundle());
-    batch.pixels = pixels;
+    batch.pixels = &pixels;
     batch.text_ids = tokenize(load_tokenizer(models.clip->bundle()), captions);
     if (models.teacher == nullptr) return;
     teacher_pixels = grey(models.teacher->bundle());
-    batch.teacher_pixels = teacher_pixels;
+    batch.teacher_pixels = &teacher_pixels;
     batch.teacher_ids = tokenize(load_tokenizer(models.teacher->bundle()), captions);
   }
 
-  std::vector<std::uint8_t> pixels;
-  std::vector<std::uint8_t> teacher_pixels;
+  PixelStore pixels;
+  PixelStore teacher_pixels;
   StepBatch batch;
 };
 

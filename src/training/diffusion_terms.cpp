@@ -1,6 +1,7 @@
 #include "diffusion_terms.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include <algorithm>
 #include <cmath>
@@ -86,13 +87,11 @@ double add_feature(const StepModels& models, const StepBatch& batch, const StepO
   const FeatureOptions& feature = options.feature;
   const c10::Device device = teacher.placement().device;
   const PreprocessOptions preprocess = preprocess_options(teacher.bundle().image);
-  const std::size_t elements = preprocess.element_count();
   const std::int64_t images = image_leaf.size(0);
   double sum = 0;
   for_each_micro_batch(images, options.micro_batch_unet, [&](std::int64_t first, std::int64_t count) {
-    const std::span<const std::uint8_t> pixels = batch.teacher_pixels.subspan(
-        static_cast<std::size_t>(first) * elements, static_cast<std::size_t>(count) * elements);
-    const at::Tensor latents = teacher.encode_image(pixel_tensor(pixels, preprocess).to(device));
+    const at::Tensor pixels = pixel_tensor(batch.teacher_pixels->read(first, count), preprocess);
+    const at::Tensor latents = teacher.encode_image(pixels.to(device));
     const at::Tensor contexts = contexts_of(teacher, batch, at::arange(first, first + count, at::kLong));
     const SdsDraws draws =
         draw_feature(feature, teacher.bundle(), options.seed, options.step, images, first, count, device);

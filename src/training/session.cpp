@@ -138,8 +138,8 @@ LoaderOptions loader_options(const TrainConfig& config, const Session& session) 
 
 StepBatch step_batch(const TrainConfig& config, const Session& session, const Batch& batch) {
   StepBatch result;
-  result.pixels = batch.pixels;
-  result.teacher_pixels = batch.teacher_pixels;
+  result.pixels = &batch.pixels;
+  result.teacher_pixels = &batch.teacher_pixels;
   TextColumns columns(batch.captions.size());
   if (config.contrastive.hard_negatives) {
     for (const std::string& text : batch.negative_captions) {

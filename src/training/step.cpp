@@ -12,10 +12,8 @@ namespace {
 
 EncodeRows image_tower(const ClipModel& clip, const StepBatch& batch, const PreprocessOptions& preprocess) {
   return [&clip, &batch, preprocess](std::int64_t first, std::int64_t count) {
-    const std::size_t elements = preprocess.element_count();
-    const std::span<const std::uint8_t> pixels = batch.pixels.subspan(
-        static_cast<std::size_t>(first) * elements, static_cast<std::size_t>(count) * elements);
-    return clip.encode_image(pixel_tensor(pixels, preprocess).to(clip.placement().device));
+    const at::Tensor pixels = pixel_tensor(batch.pixels->read(first, count), preprocess);
+    return clip.encode_image(pixels.to(clip.placement().device));
   };
 }
 
@@ -74,15 +72,21 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
                                 const StepOptions& options) {
   const ClipModel& clip = *models.clip;
   const PreprocessOptions preprocess = preprocess_options(clip.bundle().image);
-  const std::int64_t images = static_cast<std::int64_t>(batch.pixels.size() / preprocess.element_count());
-  const std::int64_t texts = batch.text_ids.size(0);
+  const std::int64_t images = batch.pixels->count();
   const bool tunes_clip = !options.warm_up_map;
   const TowerPass image_pass(image_tower(clip, batch, preprocess), images, options.micro_batch_clip,
                              tunes_clip);
-  const TowerPass text_pass(text_tower(clip, batch), texts, options.micro_batch_clip, tunes_clip);
+  // L_SDS and the feature loss see the images alone.
+  const bool needs_texts = tunes_clip && (options.contrastive_weight > 0 || batch.rank);
+  std::optional<TowerPass> text_pass;
+  at::Tensor text_leaf;
+  if (needs_texts) {
+    const std::int64_t texts = batch.text_ids.size(0);
+    text_pass.emplace(text_tower(clip, batch), texts, options.micro_batch_clip, tunes_clip);
+    text_leaf = leaf_of(text_pass->embeddings());
+  }
 
   StepResult result;
-  const at::Tensor text_leaf = leaf_of(text_pass.embeddings());
   TermGradients terms(image_pass.embeddings(), options.loss_scale);
   // The temperature is the parameter itself: where it trains, its gradient lands where the optimizer looks.
   const auto backward = [&](const at::Tensor& loss, double weight) {
@@ -124,7 +128,7 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
   }
   if (!tunes_clip) return result;
   image_pass.backward(terms.sum());
-  text_pass.backward(gradient_or_zero(text_leaf));
+  if (text_pass) text_pass->backward(gradient_or_zero(text_leaf));
   return result;
 }
 

@@ -54,7 +54,9 @@ ordered_json run_clip(const std::vector<std::string>& arguments) {
   const std::span<const std::uint8_t> pixels(bytes.data_ptr<std::uint8_t>(), bytes.nbytes());
   const PreprocessOptions preprocess = preprocess_options(model.bundle().image);
   StepBatch batch;
-  batch.pixels = pixels;
+  PixelStore store(preprocess.element_count());
+  store.append(pixels);
+  batch.pixels = &store;
   batch.text_ids = read_tokens(model.bundle(), arguments[3]);
 
   std::vector<NamedTensor> outputs;

@@ -50,11 +50,6 @@ TrainConfig config_from(const std::vector<std::string>& settings) {
   return config;
 }
 
-std::span<const std::uint8_t> bytes_of(const at::Tensor& tensor) {
-  if (!tensor.defined()) return {};
-  return {tensor.data_ptr<std::uint8_t>(), static_cast<std::size_t>(tensor.numel())};
-}
-
 /// The tensors of INPUTS by name; one that the file leaves out is undefined.
 struct Inputs {
   explicit Inputs(const std::string& path) {
@@ -69,24 +64,40 @@ struct Inputs {
   std::map<std::string, at::Tensor> tensors;
 };
 
-StepBatch batch_from(const Inputs& inputs) {
-  StepBatch batch;
-  batch.pixels = bytes_of(inputs.find("pixels"));
-  batch.teacher_pixels = bytes_of(inputs.find("teacher_pixels"));
-  batch.teacher_ids = inputs.find("teacher_ids");
-  std::vector<at::Tensor> texts = {inputs.find("text_ids")};
-  for (const char* name : {"hard_negative_ids", "candidate_ids"}) {
-    if (inputs.find(name).defined()) texts.push_back(inputs.find(name));
-  }
-  batch.text_ids = at::cat(texts);
-  const at::Tensor negatives = inputs.find("hard_negative_ids");
-  if (negatives.defined()) batch.hard_negatives = negatives.size(0);
-  if (inputs.find("rank.images").defined()) {
-    batch.rank =
-        RankBatch{inputs.find("rank.images"), inputs.find("rank.texts"), inputs.find("rank.distances")};
-  }
-  return batch;
+/// u8[B, size, size, 3] as the loader hands images over; of an undefined tensor, none.
+PixelStore store_of(const at::Tensor& images) {
+  if (!images.defined()) return {};
+  PixelStore store(static_cast<std::size_t>(images[0].numel()));
+  store.append({images.data_ptr<std::uint8_t>(), static_cast<std::size_t>(images.numel())});
+  return store;
 }
+
+/// The batch of INPUTS, and the images that it points to.
+struct OwnedBatch {
+  explicit OwnedBatch(const Inputs& inputs)
+      : pixels(store_of(inputs.find("pixels"))), teacher_pixels(store_of(inputs.find("teacher_pixels"))) {
+    batch.pixels = &pixels;
+    batch.teacher_pixels = &teacher_pixels;
+    batch.teacher_ids = inputs.find("teacher_ids");
+    std::vector<at::Tensor> texts = {inputs.find("text_ids")};
+    for (const char* name : {"hard_negative_ids", "candidate_ids"}) {
+      if (inputs.find(name).defined()) texts.push_back(inputs.find(name));
+    }
+    batch.text_ids = at::cat(texts);
+    const at::Tensor negatives = inputs.find("hard_negative_ids");
+    if (negatives.defined()) batch.hard_negatives = negatives.size(0);
+    if (inputs.find("rank.images").defined()) {
+      batch.rank =
+          RankBatch{inputs.find("rank.images"), inputs.find("rank.texts"), inputs.find("rank.distances")};
+    }
+  }
+  OwnedBatch(const OwnedBatch&) = delete;
+  OwnedBatch& operator=(const OwnedBatch&) = delete;
+
+  PixelStore pixels;
+  PixelStore teacher_pixels;
+  StepBatch batch;
+};
 
 /// The models of a configuration and what trains, as `train` sets them up, with start values of the caller's.
 struct Setup {
@@ -186,9 +197,9 @@ ordered_json write_gradients(const std::vector<std::string>& arguments) {
   const TrainConfig config = config_from({arguments.begin() + 3, arguments.end()});
   const Inputs inputs(arguments[1]);
   Setup setup(config, inputs);
-  const StepBatch batch = batch_from(inputs);
+  const OwnedBatch owned(inputs);
   std::vector<NamedTensor> outputs;
-  add_losses(accumulate_gradients(setup.models(), batch, step_options(config, kStep)), outputs);
+  add_losses(accumulate_gradients(setup.models(), owned.batch, step_options(config, kStep)), outputs);
   project_lora_gradients(setup.lora);
   for (const auto& [name, tensor] : setup.trained) {
     if (tensor.grad().defined()) outputs.emplace_back("gradient." + name, tensor.grad());
@@ -204,14 +215,14 @@ ordered_json measure(const std::vector<std::string>& arguments) {
   const TrainConfig config = config_from({arguments.begin() + 4, arguments.end()});
   const Inputs inputs(arguments[1]);
   Setup setup(config, inputs);
-  const StepBatch batch = batch_from(inputs);
+  const OwnedBatch owned(inputs);
   Optimizer optimizer(setup.trained, config.train);
   const std::int64_t peak_before = peak_memory_bytes();
   const std::int64_t warm_up = std::stoll(arguments[2]);
   ordered_json seconds = ordered_json::array();
   for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[3]); ++step) {
     const std::clock_t start = std::clock();
-    accumulate_gradients(setup.models(), batch, step_options(config, step));
+    accumulate_gradients(setup.models(), owned.batch, step_options(config, step));
     project_lora_gradients(setup.lora);
     optimizer.step(1.0);
     merge_lora(setup.lora);

@@ -1,10 +1,10 @@
 """Peak memory of `sdsclip train` at a small and a large batch with the same micro-batches.
 
-    test_step_memory.py PROGRAM [MICRO_BATCH LARGE_BATCH]
+    test_step_memory.py PROGRAM [STUDENT MICRO_BATCH LARGE_BATCH]
 
-The student is ViT-B/32 at its real size with 224x224 images, the latent Stable Diffusion's (so h_w has its 8.4 million
-numbers), the UNet small. The whole program counts: loader, pixels, losses. What is resident when the first step begins
-is subtracted: LibTorch and the weights.
+The student is ViT-B/32 at its real size with 224x224 images (or another model of open_clip), the latent Stable
+Diffusion's (so h_w has its 8.4 million numbers), the UNet small. The whole program counts: loader, pixels, losses. What
+is resident when the first step begins is subtracted: LibTorch and the weights. A quarter of an hour on one core.
 """
 
 import json
@@ -27,9 +27,9 @@ import export_clip
 import export_teacher
 from sdsclip_export.teacher_models import BUILT_IN_CONFIGS
 
-STUDENT = "ViT-B-32-quickgelu"
+STUDENT, *COUNTS = sys.argv[1:4] if len(sys.argv) > 3 else ("ViT-B-32-quickgelu", "8", "1024")
+MICRO_BATCH, LARGE_BATCH = map(int, COUNTS)
 SMALL_BATCH = 32
-MICRO_BATCH, LARGE_BATCH = map(int, sys.argv[1:3] if len(sys.argv) > 2 else ("8", "1024"))
 del sys.argv[1:]
 PICTURES = 64  # files; the table names each again and again
 READY = "trained numbers"  # what the log says when all is loaded

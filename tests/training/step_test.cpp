@@ -44,7 +44,9 @@ class StepTest : public ::testing::Test {
       captions.push_back(i % 2 == 0 ? "a red circle above a blue square"
                                     : "there is a large green ring number " + std::to_string(i));
     }
-    batch_.pixels = pixels_;
+    stored_pixels_ = PixelStore(preprocess_.element_count());
+    stored_pixels_.append(pixels_);
+    batch_.pixels = &stored_pixels_;
     batch_.text_ids = tokenize(load_tokenizer(clip_.bundle()), captions);
     batch_.teacher_ids = tokenize(load_tokenizer(teacher_.bundle()), captions);
   }
@@ -95,6 +97,7 @@ class StepTest : public ::testing::Test {
   std::vector<NamedTensor> trained_;
   SdsOptions sds_;
   std::vector<std::uint8_t> pixels_;
+  PixelStore stored_pixels_;
   StepBatch batch_;
   double plain_contrastive_ = 0;
   double plain_sds_ = 0;
@@ -158,7 +161,9 @@ TEST_F(StepTest, CachedGradientsOfAllTermsEqualThePlainStepsTensorByTensor) {
   std::vector<std::uint8_t> teacher_pixels(kBatch * teacher_preprocess.element_count());
   RandomSequence random(2, stream_of("step_test"));
   for (std::uint8_t& value : teacher_pixels) value = static_cast<std::uint8_t>(random.below(256));
-  batch_.teacher_pixels = teacher_pixels;
+  PixelStore stored_teacher_pixels(teacher_preprocess.element_count());
+  stored_teacher_pixels.append(teacher_pixels);
+  batch_.teacher_pixels = &stored_teacher_pixels;
   FeatureOptions feature;
   feature.weight = 0.02;
   const LinearMap feature_map =

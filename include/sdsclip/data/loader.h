@@ -9,6 +9,7 @@
 
 #include "sdsclip/base/options.h"
 #include "sdsclip/data/captions.h"
+#include "sdsclip/data/pixel_store.h"
 #include "sdsclip/data/preprocess.h"
 #include "sdsclip/data/tokenizer.h"
 
@@ -56,11 +57,11 @@ struct LoaderPosition {
   bool operator==(const LoaderPosition&) const = default;
 };
 
-/// One step's data. Images stay bytes: `normalize_pixels` turns a micro-batch of them into floats.
+/// One step's data. Images stay bytes, which `normalize_pixels` turns into floats a micro-batch at a time.
 struct Batch {
   std::vector<std::int64_t> samples;           ///< [B] numbers in the data set
-  std::vector<std::uint8_t> pixels;            ///< [B, size, size, 3] interleaved RGB
-  std::vector<std::uint8_t> teacher_pixels;    ///< likewise by `teacher_preprocess`; empty without it
+  PixelStore pixels;                           ///< B images
+  PixelStore teacher_pixels;                   ///< likewise by `teacher_preprocess`; empty without it
   std::vector<std::int64_t> token_ids;         ///< [B, context_length] of `captions`
   std::vector<std::string> captions;           ///< [B] the caption that this epoch chose
   std::vector<std::string> negative_captions;  ///< [B], or empty where the data set has none; a sample

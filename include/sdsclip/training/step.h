@@ -4,9 +4,8 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 
-#include "sdsclip/data/preprocess.h"
+#include "sdsclip/data/pixel_store.h"
 #include "sdsclip/losses/feature.h"
 #include "sdsclip/losses/ranking.h"
 #include "sdsclip/losses/sds.h"
@@ -17,8 +16,8 @@ namespace sdsclip {
 
 /// One step's data, on the CPU.
 struct StepBatch {
-  std::span<const std::uint8_t> pixels;          ///< B squares of interleaved RGB bytes (`resize_and_crop`)
-  std::span<const std::uint8_t> teacher_pixels;  ///< likewise, as the teacher wants them; for `feature` only
+  const PixelStore* pixels = nullptr;          ///< B images; not owned
+  const PixelStore* teacher_pixels = nullptr;  ///< likewise, as the teacher wants them; for `feature` only
   at::Tensor text_ids;              ///< i64[B + K + M, L], CLIP's: the images' captions, then K hard
                                     ///< negatives, then M further candidates that `rank` speaks of
   std::int64_t hard_negatives = 0;  ///< K

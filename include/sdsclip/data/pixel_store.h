@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace sdsclip {
+
+/// The images of a batch as squares of interleaved RGB bytes (`resize_and_crop`), all of one size. The first
+/// ones lie in memory; those beyond `memory_limit` bytes in a temporary file that has no name, so that a
+/// batch of thousands takes no more memory than a small one.
+///
+/// The file is made in the system's folder for temporary files (environment TMPDIR, else /tmp).
+class PixelStore {
+ public:
+  static constexpr std::size_t kMemoryLimit = std::size_t{8} << 20;
+
+  PixelStore() = default;
+  explicit PixelStore(std::size_t image_bytes, std::size_t memory_limit = kMemoryLimit);
+  ~PixelStore();
+  PixelStore(PixelStore&& other) noexcept;
+  PixelStore& operator=(PixelStore&& other) noexcept;
+
+  /// Adds one image or several. Throws `Error(kRuntime)` where the temporary file cannot be written.
+  /// REQUIRES: a multiple of `image_bytes`.
+  void append(std::span<const std::uint8_t> images);
+
+  /// How many images there are.
+  [[nodiscard]] std::int64_t count() const;
+
+  /// The bytes of images `first` to `first + count - 1`. Throws `Error(kRuntime)` where the file cannot be
+  /// read back. REQUIRES: they are there.
+  [[nodiscard]] std::vector<std::uint8_t> read(std::int64_t first, std::int64_t count) const;
+
+ private:
+  void write_to_file(std::span<const std::uint8_t> bytes);
+
+  std::size_t image_bytes_ = 0;
+  std::size_t memory_limit_ = 0;
+  std::vector<std::uint8_t> memory_;  // the first bytes
+  std::size_t file_bytes_ = 0;        // the rest
+  int file_ = -1;                     // a descriptor; -1: no file yet
+};
+
+}  // namespace sdsclip

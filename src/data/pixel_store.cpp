@@ -1,0 +1,101 @@
+#include "sdsclip/data/pixel_store.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+#include "sdsclip/base/error.h"
+
+namespace sdsclip {
+namespace {
+
+std::filesystem::path temporary_folder() {
+  const char* chosen = std::getenv("TMPDIR");
+  return chosen != nullptr && *chosen != '\0' ? chosen : "/tmp";
+}
+
+Error file_failure(const char* what) {
+  return runtime_failure("{}: cannot {} a batch's pixels: {}; set TMPDIR to a folder with room for them",
+                         temporary_folder().string(), what, std::strerror(errno));
+}
+
+/// A file that is gone when its descriptor is closed, whatever happens to the process.
+int open_nameless_file() {
+  std::string path = (temporary_folder() / "sdsclip-XXXXXX").string();
+  const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
+  if (descriptor < 0) throw file_failure("keep");
+  ::unlink(path.c_str());
+  return descriptor;
+}
+
+}  // namespace
+
+PixelStore::PixelStore(std::size_t image_bytes, std::size_t memory_limit)
+    : image_bytes_(image_bytes), memory_limit_(memory_limit) {}
+
+PixelStore::~PixelStore() {
+  if (file_ >= 0) ::close(file_);
+}
+
+PixelStore::PixelStore(PixelStore&& other) noexcept {
+  *this = std::move(other);
+}
+
+PixelStore& PixelStore::operator=(PixelStore&& other) noexcept {
+  std::swap(image_bytes_, other.image_bytes_);
+  std::swap(memory_limit_, other.memory_limit_);
+  std::swap(memory_, other.memory_);
+  std::swap(file_bytes_, other.file_bytes_);
+  std::swap(file_, other.file_);
+  return *this;
+}
+
+void PixelStore::append(std::span<const std::uint8_t> images) {
+  const std::size_t room = memory_limit_ - std::min(memory_limit_, memory_.size());
+  const std::size_t kept = file_ >= 0 ? 0 : std::min(room, images.size());
+  memory_.insert(memory_.end(), images.begin(), images.begin() + static_cast<std::ptrdiff_t>(kept));
+  if (kept < images.size()) write_to_file(images.subspan(kept));
+}
+
+void PixelStore::write_to_file(std::span<const std::uint8_t> bytes) {
+  if (file_ < 0) file_ = open_nameless_file();
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(file_bytes_));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) throw file_failure("write");
+    file_bytes_ += static_cast<std::size_t>(written);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+std::int64_t PixelStore::count() const {
+  if (image_bytes_ == 0) return 0;
+  return static_cast<std::int64_t>((memory_.size() + file_bytes_) / image_bytes_);
+}
+
+std::vector<std::uint8_t> PixelStore::read(std::int64_t first, std::int64_t count) const {
+  const std::size_t begin = static_cast<std::size_t>(first) * image_bytes_;
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count) * image_bytes_);
+  std::size_t done = 0;
+  if (begin < memory_.size()) {
+    done = std::min(bytes.size(), memory_.size() - begin);
+    std::copy_n(memory_.begin() + static_cast<std::ptrdiff_t>(begin), done, bytes.begin());
+  }
+  while (done < bytes.size()) {
+    const off_t place = static_cast<off_t>(begin + done - memory_.size());
+    const ssize_t got = ::pread(file_, bytes.data() + done, bytes.size() - done, place);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) throw file_failure("read back");
+    done += static_cast<std::size_t>(got);
+  }
+  return bytes;
+}
+
+}  // namespace sdsclip
