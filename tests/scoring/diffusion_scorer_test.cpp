@@ -23,8 +23,13 @@ class DiffusionScorer : public ::testing::Test {
     options_.encode_batch = 3;
     options_.quiet = true;
   }
-  DiffusionTeacher teacher(const std::string& prediction_type = "epsilon") {
-    return {testing::write_tiny_teacher(folder_ / prediction_type, prediction_type), {}, {}};
+  DiffusionTeacher teacher(const std::string& prediction_type = "epsilon",
+                           Precision precision = Precision::kFp32) {
+    const std::filesystem::path folder = folder_ / prediction_type;
+    const bool is_there = std::filesystem::exists(folder);
+    return {is_there ? read_bundle(folder) : testing::write_tiny_teacher(folder, prediction_type),
+            {},
+            {.device = c10::Device(c10::kCPU), .precision = precision}};
   }
   DiffusionScoring score(DiffusionTeacher& model, const CaseTable& table,
                          const std::string& out = "scores.sqlite",
@@ -263,11 +268,40 @@ TEST_F(DiffusionScorer, RefusesToGoOnWithOtherSettings) {
                [&] { score(model, table_, "scores.sqlite", StoreOpening::kResume); });
 }
 
-TEST_F(DiffusionScorer, RemembersTheMicroBatchThatItChose) {
+TEST_F(DiffusionScorer, GoesOnWithTheMicroBatchThatItChose) {
   DiffusionTeacher model = teacher();
   options_.micro_batch = 0;
   score(model, table_);
   EXPECT_TRUE(stored(table_).choice("micro_batch").has_value());
+  // As if another machine had chosen 4: three blocks of 4 pairs instead of one of 12.
+  execute("UPDATE choice SET value = 4 WHERE key = 'micro_batch'");
+  execute("DELETE FROM error WHERE image_id >= 4 AND sample >= 2");
+  const std::int64_t before = model.work().unet_evaluations;
+  score(model, table_, "scores.sqlite", StoreOpening::kResume);
+  EXPECT_EQ(model.work().unet_evaluations - before, 4 * 4);
+}
+
+TEST_F(DiffusionScorer, AnotherPrecisionIsAnotherRun) {
+  DiffusionTeacher whole = teacher();
+  score(whole, table_, "fp32.sqlite");
+  const std::vector<SampleErrorRow> exact = stored(table_, "fp32.sqlite").read_errors();
+  // Half a unit in the last place of a significand of 8 and of 11 bits, through a handful of operations.
+  for (const auto& [precision, tolerance] :
+       {std::pair(Precision::kBf16, 0.05), std::pair(Precision::kFp16, 0.01)}) {
+    DiffusionTeacher model = teacher("epsilon", precision);
+    const std::string out = precision == Precision::kBf16 ? "bf16.sqlite" : "fp16.sqlite";
+    score(model, table_, out);
+    const std::vector<SampleErrorRow> rows = stored(table_, out).read_errors();
+    ASSERT_EQ(rows.size(), exact.size());
+    double difference = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_NEAR(rows[i].error / exact[i].error, 1, tolerance);
+      difference += std::abs(rows[i].error - exact[i].error);
+    }
+    EXPECT_GT(difference, 0);
+    expect_error(ExitCode::kInput, {"another run", "precision"},
+                 [&] { score(model, table_, "fp32.sqlite", StoreOpening::kResume); });
+  }
 }
 
 TEST_F(DiffusionScorer, NamesAnImageThatCannotBeRead) {
