@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """How many UNet evaluations the adaptive diffusion score needs for the answers of a long uniform run.
 
-  measure_adaptive.py --out runs/adaptive        about half an hour on one core
+  measure_adaptive.py --out runs/adaptive        about an hour on one core
 
 Two sets of cases of the shapes world: Winoground's as `sdsclip synth` draws them, and a harder one of colour swaps alone,
 where one sample a pair often disagrees with 250. On each, the answers (who is right in text and image score, case by case)
-of a uniform run of 250 samples are compared with those of its own first samples, and with adaptive runs of the same cost.
+of a uniform run of 250 samples are compared with those of its own first samples, and with the answers of races that cost
+the same and see the same errors (`--judge-only --adaptive`).
+
+All cases of a run share the samples' timesteps, and two or three of them may be lucky ones for a whole set: so the harder
+set is drawn in parts, each with noise and timesteps of its own.
 """
 
 import argparse
@@ -25,9 +29,10 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from sdsclip_export.errors import run_main
 
 SAMPLES = 250
-BUDGETS = [3, 4, 6, 8, 12, 16, 25]  # evaluations a pair, on average
+BUDGETS = [3, 4, 6, 8, 12, 16, 25, 50, 100]  # evaluations a pair, on average
+EASY_SEEDS = [0]  # of the world, and of the noise
+HARD_SEEDS = [21, 22, 23, 24, 25, 26]  # the models have seen none of these worlds
 HARD_TAG = "Relation"  # colours swapped between two things that stay where they are
-HARD_SEEDS = [11, 12, 13]  # worlds that the harder cases come from; the models have seen none of them
 
 
 @dataclass
@@ -38,10 +43,19 @@ class Answers:
     evaluations_a_pair: float
 
 
+@dataclass
+class Part:
+    """A set of cases, scored with one seed, and its uniform run."""
+
+    data: Path
+    run: Path
+    seed: int
+
+
 def main() -> None:
     arguments = parse_arguments()
-    for name, data in (("winoground", draw_easy(arguments)), ("colour swaps", draw_hard(arguments))):
-        print_comparison(name, arguments, data, arguments.out / name.replace(" ", "-"))
+    compare("winoground", arguments, [easy_part(arguments, seed) for seed in EASY_SEEDS])
+    compare("colour swaps", arguments, [hard_part(arguments, seed) for seed in HARD_SEEDS])
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -49,7 +63,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=ROOT / "runs" / "adaptive", help="cases and runs; kept and reused")
     parser.add_argument("--sdsclip", type=Path, default=ROOT / "build" / "sdsclip", help="the sdsclip binary")
     parser.add_argument("--teacher", default="shapes-teacher", help="bundle")
-    parser.add_argument("--limit", type=int, default=0, help="first cases of each set; 0: all")
+    parser.add_argument("--limit", type=int, default=0, help="first cases of each part; 0: all")
     return parser.parse_args()
 
 
@@ -60,55 +74,73 @@ def draw_world(arguments: argparse.Namespace, seed: int) -> Path:
     return world
 
 
-def draw_easy(arguments: argparse.Namespace) -> Path:
-    return draw_world(arguments, 0) / "winoground"
+def easy_part(arguments: argparse.Namespace, seed: int) -> Part:
+    run_folder = arguments.out / "winoground" / str(seed) / "uniform"
+    return Part(draw_world(arguments, seed) / "winoground", run_folder, seed)
 
 
-def draw_hard(arguments: argparse.Namespace) -> Path:
-    """The colour swaps of several worlds as one Winoground folder."""
-    folder = arguments.out / "colour-swaps-data"
-    images = folder / "images"
+def hard_part(arguments: argparse.Namespace, seed: int) -> Part:
+    """The colour swaps of a world as a Winoground folder."""
+    source = draw_world(arguments, seed) / "winoground"
+    folder = arguments.out / "colour-swaps" / str(seed)
+    images = folder / "data" / "images"
     images.mkdir(parents=True, exist_ok=True)
     cases = []
-    for seed in HARD_SEEDS:
-        source = draw_world(arguments, seed) / "winoground"
-        for line in (source / "examples.jsonl").read_text(encoding="utf-8").splitlines():
-            case = json.loads(line)
-            if case["collapsed_tag"] != HARD_TAG:
-                continue
-            for key in ("image_0", "image_1"):
-                name = f"{seed}_{case[key]}"
-                shutil.copy(source / "images" / f"{case[key]}.png", images / f"{name}.png")
-                case[key] = name
-            cases.append({**case, "id": len(cases)})
+    for case in read_cases(source):
+        if case["collapsed_tag"] != HARD_TAG:
+            continue
+        for key in ("image_0", "image_1"):
+            shutil.copy(source / "images" / f"{case[key]}.png", images)
+        cases.append({**case, "id": len(cases)})
     text = "".join(json.dumps(case) + "\n" for case in cases)
-    (folder / "examples.jsonl").write_text(text, encoding="utf-8")
-    return folder
+    (folder / "data" / "examples.jsonl").write_text(text, encoding="utf-8")
+    return Part(folder / "data", folder / "uniform", seed)
 
 
-def print_comparison(name: str, arguments: argparse.Namespace, data: Path, out: Path) -> None:
-    score(arguments, data, out / "uniform", "--samples", SAMPLES)
-    long_run = uniform_answers(out / "uniform", data, SAMPLES)
-    disagreement = 1 - agreement(uniform_answers(out / "uniform", data, 1), long_run)
-    print(f"\n{name}: {len(long_run.marks)} cases; one sample disagrees with {SAMPLES} on {disagreement:.1%}")
-    print(f"{'evaluations a pair':>20} {'uniform':>9} {'adaptive':>9}    cases with the answers of {SAMPLES} samples")
+def read_cases(data: Path) -> list[dict]:
+    return [json.loads(line) for line in (data / "examples.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def compare(name: str, arguments: argparse.Namespace, parts: list[Part]) -> None:
+    for part in parts:
+        if not (part.run / "result.json").exists():
+            score(arguments, part, "--resume", "--samples", SAMPLES, "--seed", part.seed)
+    long_runs = [uniform_answers(part, SAMPLES) for part in parts]
+    firsts = [uniform_answers(part, 1) for part in parts]
+    disagreement = 1 - np.concatenate([agreement(a, b) for a, b in zip(firsts, long_runs)]).mean()
+    cases = sum(len(answers.marks) for answers in long_runs)
+    print(f"\n{name}: {cases} cases in {len(parts)} parts; one sample disagrees with {SAMPLES} on {disagreement:.1%}")
+    print(f"{'evaluations a pair':>20} {'uniform':>9} {'adaptive':>9}   {'difference [95%]':<24} parts where it is better")
     for budget in BUDGETS:
-        adaptive = out / f"adaptive-{budget}"
-        score(arguments, data, adaptive, "--samples", SAMPLES, "--adaptive", "--min-samples", 2, "--budget", budget)
-        raced = stored_answers(adaptive)
-        uniform = agreement(uniform_answers(out / "uniform", data, budget), long_run)
-        print(f"{raced.evaluations_a_pair:>9.1f} of {budget:>6} {uniform:>9.1%} {agreement(raced, long_run):>9.1%}")
-    score(arguments, data, out / "adaptive", "--samples", SAMPLES, "--adaptive")
-    raced = stored_answers(out / "adaptive")
-    share = raced.evaluations_a_pair / SAMPLES
-    print(f"{raced.evaluations_a_pair:>9.1f} no limit {'':>7} {agreement(raced, long_run):>9.1%}    {share:.1%} of the cost")
+        raced = [race(arguments, part, "--min-samples", 2, "--budget", budget) for part in parts]
+        print_row(f"of {budget:>4}", raced, [uniform_answers(part, budget) for part in parts], long_runs)
+    print_row("no limit", [race(arguments, part) for part in parts], None, long_runs)
 
 
-def score(arguments: argparse.Namespace, data: Path, out: Path, *more: object) -> None:
-    if not (out / "result.json").exists():
-        limit = ("--limit", arguments.limit)
-        run(arguments, "diffusion-score", "winoground", "--teacher", arguments.teacher, "--data", data, "--out", out,
-            "--resume", *limit, *more)  # fmt: skip
+def print_row(label: str, raced: list[Answers], plain: list[Answers] | None, long_runs: list[Answers]) -> None:
+    adaptive = [agreement(a, b) for a, b in zip(raced, long_runs)]
+    spent = np.average([part.evaluations_a_pair for part in raced], weights=[len(part) for part in adaptive])
+    row = f"{spent:>11.1f} {label}"
+    if plain is None:
+        print(f"{row:>20} {'':>9} {np.concatenate(adaptive).mean():>9.1%}")
+        return
+    uniform = [agreement(a, b) for a, b in zip(plain, long_runs)]
+    gain = np.concatenate(adaptive).astype(float) - np.concatenate(uniform)
+    width = 1.96 * gain.std(ddof=1) / np.sqrt(len(gain))
+    interval = f"{gain.mean():+.1%} [{gain.mean() - width:+.1%}, {gain.mean() + width:+.1%}]"
+    better = sum(a.mean() > b.mean() for a, b in zip(adaptive, uniform))
+    shares = f"{np.concatenate(uniform).mean():>9.1%} {np.concatenate(adaptive).mean():>9.1%}"
+    print(f"{row:>20} {shares}   {interval:<24} {better} of {len(adaptive)}")
+
+
+def score(arguments: argparse.Namespace, part: Part, *more: object) -> None:
+    run(arguments, "diffusion-score", "winoground", "--teacher", arguments.teacher, "--data", part.data,
+        "--out", part.run, "--limit", arguments.limit, *more)  # fmt: skip
+
+
+def race(arguments: argparse.Namespace, part: Part, *options: object) -> Answers:
+    score(arguments, part, "--judge-only", "--adaptive", *options)
+    return judged_answers(part.run)
 
 
 def run(arguments: argparse.Namespace, *words: object) -> None:
@@ -116,21 +148,20 @@ def run(arguments: argparse.Namespace, *words: object) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def agreement(a: Answers, b: Answers) -> float:
-    """Share of cases with the same text and the same image mark."""
-    return float((a.marks == b.marks).all(axis=1).mean())
+def agreement(a: Answers, b: Answers) -> np.ndarray:
+    """Of each case, whether the text and the image mark are the same."""
+    return (a.marks == b.marks).all(axis=1)
 
 
-def uniform_answers(out: Path, data: Path, samples: int) -> Answers:
+def uniform_answers(part: Part, samples: int) -> Answers:
     """Winoground's rule over the mean of each pair's first `samples` stored errors."""
-    with sqlite3.connect(out / "scores.sqlite") as store:
+    with sqlite3.connect(part.run / "scores.sqlite") as store:
         rows = store.execute(
             "SELECT image, caption, avg(error) FROM sample_error WHERE sample < ? GROUP BY image, caption", (samples,)
         )
         error = {(Path(image).stem, caption): mean for image, caption, mean in rows}
     marks = []
-    for line in (data / "examples.jsonl").read_text(encoding="utf-8").splitlines():
-        case = json.loads(line)
+    for case in read_cases(part.data):
         images, captions = ([case[f"{kind}_{k}"] for k in (0, 1)] for kind in ("image", "caption"))
         if (images[0], captions[0]) not in error:
             continue  # left out by --limit
@@ -139,16 +170,16 @@ def uniform_answers(out: Path, data: Path, samples: int) -> Answers:
     return Answers(np.array(marks), samples)
 
 
-def stored_answers(out: Path) -> Answers:
-    """The marks that the run itself gave."""
+def judged_answers(out: Path) -> Answers:
+    """The marks that the run itself gave when it was last judged."""
     with sqlite3.connect(out / "scores.sqlite") as store:
         query = "SELECT case_id, metric, mark FROM case_mark ORDER BY CAST(case_id AS INTEGER)"
         rows = store.execute(query).fetchall()
-        pairs = store.execute("SELECT count(*) FROM (SELECT DISTINCT image, caption FROM sample_error)").fetchone()[0]
     text, image = (
         {case: mark > 0 for case, metric, mark in rows if metric == f"winoground/{kind}"} for kind in ("text", "image")
     )
     settings = json.loads((out / "result.json").read_text(encoding="utf-8"))["settings"]
+    pairs = settings["full_evaluations"] / SAMPLES
     return Answers(np.array([(text[case], image[case]) for case in text]), settings["sample_evaluations"] / pairs)
 
 
