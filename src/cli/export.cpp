@@ -5,6 +5,16 @@
 #include "sdsclip/models/safetensors.h"
 
 namespace sdsclip {
+namespace {
+
+/// Whether the source library stores the buffer with its weights. Masks and position ids are made anew by the
+/// model, and refused by loaders that are strict.
+bool is_statistic(const std::string& name) {
+  return name.ends_with(".running_mean") || name.ends_with(".running_var") ||
+         name.ends_with(".num_batches_tracked");
+}
+
+}  // namespace
 
 void run_export(const Arguments& arguments) {
   const ExportArguments& given = arguments.export_model;
@@ -15,7 +25,9 @@ void run_export(const Arguments& arguments) {
     save_bundle(model, model.bundle().name + "-tuned", given.out);
   } else {
     std::vector<NamedTensor> tensors = model.parameters();
-    for (const NamedTensor& buffer : model.buffers()) tensors.push_back(buffer);
+    for (const NamedTensor& buffer : model.buffers()) {
+      if (is_statistic(buffer.first)) tensors.push_back(buffer);
+    }
     write_safetensors(given.out, tensors, {{"format", "pt"}});
   }
   log_info("{}: written", given.out);

@@ -59,7 +59,10 @@ extern "C" int sdsclip_run_command(int argc, const char* const* argv) {
   watch_for_interrupts();
   try {
     run(parsed.arguments);
-    if (std::fflush(stdout) != 0) return fail(ExitCode::kRuntime, "cannot write to standard output");
+    // The flush alone would not tell of a write that failed before it.
+    if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+      return fail(ExitCode::kRuntime, "cannot write to standard output");
+    }
     return static_cast<int>(ExitCode::kDone);
   } catch (const std::exception&) {
     const Error failure = current_failure();

@@ -72,6 +72,16 @@ void write_header(Database& database, const RunIdentity& identity, const CaseTab
               [](const Case& question) -> std::string_view { return question.id; });
 }
 
+void write_empty_store(const fs::path& path, const RunIdentity& identity, const CaseTable& table) {
+  Database database(path, Database::Mode::kCreate);
+  database.execute(
+      fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchemaVersion));
+  Transaction transaction(database);
+  database.execute(kScoreSchema);
+  write_header(database, identity, table);
+  transaction.commit();
+}
+
 std::string header_value(Database& database, const char* key) {
   return database.text(fmt::format("SELECT value FROM run WHERE key = '{}'", key));
 }
@@ -112,18 +122,15 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
   fs::remove(temporary, ignored);
   // Leftovers of a store that was deleted would be taken for this one's log.
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(path.string() + suffix, ignored);
-  {
-    Database database(temporary, Database::Mode::kCreate);
-    database.execute(
-        fmt::format("PRAGMA application_id={}; PRAGMA user_version={};", kApplicationId, kSchemaVersion));
-    Transaction transaction(database);
-    database.execute(kScoreSchema);
-    write_header(database, identity, table);
-    transaction.commit();
+  try {
+    write_empty_store(temporary, identity, table);
+    std::error_code error;
+    fs::rename(temporary, path, error);
+    if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
+  } catch (...) {
+    for (const char* suffix : {"", "-journal"}) fs::remove(temporary.string() + suffix, ignored);
+    throw;
   }
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
 }
 
 std::string read_table_digest(Database& database) {
