@@ -1,0 +1,176 @@
+"""A full disk ends a run with exit 4, a read-only one with exit 3, and neither leaves what --resume cannot go on from.
+
+Small and read-only disks are mounted in a user namespace; where the system does not allow that, those tests are skipped
+and a limit on files' sizes stands in for the full disk.
+"""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+
+STEPS = 12
+SETTINGS = {"train.steps": STEPS, "train.batch_size": 12, "train.checkpoint_every": 3, "sds.warmup_steps": 3}
+# Of what the whole run leaves, which is less than what it needs on the way.
+SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
+COSTS = ("seconds", "seconds_a_match", "work")
+TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
+NO_MOUNT = 99
+# "$@" on a disk of so many bytes, of which a copy is kept.
+ON_A_SMALL_DISK = (
+    f'mount -t tmpfs -o "size=$BYTES" none "$DISK" || exit {NO_MOUNT}; "$@"; code=$?; cp -a "$DISK/." "$KEPT"; exit $code'
+)
+ON_A_READ_ONLY_DISK = (
+    f'mount --bind "$DISK" "$DISK" && mount -o remount,bind,ro "$DISK" || exit {NO_MOUNT}; "$@"'
+)
+
+
+def in_namespace(script: str, command: list[str], **variables: object) -> subprocess.CompletedProcess:
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh"]
+    return subprocess.run([*namespace, *command], capture_output=True, text=True, cwd=ROOT, env=environment)
+
+
+def can_mount(folder: Path) -> bool:
+    if shutil.which("unshare") is None:
+        return False
+    script = f'mount -t tmpfs -o size=4k none "$DISK" || exit {NO_MOUNT}'
+    return in_namespace(script, [], DISK=folder).returncode == 0
+
+
+def files_of(out: Path) -> dict[str, int]:
+    """Names and sizes, event files apart, of which each life of a run has its own."""
+    files = {path: path.stat().st_size for path in out.rglob("*") if path.is_file()}
+    return {str(path.relative_to(out)): size for path, size in files.items() if "tfevents" not in path.name}
+
+
+def digest_of(folder: Path) -> dict[str, str]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def untimed(out: Path) -> tuple[dict, list[dict]]:
+    """The result and the log, if there is one, without what may differ."""
+    result = json.loads((out / "result.json").read_text())
+    log = out / "log.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    for line in lines:
+        for key in TIMES:
+            line.pop(key)
+    return {key: value for key, value in result.items() if key not in COSTS}, lines
+
+
+class FullDisk(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.draw_world(train=48)
+        cls.disk = cls.folder / "disk"
+        cls.disk.mkdir()
+        cls.can_mount = can_mount(cls.disk)
+        cls.whole = {}
+        for name in ("train", "eval", "diffusion-score"):
+            cls.whole[name] = cls.folder / "whole" / name
+            subprocess.run(cls.command(name, cls.whole[name]), check=True, capture_output=True, cwd=ROOT)
+
+    @classmethod
+    def command(cls, name: str, out: Path, *more: str) -> list[str]:
+        if name == "train":
+            return [str(PROGRAM), *train_arguments(cls.world, out, SETTINGS, "--quiet", *more)]
+        options = {"eval": ["--limit", 40, "--batch", 8], "diffusion-score": ["--limit", 40, "--samples", 4]}[name]
+        where = ["winoground", "--data", cls.world / "winoground", "--out", out]
+        return [str(PROGRAM), name, *map(str, [*where, *options, "--threads", 1, "--quiet", *more])]
+
+    def check_failure(self, done: subprocess.CompletedProcess, code: int) -> None:
+        self.assertEqual(done.returncode, code, done.stderr)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def check_goes_on(self, name: str, out: Path) -> None:
+        """Resumed where there is room, the run must end as the one that never was short of it."""
+        done = subprocess.run(self.command(name, out, "--resume"), capture_output=True, text=True, cwd=ROOT)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(untimed(out), untimed(self.whole[name]))
+        self.assertEqual(set(files_of(out)), set(files_of(self.whole[name])))
+        if name == "train":
+            tuned = [(run / "tuned.safetensors").read_bytes() for run in (out, self.whole[name])]
+            self.assertEqual(*tuned)
+
+    def check_small_disks(self, name: str) -> None:
+        if not self.can_mount:
+            self.skipTest("no user namespace to mount a small disk in")
+        needed = sum(files_of(self.whole[name]).values())
+        for size in (4096, *(int(share * needed) for share in SHARES)):
+            with self.subTest(bytes=size):
+                kept = self.folder / f"{name}-{size}"
+                kept.mkdir()
+                command = self.command(name, self.disk / "run")
+                done = in_namespace(ON_A_SMALL_DISK, command, BYTES=size, DISK=self.disk, KEPT=kept)
+                self.check_failure(done, 4)
+                self.assertRegex(done.stderr, "[Ff]ree some space")
+                self.assertFalse([file for file in files_of(kept) if ".tmp" in file])
+                self.check_goes_on(name, kept / "run")
+
+    def test_training(self):
+        self.check_small_disks("train")
+
+    def test_eval(self):
+        self.check_small_disks("eval")
+
+    def test_diffusion_score(self):
+        self.check_small_disks("diffusion-score")
+
+    def check_limited_files(self, name: str, limit: int) -> None:
+        """With a limit that the shell's `ulimit -f` sets; SIGXFSZ, which comes with it, must not end the process."""
+
+        def set_limit() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+        out = self.folder / f"limited-{name}"
+        command = self.command(name, out)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, preexec_fn=set_limit)
+        self.check_failure(done, 4)
+        self.check_goes_on(name, out)
+
+    def test_a_limit_on_files_sizes(self):
+        for name in self.whole:
+            with self.subTest(name):
+                self.check_limited_files(name, max(files_of(self.whole[name]).values()) // 2)
+
+    def test_results_that_cannot_be_printed(self):
+        with open("/dev/full", "w") as full:
+            for command in (self.command("eval", self.folder / "unprinted"),
+                            [str(PROGRAM), "train", "--config", "quickstart.yaml", "--print-config"]):  # fmt: skip
+                done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+                self.check_failure(done, 4)
+                self.assertIn("standard output", done.stderr)
+        self.assertEqual(untimed(self.folder / "unprinted"), untimed(self.whole["eval"]))
+
+    def check_read_only(self, name: str, *more: str) -> None:
+        done = in_namespace(ON_A_READ_ONLY_DISK, self.command(name, self.disk / name, *more), DISK=self.disk)
+        self.check_failure(done, 3)
+        self.assertIn(str(self.disk / name), done.stderr)
+
+    def test_a_read_only_disk(self):
+        if not self.can_mount:
+            self.skipTest("no user namespace to mount a read-only disk in")
+        for name in self.whole:
+            with self.subTest(name):
+                self.check_read_only(name)
+                self.assertEqual(list(self.disk.iterdir()), [])
+                shutil.copytree(self.whole[name], self.disk / name)
+                (self.disk / name / "result.json").unlink()
+                before = digest_of(self.disk)
+                self.check_read_only(name, "--resume")
+                self.assertEqual(digest_of(self.disk), before)
+                shutil.rmtree(self.disk / name)
+
+
+if __name__ == "__main__":
+    main()
