@@ -86,43 +86,45 @@ def forward(self, ids):
   return read_bundle(folder, BundleKind::kTeacher);
 }
 
-/// A student of 8x8 images with 5-dimensional embeddings: the first five pixels of the red channel plus one,
-/// and the sum of the ids' rows of a table.
-inline Bundle write_tiny_clip(const std::filesystem::path& folder) {
+/// A student of 8x8 images with 5-dimensional embeddings, by these methods over a table f32[vocabulary,
+/// columns].
+inline Bundle write_clip_of(const std::filesystem::path& folder, const std::string& methods,
+                            std::int64_t columns, bool any_length) {
   std::filesystem::create_directories(folder);
   torch::manual_seed(2);
-  torch::jit::Module module = tiny_module(torch::randn({kTinyVocabulary, 5}), R"(
+  torch::jit::Module module = tiny_module(torch::randn({kTinyVocabulary, columns}), methods);
+  module.register_parameter("logit_scale", torch::zeros({}), false);
+  module.save((folder / "clip.ts").string());
+  write_manifest(folder, {{"kind", "clip"}, {"name", "tiny-clip"}, {"embed_dim", 5}, {"activation", "gelu"}});
+  nlohmann::json document = nlohmann::json::parse(read_file(folder / "bundle.json"));
+  document["tokenizer"]["any_length"] = any_length;
+  std::ofstream(folder / "bundle.json") << document.dump();
+  return read_bundle(folder, BundleKind::kClip);
+}
+
+/// The first five pixels of the red channel plus one, and the sum of the ids' rows of the table.
+inline Bundle write_tiny_clip(const std::filesystem::path& folder) {
+  return write_clip_of(folder, R"(
 def encode_image(self, pixels):
     return pixels[:, 0, 0, 0:5] + 1.0
 def encode_text(self, ids):
     return torch.embedding(self.weight, ids).sum(1)
-)");
-  module.register_parameter("logit_scale", torch::zeros({}), false);
-  module.save((folder / "clip.ts").string());
-  write_manifest(folder, {{"kind", "clip"}, {"name", "tiny-clip"}, {"embed_dim", 5}, {"activation", "gelu"}});
-  return read_bundle(folder, BundleKind::kClip);
+)",
+                       5, /*any_length=*/false);
 }
 
 /// The same, with a text tower that takes what stands at the text's end, and says that it takes any length.
 /// Its embeddings' last element is the number of columns that it was given.
 inline Bundle write_tiny_clip_of_any_length(const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
-  torch::manual_seed(2);
-  torch::jit::Module module = tiny_module(torch::randn({kTinyVocabulary, 4}), R"(
+  return write_clip_of(folder, R"(
 def encode_image(self, pixels):
     return pixels[:, 0, 0, 0:5] + 1.0
 def encode_text(self, ids):
     words = torch.embedding(self.weight, ids).cumsum(1)
     at_end = words[torch.arange(ids.size(0)), ids.argmax(1)]
     return torch.cat([at_end, torch.full([ids.size(0), 1], float(ids.size(1)))], 1)
-)");
-  module.register_parameter("logit_scale", torch::zeros({}), false);
-  module.save((folder / "clip.ts").string());
-  write_manifest(folder, {{"kind", "clip"}, {"name", "tiny-clip"}, {"embed_dim", 5}, {"activation", "gelu"}});
-  nlohmann::json document = nlohmann::json::parse(read_file(folder / "bundle.json"));
-  document["tokenizer"]["any_length"] = true;
-  std::ofstream(folder / "bundle.json") << document.dump();
-  return read_bundle(folder, BundleKind::kClip);
+)",
+                       4, /*any_length=*/true);
 }
 
 /// Bare 8x8 pixels, a function of `seed`, as an image of the table.
