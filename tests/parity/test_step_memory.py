@@ -69,9 +69,14 @@ def write_data(folder: Path) -> Path:
 
 
 def small_teacher(folder: Path) -> Path:
-    """A configuration with Stable Diffusion's latent and context length, and a UNet of one block a level."""
+    """A configuration with Stable Diffusion's latent and context length, and a UNet that looks at 16x16 alone."""
     config = json.loads((BUILT_IN_CONFIGS / "tiny.json").read_text(encoding="utf-8"))
-    config["unet"]["sample_size"] = 64
+    config["unet"] |= {
+        "sample_size": 64,
+        "block_out_channels": [32, 32, 64],
+        "down_block_types": ["DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"],
+    }
     config["vae"]["block_out_channels"] = [32, 32, 32, 64]
     config["vae"]["down_block_types"] = ["DownEncoderBlock2D"] * 4
     config["vae"]["up_block_types"] = ["UpDecoderBlock2D"] * 4
@@ -115,12 +120,15 @@ class StepMemory(unittest.TestCase):
             "train.batch_size": batch,
             "train.micro_batch_clip": MICRO_BATCH,
             "train.micro_batch_unet": MICRO_BATCH,
+            "train.diagnose_every": 0,
         }
         config = folder / "config.yaml"
         config.write_text("{}\n", encoding="utf-8")
         settings = [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
         command = [PROGRAM, "train", "--config", config, "--out", out, "--device", "cpu", "--threads", "1", *settings]
-        process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
         log = ""
         resident = 0
         for line in process.stderr:
