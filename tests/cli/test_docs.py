@@ -1,0 +1,125 @@
+"""What README.md, docs/ and configs/ tell users to type is what the program and the scripts take."""
+
+import re
+import shlex
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+from program import ROOT, ProgramTest, run
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SCRIPTS = (
+    "export_clip.py", "export_teacher.py", "make_candidates.py", "prepare_aro_order.py", "prepare_winoground.py",
+    "prepare_zeroshot.py",
+)  # fmt: skip
+
+
+def shell_lines(text: str) -> list[str]:
+    """The lines of the ```sh blocks, continued ones joined."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+
+
+def inline_code(text: str) -> list[str]:
+    outside_blocks = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", outside_blocks)
+
+
+def comment_commands(text: str) -> list[str]:
+    """Commands in a configuration's comments."""
+    return [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   ")]
+
+
+def documented_commands() -> list[tuple[str, list[str]]]:
+    """Each command in the documents, as (where, words), from `sdsclip` or a script's name on."""
+    found = []
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        found += [(page.name, line) for line in [*shell_lines(text), *inline_code(text)]]
+    for config in sorted((ROOT / "configs").glob("*.yaml")):
+        found += [(config.name, line) for line in comment_commands(config.read_text(encoding="utf-8"))]
+    commands = []
+    for where, line in found:
+        words = shlex.split(line, comments=True) if re.search(r"sdsclip |scripts/\w+\.py", line) else []
+        if words and words[0].endswith("bin/python"):
+            words = words[1:]
+        if words and Path(words[0]).name in ("sdsclip", *SCRIPTS):
+            commands.append((where, words))
+    return commands
+
+
+def options_of(words: list[str]) -> list[str]:
+    return [word.split("=")[0] for word in words if word.startswith("--")]
+
+
+def values_of(words: list[str], option: str) -> list[str]:
+    return [value for word, value in zip(words, words[1:], strict=False) if word == option]
+
+
+class Documents(ProgramTest):
+    def command_names(self, words: list[str]) -> list[str]:
+        """The command's words: one, or two where the first has commands of its own."""
+        names = [word for word in words[:2] if re.fullmatch("[a-z][a-z-]*", word)]
+        while names and run(*names, "--help").returncode != 0:
+            names.pop()
+        self.assertTrue(names, words)
+        return names
+
+    def test_every_command_exists_and_takes_its_options(self) -> None:
+        helps: dict[str, str] = {}
+        commands = [(where, words[1:]) for where, words in documented_commands() if Path(words[0]).name == "sdsclip"]
+        self.assertGreater(len(commands), 20)
+        for where, words in commands:
+            with self.subTest(where=where, command=" ".join(words)):
+                if words[0].startswith("--"):
+                    continue
+                names = self.command_names(words)
+                text = helps.setdefault(" ".join(names), run(*names, "--help").stdout)
+                for option in options_of(words):
+                    self.assertRegex(text, rf"{option}\b")
+
+    def test_every_script_takes_its_options(self) -> None:
+        used: dict[str, set[str]] = {}
+        for _, words in documented_commands():
+            if Path(words[0]).name in SCRIPTS:
+                used.setdefault(Path(words[0]).name, set()).update(options_of(words))
+        self.assertEqual(set(used), set(SCRIPTS))
+        for script, options in used.items():
+            command = [sys.executable, ROOT / "scripts" / script, "--help"]
+            text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            for option in options:
+                self.assertIn(option, text, script)
+
+    def test_every_setting_is_one_of_the_configuration(self) -> None:
+        settings = {"vitb16.yaml": set()}
+        for page in PAGES:
+            for code in inline_code(page.read_text(encoding="utf-8")):
+                words = code.split()
+                settings["vitb16.yaml"].update(value for value in values_of(words, "--set") if value != "key=value")
+        for _, words in documented_commands():
+            for config in values_of(words, "--config"):
+                if config.endswith(".yaml"):
+                    settings.setdefault(config, set()).update(values_of(words, "--set"))
+        self.assertGreater(len(settings["vitb16.yaml"]), 5)
+        for config, values in settings.items():
+            chosen = [word for value in sorted(values) for word in ("--set", value)]
+            self.check_succeeds("train", "--config", config, "--print-config", *chosen)
+
+    def test_every_configuration_that_is_named_is_there_and_every_one_is_named(self) -> None:
+        text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+        named = set(re.findall(r"\b([\w-]+\.yaml)\b", text)) - {"config.yaml"}
+        there = {path.name for path in (ROOT / "configs").glob("*.yaml")}
+        self.assertEqual(named - there, set())
+        self.assertEqual({name for name in there if not name.startswith("_")} - named, set())
+
+    def test_every_file_that_is_named_is_there(self) -> None:
+        for page in PAGES:
+            text = page.read_text(encoding="utf-8")
+            for path in re.findall(r"`((?:docs|scripts|tests|include|configs)/[\w./-]+)`", text):
+                self.assertTrue((ROOT / path).exists(), f"{page.name}: {path}")
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
