@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
@@ -14,24 +16,32 @@ namespace {
 constexpr const char* kBenchmarkHelp =
     "winoground, aro, clevr, sugarcrepe, mmvp, retrieval, zeroshot, or all: what is found below --data";
 
+/// A whole number of `least` or more. CLI11's own checks name the largest double as the upper end.
+CLI::Validator at_least(std::int64_t least) {
+  const auto check = [least](const std::string& text) {
+    std::int64_t number = 0;
+    const bool is_good = CLI::detail::lexical_cast(text, number) && number >= least;
+    return is_good ? "" : fmt::format("got {}, expected a whole number of {} or more", text, least);
+  };
+  return {check, fmt::format(">={}", least)};
+}
+
 void add_common(CLI::App& app, CommonArguments& common) {
   app.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
   app.add_option("--precision", common.precision, "arithmetic of the networks")
       ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
       ->capture_default_str();
   app.add_option("--threads", common.threads, "CPU threads; 0: one a core")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
-  app.add_option("--seed", common.seed, "of every draw")->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", common.seed, "of every draw")->check(at_least(0));
   app.add_flag("--quiet", common.quiet, "no progress; warnings and errors only");
 }
 
 void describe_synth(CLI::App& app, Arguments& arguments) {
   SynthArguments& synth = arguments.synth;
   app.add_option("--out", synth.out, "folder to create")->required();
-  app.add_option("--train", synth.train, "training images")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+  app.add_option("--train", synth.train, "training images")->check(at_least(1))->capture_default_str();
 }
 
 void describe_train(CLI::App& app, Arguments& arguments) {
@@ -67,7 +77,7 @@ void add_scoring(CLI::App& app, ScoringArguments& scoring) {
   app.add_option("--data", scoring.data, "data folder; by default $SDSCLIP_DATA/BENCHMARK, data/BENCHMARK");
   app.add_option("--out", scoring.out, "run folder; by default below runs/");
   app.add_option("--limit", scoring.limit, "only the first so many cases of each part; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app.add_flag("--resume", scoring.resume, "go on with the run in --out, if there is one");
   app.add_flag("--judge-only", scoring.judge_only,
@@ -82,7 +92,7 @@ void describe_eval(CLI::App& app, Arguments& arguments) {
       ->capture_default_str();
   app.add_option("--tuned", eval.tuned, "tuned.safetensors of a training run");
   app.add_option("--batch", eval.batch, "images through CLIP at a time")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
   app.add_option("--cache", eval.cache,
                  "folder that keeps embeddings, by model and image, for other runs to reuse");
@@ -97,16 +107,21 @@ void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
   app.add_option("--candidates", score.candidates,
                  "for the benchmark captions, whose scores are targets for rank.targets: a table with the "
                  "columns filepath (below --data), title and neg_caption (scripts/make_candidates.py)");
-  app.add_option("--preset", score.preset, "paper, diffusion-itm or diffusion-classifier");
-  app.add_option("--samples", score.samples, "draws of (t, eps) a pair; 50 by default")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--norm", score.norm, "l2, l1 or l2_unsquared");
-  app.add_option("--error", score.error, "of the noise (eps) or of the velocity (v)");
+  app.add_option("--preset", score.preset, "the timesteps, error and image of a publication")
+      ->check(CLI::IsMember({"paper", "diffusion-itm", "diffusion-classifier"}));
+  app.add_option("--samples", score.samples, "draws of (t, eps) a pair; 50 by default")->check(at_least(1));
+  app.add_option("--norm", score.norm, "of a sample's error")
+      ->check(CLI::IsMember({"l2", "l1", "l2_unsquared"}));
+  app.add_option("--error", score.error, "of the noise (eps) or of the velocity (v)")
+      ->check(CLI::IsMember({"eps", "v"}));
   app.add_option("--weight", score.weight, "of a timestep: uniform, snr or learned:FILE");
   app.add_option("--t-range", score.t_range, "first and last timestep as shares of the schedule")
       ->expected(2);
-  app.add_option("--resize", score.resize, "bundle, shortest_edge or squash: how an image becomes a square");
-  app.add_flag("--adaptive", score.adaptive, "stop candidates whose difference is decided");
+  app.add_option("--resize", score.resize, "how an image becomes a square")
+      ->check(CLI::IsMember({"bundle", "shortest_edge", "squash"}));
+  app.add_flag(
+      "--adaptive", score.adaptive,
+      "stop candidates whose difference is decided; with --judge-only: what that would have answered");
   app.add_option("--confidence", score.confidence, "adaptive: of a decision; 0.998 by default");
   app.add_option("--min-samples", score.min_samples,
                  "adaptive: of every pair, before any decision; 4 by default");
@@ -115,7 +130,7 @@ void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
   app.add_flag("--subtract-unconditional", score.subtract_unconditional,
                "d(x, c) - d(x, ''), for image directions");
   app.add_option("--micro-batch", score.micro_batch, "UNet evaluations at a time; 0: chosen by itself")
-      ->check(CLI::NonNegativeNumber)
+      ->check(at_least(0))
       ->capture_default_str();
   app.add_flag("--convergence", score.convergence, "print metric against number of samples");
 }
@@ -127,7 +142,7 @@ void describe_diffusion_weights(CLI::App& app, Arguments& arguments) {
   app.add_option("--out", weights.out, "JSON file to create, for diffusion-score --weight learned:FILE")
       ->required();
   app.add_option("--bins", weights.bins, "equal parts of the schedule with a weight each")
-      ->check(CLI::PositiveNumber)
+      ->check(at_least(1))
       ->capture_default_str();
 }
 
