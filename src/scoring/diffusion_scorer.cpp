@@ -9,6 +9,7 @@
 #include "diffusion_plan.h"
 #include "diffusion_settings.h"
 #include "estimator.h"
+#include "freed_memory.h"
 #include "race.h"
 #include "sample_evaluator.h"
 #include "score_schema.h"
@@ -217,6 +218,7 @@ RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::s
 DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable& table,
                                       const DiffusionScoreOptions& options, ScoreStore& store) {
   check_options(options);
+  const KeepFreedMemory keep_freed_memory;
   const std::vector<SamplePoint> points = sample_points(options.sampling, teacher);
   check_extension(options, static_cast<std::int64_t>(points.size()), store);
   store.write_sample_points(points);
