@@ -24,7 +24,7 @@ Error write_failure(const fs::path& path, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   const ExitCode code = full || error_number == EIO ? ExitCode::kRuntime : ExitCode::kInput;
   return Error(code, fmt::format("{}: cannot write: {}; {}", path.string(), std::strerror(error_number),
-                                 full ? "free some space and run again with --resume"
+                                 full ? "free some space and run again, a run with --resume"
                                       : "choose a folder that can be written"));
 }
 

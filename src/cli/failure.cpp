@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 namespace sdsclip {
 namespace {
@@ -25,7 +26,9 @@ Error current_failure() {
   } catch (const std::bad_alloc&) {
     return runtime_failure("out of memory; use smaller micro-batches or fewer workers");
   } catch (const std::filesystem::filesystem_error& error) {
-    return Error(ExitCode::kInput, error.what());
+    const bool full =
+        error.code() == std::errc::no_space_on_device || error.code() == std::errc::file_too_large;
+    return Error(full ? ExitCode::kRuntime : ExitCode::kInput, error.what());
   } catch (const c10::OutOfMemoryError& error) {
     return runtime_failure("out of GPU memory: {}; use smaller micro-batches",
                            first_line(error.what_without_backtrace()));

@@ -4,6 +4,8 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
+#include <utility>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -31,6 +33,13 @@ at::Tensor call(torch::jit::Module& module, const char* method, const at::Tensor
   const at::Tensor output = module.get_method(method)({input}).toTensor();
   check_embeddings(output, model.bundle(), method);
   return output.to(at::kFloat);
+}
+
+/// The module as a TorchScript archive. LibTorch's own writer of files ends the process on a full disk.
+std::string archive_of(const ClipModel& model) {
+  std::ostringstream stream;
+  model.module().save(stream);
+  return std::move(stream).str();
 }
 
 }  // namespace
@@ -111,10 +120,11 @@ void save_bundle(const ClipModel& model, const std::string& name, const std::fil
   const Bundle& bundle = model.bundle();
   AtomicFolder made(folder);
   for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
-    if (file.first != kArchive) fs::copy_file(bundle.folder / file.first, made.path() / file.first);
+    if (file.first == kArchive) continue;
+    write_file_atomically(made.path() / file.first, read_file(bundle.folder / file.first));
   }
   const fs::path archive = made.path() / kArchive;
-  model.module().save(archive.string());
+  write_file_atomically(archive, archive_of(model));
   const fs::path json = bundle.folder / "bundle.json";
   nlohmann::ordered_json document = nlohmann::ordered_json::parse(read_file(json));
   document["name"] = name;

@@ -125,6 +125,29 @@ class FullDisk(ProgramTest):
     def test_diffusion_score(self):
         self.check_small_disks("diffusion-score")
 
+    def test_commands_that_write_one_thing(self):
+        """They leave nothing at all, whatever room there was."""
+        if not self.can_mount:
+            self.skipTest("no user namespace to mount a small disk in")
+        model = ["--clip", "shapes-clip", "--tuned", str(self.whole["train"] / "tuned.safetensors")]
+        texts = self.folder / "texts.txt"
+        texts.write_text("a red circle\n" * 40)
+        commands = {
+            "bundle": (["export", *model, "--format", "bundle"], (4096, 100_000, 500_000)),
+            "weights.safetensors": (["export", *model, "--format", "safetensors"], (4096, 100_000)),
+            "embeddings.safetensors": (["embed", *model, "--text", str(texts)], (4096,)),
+            "world": (["synth", "--train", "8"], (4096, 1_000_000)),
+        }
+        for name, (command, sizes) in commands.items():
+            for size in sizes:
+                with self.subTest(name, bytes=size):
+                    kept = self.folder / f"{name}-{size}"
+                    kept.mkdir()
+                    words = [str(PROGRAM), *command, "--quiet", "--out", str(self.disk / name)]
+                    done = in_namespace(ON_A_SMALL_DISK, words, BYTES=size, DISK=self.disk, KEPT=kept)
+                    self.check_failure(done, 4)
+                    self.assertEqual(list(kept.iterdir()), [])
+
     def check_limited_files(self, name: str, limit: int) -> None:
         """With a limit that the shell's `ulimit -f` sets; SIGXFSZ, which comes with it, must not end the process."""
 

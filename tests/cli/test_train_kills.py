@@ -21,7 +21,10 @@ SETTINGS = {
     "train.micro_batch_clip": 8,
     "train.micro_batch_unet": 8,
     "train.checkpoint_every": CHECKPOINT_EVERY,
+    "train.evaluate_every": 10,
     "sds.warmup_steps": 3,
+    "evaluate.benchmarks": "[winoground]",
+    "evaluate.limit": 20,
 }
 TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
 COSTS = ("seconds", "work")
@@ -55,7 +58,7 @@ class TrainKills(ProgramTest):
         cls.world = cls.draw_world(train=PAIRS)
 
     def command(self, out: Path) -> list[str]:
-        return [str(PROGRAM), *train_arguments(self.world, out, SETTINGS, "--resume")]
+        return [str(PROGRAM), *train_arguments(self.world, out, SETTINGS | {"evaluate.data": self.world}, "--resume")]
 
     def kill_once(self, out: Path, step: int, delay: float) -> int:
         """Goes on with the run and kills it `delay` seconds after that step is logged; the step it went on after."""
@@ -95,7 +98,8 @@ class TrainKills(ProgramTest):
         print(f"killed after steps {steps}; {sum(redone)} steps done twice, at most {max(redone)} a kill")
         self.assertGreater(len(redone), KILLS // 2, "most lives should have come as far as their first step")
         self.assertLessEqual(max(redone), CHECKPOINT_EVERY)
-        self.assertEqual((broken / "tuned.safetensors").read_bytes(), (whole / "tuned.safetensors").read_bytes())
+        for file in ("tuned.safetensors", "best.safetensors", "evaluations.jsonl"):
+            self.assertEqual((broken / file).read_bytes(), (whole / file).read_bytes(), file)
         self.assertEqual(untimed_log(broken), untimed_log(whole))
         self.assertEqual(untimed_result(broken), untimed_result(whole))
         self.assertEqual(files_of(broken), files_of(whole))
