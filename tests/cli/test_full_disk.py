@@ -16,7 +16,15 @@ from pathlib import Path
 from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
 
 STEPS = 12
-SETTINGS = {"train.steps": STEPS, "train.batch_size": 12, "train.checkpoint_every": 3, "sds.warmup_steps": 3}
+SETTINGS = {
+    "train.steps": STEPS,
+    "train.batch_size": 12,
+    "train.checkpoint_every": 3,
+    "train.evaluate_every": 4,
+    "sds.warmup_steps": 3,
+    "evaluate.benchmarks": "[winoground]",
+    "evaluate.limit": 8,
+}
 # Of what the whole run leaves, which is less than what it needs on the way.
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 COSTS = ("seconds", "seconds_a_match", "work")
@@ -82,7 +90,8 @@ class FullDisk(ProgramTest):
     @classmethod
     def command(cls, name: str, out: Path, *more: str) -> list[str]:
         if name == "train":
-            return [str(PROGRAM), *train_arguments(cls.world, out, SETTINGS, "--quiet", *more)]
+            settings = SETTINGS | {"evaluate.data": cls.world}
+            return [str(PROGRAM), *train_arguments(cls.world, out, settings, "--quiet", *more)]
         options = {"eval": ["--limit", 40, "--batch", 8], "diffusion-score": ["--limit", 40, "--samples", 4]}[name]
         where = ["winoground", "--data", cls.world / "winoground", "--out", out]
         return [str(PROGRAM), name, *map(str, [*where, *options, "--threads", 1, "--quiet", *more])]
@@ -98,8 +107,8 @@ class FullDisk(ProgramTest):
         self.assertEqual(untimed(out), untimed(self.whole[name]))
         self.assertEqual(set(files_of(out)), set(files_of(self.whole[name])))
         if name == "train":
-            tuned = [(run / "tuned.safetensors").read_bytes() for run in (out, self.whole[name])]
-            self.assertEqual(*tuned)
+            for file in ("tuned.safetensors", "best.safetensors", "evaluations.jsonl"):
+                self.assertEqual((out / file).read_bytes(), (self.whole[name] / file).read_bytes(), file)
 
     def check_small_disks(self, name: str) -> None:
         if not self.can_mount:
@@ -113,7 +122,7 @@ class FullDisk(ProgramTest):
                 done = in_namespace(ON_A_SMALL_DISK, command, BYTES=size, DISK=self.disk, KEPT=kept)
                 self.check_failure(done, 4)
                 self.assertRegex(done.stderr, "[Ff]ree some space")
-                self.assertFalse([file for file in files_of(kept) if ".tmp" in file])
+                self.assertFalse([file for file in files_of(kept) if ".tmp-" in file])
                 self.check_goes_on(name, kept / "run")
 
     def test_training(self):
