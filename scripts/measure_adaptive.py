@@ -3,13 +3,13 @@
 
   measure_adaptive.py --out runs/adaptive        about an hour on one core
 
-Two sets of cases of the shapes world: Winoground's as `sdsclip synth` draws them, and a harder one of colour swaps alone,
-where one sample a pair often disagrees with 250. On each, the answers (who is right in text and image score, case by case)
-of a uniform run of 250 samples are compared with those of its own first samples, and with the answers of races that cost
-the same and see the same errors (`--judge-only --adaptive`).
+Two sets of cases of the shapes world: Winoground's as `sdsclip synth` draws them, and a harder one of colour swaps
+alone, where one sample a pair often disagrees with 250. On each, the answers (who is right in text and image score,
+case by case) of a uniform run of 250 samples are compared with those of its own first samples, and with the answers of
+races that cost the same and see the same errors (`--judge-only --adaptive`).
 
-All cases of a run share the samples' timesteps, and two or three of them may be lucky ones for a whole set: so the harder
-set is drawn in parts, each with noise and timesteps of its own.
+All cases of a run share the samples' timesteps, and two or three of them may be lucky ones for a whole set: so the
+harder set is drawn in parts, each with noise and timesteps of its own.
 """
 
 import argparse
@@ -110,7 +110,8 @@ def compare(name: str, arguments: argparse.Namespace, parts: list[Part]) -> None
     disagreement = 1 - np.concatenate([agreement(a, b) for a, b in zip(firsts, long_runs)]).mean()
     cases = sum(len(answers.marks) for answers in long_runs)
     print(f"\n{name}: {cases} cases in {len(parts)} parts; one sample disagrees with {SAMPLES} on {disagreement:.1%}")
-    print(f"{'evaluations a pair':>20} {'uniform':>9} {'adaptive':>9}   {'difference [95%]':<24} parts where it is better")
+    columns = f"{'uniform':>9} {'adaptive':>9}   {'difference [95%]':<24} parts where it is better"
+    print(f"{'evaluations a pair':>20} {columns}")
     for budget in BUDGETS:
         raced = [race(arguments, part, "--min-samples", 2, "--budget", budget) for part in parts]
         print_row(f"of {budget:>4}", raced, [uniform_answers(part, budget) for part in parts], long_runs)
