@@ -1,5 +1,6 @@
 """Runs the program under test; its path is the first argument of each test file."""
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -8,6 +9,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "sdsclip"
+
+
+# What may differ between a run and the same run stopped and resumed.
+TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")  # of a line of log.jsonl
+COSTS = ("seconds", "seconds_a_match", "work")  # of result.json
 
 
 def run(*arguments, stdin: str | None = None) -> subprocess.CompletedProcess:
@@ -25,6 +31,21 @@ def train_arguments(world: Path, out: Path, settings: dict[str, object], *more: 
     for key, value in (data | settings).items():
         words += ["--set", f"{key}={value}"]
     return [str(word) for word in words]
+
+
+def logged_steps(out: Path) -> int:
+    log = out / "log.jsonl"
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def untimed_log(out: Path) -> list[dict]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
+
+
+def untimed_result(out: Path) -> dict:
+    result = json.loads((out / "result.json").read_text())
+    return {key: value for key, value in result.items() if key not in COSTS}
 
 
 class ProgramTest(unittest.TestCase):

@@ -9,11 +9,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main
+from program import PROGRAM, ROOT, ProgramTest, main, untimed_result
 
 KILLS = 10
-# What may differ between an unbroken and a resumed run. The work is compared apart.
-COSTS = ("seconds", "seconds_a_match", "work")
 
 
 @dataclass
@@ -35,11 +33,6 @@ def query(store: Path, sql: str):
         return connection.execute(sql).fetchone()[0]
     finally:
         connection.close()
-
-
-def untimed_result(out: Path) -> dict:
-    result = json.loads((out / "result.json").read_text())
-    return {key: value for key, value in result.items() if key not in COSTS}
 
 
 def work_of(out: Path) -> dict:

@@ -5,7 +5,6 @@ and a limit on files' sizes stands in for the full disk.
 """
 
 import hashlib
-import json
 import os
 import resource
 import shutil
@@ -13,7 +12,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+from program import PROGRAM, ROOT, ProgramTest, main, train_arguments, untimed_log, untimed_result
 
 STEPS = 12
 SETTINGS = {
@@ -27,13 +26,12 @@ SETTINGS = {
 }
 # Of what the whole run leaves, which is less than what it needs on the way.
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
-COSTS = ("seconds", "seconds_a_match", "work")
-TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
 NO_MOUNT = 99
 # "$@" on a disk of so many bytes, of which a copy is kept.
-ON_A_SMALL_DISK = (
-    f'mount -t tmpfs -o "size=$BYTES" none "$DISK" || exit {NO_MOUNT}; "$@"; code=$?; cp -a "$DISK/." "$KEPT"; exit $code'
-)
+ON_A_SMALL_DISK = f"""
+  mount -t tmpfs -o "size=$BYTES" none "$DISK" || exit {NO_MOUNT}
+  "$@"; code=$?; cp -a "$DISK/." "$KEPT"; exit $code
+"""
 ON_A_READ_ONLY_DISK = (
     f'mount --bind "$DISK" "$DISK" && mount -o remount,bind,ro "$DISK" || exit {NO_MOUNT}; "$@"'
 )
@@ -61,17 +59,6 @@ def files_of(out: Path) -> dict[str, int]:
 def digest_of(folder: Path) -> dict[str, str]:
     paths = [path for path in folder.rglob("*") if path.is_file()]
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
-
-
-def untimed(out: Path) -> tuple[dict, list[dict]]:
-    """The result and the log, if there is one, without what may differ."""
-    result = json.loads((out / "result.json").read_text())
-    log = out / "log.jsonl"
-    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    for line in lines:
-        for key in TIMES:
-            line.pop(key)
-    return {key: value for key, value in result.items() if key not in COSTS}, lines
 
 
 class FullDisk(ProgramTest):
@@ -104,9 +91,10 @@ class FullDisk(ProgramTest):
         """Resumed where there is room, the run must end as the one that never was short of it."""
         done = subprocess.run(self.command(name, out, "--resume"), capture_output=True, text=True, cwd=ROOT)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
-        self.assertEqual(untimed(out), untimed(self.whole[name]))
+        self.assertEqual(untimed_result(out), untimed_result(self.whole[name]))
         self.assertEqual(set(files_of(out)), set(files_of(self.whole[name])))
         if name == "train":
+            self.assertEqual(untimed_log(out), untimed_log(self.whole[name]))
             for file in ("tuned.safetensors", "best.safetensors", "evaluations.jsonl"):
                 self.assertEqual((out / file).read_bytes(), (self.whole[name] / file).read_bytes(), file)
 
@@ -182,7 +170,7 @@ class FullDisk(ProgramTest):
                 done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
                 self.check_failure(done, 4)
                 self.assertIn("standard output", done.stderr)
-        self.assertEqual(untimed(self.folder / "unprinted"), untimed(self.whole["eval"]))
+        self.assertEqual(untimed_result(self.folder / "unprinted"), untimed_result(self.whole["eval"]))
 
     def check_read_only(self, name: str, *more: str) -> None:
         done = in_namespace(ON_A_READ_ONLY_DISK, self.command(name, self.disk / name, *more), DISK=self.disk)

@@ -1,26 +1,14 @@
 """A training run that is killed half-way and resumed leaves what the unbroken run leaves, bit for bit."""
 
-import json
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+from program import PROGRAM, ROOT, ProgramTest, logged_steps, main, train_arguments, untimed_log
 
 STEPS = 24
 CHECKPOINT_EVERY = 5
-TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
-
-
-def untimed_log(out: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
-
-
-def logged_steps(out: Path) -> int:
-    log = out / "log.jsonl"
-    return log.read_text().count("\n") if log.exists() else 0
 
 
 class Resume(ProgramTest):
@@ -56,7 +44,8 @@ class Resume(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual((out / "tuned.safetensors").read_bytes(), (self.whole / "tuned.safetensors").read_bytes())
         self.assertEqual(untimed_log(out), untimed_log(self.whole))
-        again = int(next(line for line in done.stdout.splitlines() if line.startswith("steps in this life")).split()[-1])
+        row = next(line for line in done.stdout.splitlines() if line.startswith("steps in this life"))
+        again = int(row.split()[-1])
         self.assertLessEqual(steps_before + again, STEPS + CHECKPOINT_EVERY)
 
     def test_killed_half_way(self):

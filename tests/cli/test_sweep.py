@@ -6,7 +6,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+from program import PROGRAM, ROOT, ProgramTest, logged_steps, main, train_arguments
 
 STEPS = 8
 SETTINGS = {"train.steps": STEPS, "train.batch_size": 12, "train.checkpoint_every": 3, "sds.lambda": 0}
@@ -82,17 +82,15 @@ class Sweep(ProgramTest):
 
     def test_a_killed_sweep_goes_on_and_leaves_done_points_alone(self):
         out = self.folder / "killed"
-        log = out / POINTS[1] / "log.jsonl"
-        for how, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)):
+        for point, how, code in ((POINTS[1], signal.SIGKILL, -signal.SIGKILL), (POINTS[2], signal.SIGINT, 130)):
             process = subprocess.Popen(
                 [PROGRAM, *self.arguments(out, *GRID, "--resume")], stderr=subprocess.PIPE, text=True, cwd=ROOT
             )
-            while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= 2):
+            while process.poll() is None and logged_steps(out / point) < 2:
                 time.sleep(0.001)
             process.send_signal(how)
             messages = process.communicate()[1]
             self.assertEqual(process.returncode, code, messages)
-            log = out / POINTS[2] / "log.jsonl"
         done = out / POINTS[0] / "result.json"
         before = done.stat().st_mtime_ns
         states = [point["status"] for point in state_of(out)["points"]]

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+from program import PROGRAM, ROOT, ProgramTest, logged_steps, main, train_arguments
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 STEPS = 12
@@ -73,8 +73,7 @@ class TensorBoard(ProgramTest):
         out = self.folder / "killed"
         for step in (2, 8):  # before the first checkpoint, and after one
             process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, cwd=ROOT)
-            log = out / "log.jsonl"
-            while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= step):
+            while process.poll() is None and logged_steps(out) < step:
                 time.sleep(0.001)
             process.send_signal(signal.SIGKILL)
             self.assertEqual(process.wait(), -signal.SIGKILL)

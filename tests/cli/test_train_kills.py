@@ -1,6 +1,5 @@
 """A training run killed at twenty random moments and resumed each time ends with the unbroken run's bits."""
 
-import json
 import random
 import re
 import signal
@@ -8,7 +7,9 @@ import subprocess
 import time
 from pathlib import Path
 
-from program import PROGRAM, ROOT, ProgramTest, main, train_arguments
+from program import (
+    PROGRAM, ROOT, ProgramTest, logged_steps, main, train_arguments, untimed_log, untimed_result,
+)  # fmt: skip
 
 SEED = 20
 KILLS = 20
@@ -26,23 +27,6 @@ SETTINGS = {
     "evaluate.benchmarks": "[winoground]",
     "evaluate.limit": 20,
 }
-TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")
-COSTS = ("seconds", "work")
-
-
-def logged_steps(out: Path) -> int:
-    log = out / "log.jsonl"
-    return log.read_bytes().count(b"\n") if log.exists() else 0
-
-
-def untimed_log(out: Path) -> list[dict]:
-    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in TIMES} for line in lines]
-
-
-def untimed_result(out: Path) -> dict:
-    result = json.loads((out / "result.json").read_text())
-    return {key: value for key, value in result.items() if key not in COSTS}
 
 
 def files_of(out: Path) -> set[str]:

@@ -2,8 +2,8 @@
 
   test_tuned_weights.py PROGRAM
 
-Tiny open_clip models (a ViT, and a ResNet with its statistics) and a tiny transformers CLIP, with tuned norms, everything
-tuned, and LoRA merged.
+Tiny models of open_clip (a ViT, and a ResNet with its statistics) and of transformers, with norms tuned, everything tuned,
+and LoRA merged.
 """
 
 import json
