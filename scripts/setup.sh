@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing: Debian packages (scripts/debian-packages.txt) and a .venv with the pinned Python packages
-# (scripts/requirements.lock), whose torch wheel is also the LibTorch of the build. Safe to run twice: what is there
-# already is left alone.
+# (scripts/requirements.lock, requirements-tagger.lock), whose torch wheel is also the LibTorch of the build. Safe to run
+# twice: what is there already is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,9 +31,9 @@ say "Debian packages are there"
 step="making .venv"
 python=/usr/bin/python3
 [ -x "$python" ] || python=python3
-lock=scripts/requirements.lock
+locks=(scripts/requirements.lock scripts/requirements-tagger.lock)
 stamp=.venv/.requirements.sha256
-wanted=$(sha256sum < "$lock")
+wanted=$(cat "${locks[@]}" | sha256sum)
 if [ ! -x .venv/bin/python ]; then
   say "making .venv"
   "$python" -m venv .venv
@@ -41,7 +41,9 @@ fi
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   say "installing the pinned Python packages (about 2.5 GB of downloads, LibTorch among them)"
   step="installing Python packages"
-  .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$lock"
+  for lock in "${locks[@]}"; do
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$lock"
+  done
   echo "$wanted" > "$stamp"
 fi
 say "Python packages are there"

