@@ -2,8 +2,8 @@
 
   test_tuned_weights.py PROGRAM
 
-Tiny models of open_clip (a ViT, and a ResNet with its statistics) and of transformers, with norms tuned, everything tuned,
-and LoRA merged.
+Tiny models of open_clip (a ViT, and a ResNet with its statistics) and of transformers: norms tuned, everything tuned, LoRA
+merged.
 """
 
 import json
