@@ -2,8 +2,8 @@
 
   test_tuned_weights.py PROGRAM
 
-Tiny models of open_clip (a ViT, and a ResNet with its statistics) and of transformers: norms tuned, everything tuned, LoRA
-merged.
+Tiny models (open_clip's ViT and its ResNet, which has statistics, and transformers' CLIP), with norms tuned, everything
+tuned, and LoRA merged.
 """
 
 import json
