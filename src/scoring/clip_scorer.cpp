@@ -15,6 +15,7 @@
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/models/inputs.h"
+#include "sdsclip/models/text_length.h"
 #include "units.h"
 
 namespace sdsclip {
@@ -185,13 +186,6 @@ void encode_images(const ClipModel& model, const CaseTable& table, const Encodin
   encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }
 
-/// i64[B, L] to i64[B, l]: without the columns behind the end of the longest text. Most captions end after a
-/// fifth of the context, and what follows the end changes nothing where `any_length` holds.
-at::Tensor cut_padding(const at::Tensor& ids, std::int64_t eot) {
-  const at::Tensor ends = ids.eq(eot).to(at::kInt).argmax(1);  // 0 in rows without a text
-  return ids.narrow(1, 0, ends.max().item<std::int64_t>() + 1).contiguous();
-}
-
 void encode_texts(const ClipModel& model, const TextTable& texts, const EncodingPlan& plan,
                   const ClipScoreOptions& options, EmbeddingCache* cache, ScoreStore& store) {
   const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
@@ -201,9 +195,9 @@ void encode_texts(const ClipModel& model, const TextTable& texts, const Encoding
   std::vector<std::int64_t> missing = missing_units(plan, store);
   if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
   const auto encode = [&](std::int64_t unit) {
-    at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
-    if (model.bundle().tokenizer.any_length) ids = cut_padding(ids, tokenizer.options().eot);
-    return model.encode_text(ids.to(model.placement().device));
+    const at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
+    const at::Tensor cut = cut_padding(ids, model.bundle().tokenizer);
+    return model.encode_text(cut.to(model.placement().device));
   };
   encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }

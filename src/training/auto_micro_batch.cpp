@@ -15,6 +15,7 @@
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/models/inputs.h"
+#include "sdsclip/models/text_length.h"
 #include "sdsclip/training/run_log.h"
 
 namespace sdsclip {
@@ -61,10 +62,9 @@ std::int64_t device_bytes(c10::Device device, bool peak) {
   return peak ? allocated.peak : allocated.current;
 }
 
-/// A batch of `count` grey images with the empty caption: what a step needs depends on shapes alone.
+/// A batch of `count` grey images with the longest captions: what a step needs depends on shapes alone.
 struct TrialBatch {
   TrialBatch(const StepModels& models, std::int64_t count) {
-    const std::vector<std::string> captions(static_cast<std::size_t>(count));
     const auto grey = [count](const Bundle& bundle) {
       const std::size_t elements = preprocess_options(bundle.image).element_count();
       PixelStore store(elements);
@@ -73,11 +73,11 @@ struct TrialBatch {
     };
     pixels = grey(models.clip->bundle());
     batch.pixels = &pixels;
-    batch.text_ids = tokenize(load_tokenizer(models.clip->bundle()), captions);
+    batch.text_ids = longest_texts(count, models.clip->bundle().tokenizer);
     if (models.teacher == nullptr) return;
     teacher_pixels = grey(models.teacher->bundle());
     batch.teacher_pixels = &teacher_pixels;
-    batch.teacher_ids = tokenize(load_tokenizer(models.teacher->bundle()), captions);
+    batch.teacher_ids = longest_texts(count, models.teacher->bundle().tokenizer);
   }
 
   PixelStore pixels;

@@ -5,6 +5,7 @@
 #include "diffusion_terms.h"
 #include "sdsclip/losses/contrastive.h"
 #include "sdsclip/models/inputs.h"
+#include "sdsclip/models/text_length.h"
 #include "tower_pass.h"
 
 namespace sdsclip {
@@ -19,7 +20,8 @@ EncodeRows image_tower(const ClipModel& clip, const StepBatch& batch, const Prep
 
 EncodeRows text_tower(const ClipModel& clip, const StepBatch& batch) {
   return [&clip, &batch](std::int64_t first, std::int64_t count) {
-    return clip.encode_text(batch.text_ids.narrow(0, first, count).to(clip.placement().device));
+    const at::Tensor ids = cut_padding(batch.text_ids.narrow(0, first, count), clip.bundle().tokenizer);
+    return clip.encode_text(ids.to(clip.placement().device));
   };
 }
 
