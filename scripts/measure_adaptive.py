@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How many UNet evaluations the adaptive diffusion score needs for the answers of a long uniform run.
 
-  measure_adaptive.py --out runs/adaptive        about an hour on one core
+  measure_adaptive.py --out runs/adaptive        one to two hours on one core
 
 Two sets of cases of the shapes world: Winoground's as `sdsclip synth` draws them, and a harder one of colour swaps
 alone, where one sample a pair often disagrees with 250. On each, the answers (who is right in text and image score,
@@ -31,7 +31,7 @@ from sdsclip_export.errors import run_main
 SAMPLES = 250
 BUDGETS = [3, 4, 6, 8, 12, 16, 25, 50, 100]  # evaluations a pair, on average
 EASY_SEEDS = [0]  # of the world, and of the noise
-HARD_SEEDS = [21, 22, 23, 24]  # the models have seen none of these worlds
+HARD_SEEDS = [21, 22, 23, 24, 25, 26]  # the models have seen none of these worlds
 HARD_TAG = "Relation"  # colours swapped between two things that stay where they are
 
 
