@@ -294,9 +294,9 @@ def all_candidates(caption: str, tokens: list[Token], kind: str) -> list[str]:
 def draw_candidates(
     caption: str, tokens: list[Token], kinds: tuple[str, ...], most: int, draws: random.Random
 ) -> list[tuple[str, str]]:
-    """At most `most` candidates with their kinds, one of each kind before the second of any."""
+    """At most `most` candidates with their kinds, one of each kind, in any order, before the second of any."""
     pools: list[list[tuple[str, str]]] = []
-    for kind in kinds:
+    for kind in draws.sample(kinds, len(kinds)):
         pool = [(text, kind) for text in all_candidates(caption, tokens, kind)]
         draws.shuffle(pool)
         pools.append(pool)
