@@ -17,6 +17,7 @@ caption's candidates do not depend on other captions.
 
 import argparse
 import csv
+import functools
 import json
 import random
 import re
@@ -199,6 +200,7 @@ def tag_captions(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, l
         yield image, caption, mend_colours([token_of(word, caption) for word in document if not word.is_space])
 
 
+@functools.cache
 def load_tagger():
     try:
         import spacy
