@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job, from a bare machine: installs what is missing, builds, draws the shapes world, fine-tunes the shipped CLIP
-# model with and without L_SDS, scores the teacher, and ends with one table. What is done already is not done again;
-# delete runs/quickstart for a fresh run.
+# The main job, from a bare machine: installs what is missing, builds, draws the shapes world, fine-tunes the shipped
+# CLIP model with L_CLIP alone, with L_SDS and with L_rank, scores the teacher, and ends with one table. What is done
+# already is not done again; delete runs/quickstart for a fresh run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,26 +30,39 @@ evaluate() {
   done
 }
 
-# arm NAME SEED [SETTING...]: trains one model and scores it
+# arm NAME CONFIG SEED [SETTING...]: trains one model and scores it
 arm() {
-  local folder=$out/$1 seed=$2
-  shift 2
+  local folder=$out/$1 config=$2 seed=$3
+  shift 3
   if [ "$seed" -gt 0 ]; then folder=$folder/seed-$seed; fi
   if [ ! -f "$folder/result.json" ]; then
     say "training $folder"
-    "$sdsclip" train --config quickstart.yaml --seed "$seed" "$@" --out "$folder" --resume --quiet > /dev/null
+    "$sdsclip" train --config "$config" --seed "$seed" "$@" --out "$folder" --resume --quiet > /dev/null
   fi
   evaluate "$folder" --tuned "$folder/tuned.safetensors"
 }
 
+# What L_rank learns from: swaps of 2,000 captions, and the teacher's scores of them from 4 samples each. The teacher
+# tells places and colours at large timesteps, by the error of its own target, the velocity.
+if [ ! -f "$out/targets/result.json" ]; then
+  say "scoring candidate captions by the teacher"
+  .venv/bin/python scripts/make_candidates.py "$out/data/coco/annotations/captions_train2017.json" \
+    --out "$out/candidates.tsv" --captions-per-image 1 --limit 2000 > /dev/null
+  "$sdsclip" diffusion-score captions --teacher models/shapes-teacher --data "$out/data/coco/train2017" \
+    --candidates "$out/candidates.tsv" --samples 4 --error v --t-range 0.5 1 --out "$out/targets" --resume --quiet \
+    > /dev/null
+fi
+
 say "scoring the shipped CLIP model"
 evaluate "$out/pretrained"
 runs=("$out/pretrained")
-for name in contrastive sds; do
+for name in contrastive sds rank; do
+  config=quickstart.yaml
   settings=()
   if [ "$name" = contrastive ]; then settings=(--set sds.lambda=0); fi
+  if [ "$name" = rank ]; then config=quickstart-rank.yaml; fi
   for ((seed = 0; seed < seeds; seed++)); do
-    arm "$name" "$seed" ${settings[@]+"${settings[@]}"}
+    arm "$name" "$config" "$seed" ${settings[@]+"${settings[@]}"}
     if [ "$seed" -gt 0 ]; then runs+=("$out/$name/seed-$seed"); else runs+=("$out/$name"); fi
   done
 done
