@@ -89,7 +89,9 @@ class AutocastClip:
             return self.clip.encode_text(ids).to(self.logit_scale.dtype)
 
 
-def contrastive(images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+def contrastive(
+    images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tensor, scale: torch.Tensor
+) -> torch.Tensor:
     """open_clip's loss; with hard negatives NegCLIP's, in which images alone see them."""
     images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
     if len(negatives) == 0:
@@ -100,7 +102,9 @@ def contrastive(images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tens
     return (by_image + by_text) / 2
 
 
-def sds(embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings) -> torch.Tensor:
+def sds(
+    embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings
+) -> torch.Tensor:
     """Eq. 3: the mean over images and draws."""
     items = torch.arange(len(embeddings)).repeat_interleave(how.samples)
     z = h_w(F.normalize(embeddings, dim=-1) if how.embedding == "unit" else embeddings)[items]
@@ -133,7 +137,9 @@ def text_context(teacher: Teacher, inputs: StepInputs) -> torch.Tensor:
         return teacher.text_encoder(inputs.teacher_ids)[0]
 
 
-def feature(embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings) -> torch.Tensor:
+def feature(
+    embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings
+) -> torch.Tensor:
     """Eq. 6: h_w must reproduce what the UNet makes of the real image's noised latent."""
     kept = {}
     blocks = [*teacher.unet.down_blocks, teacher.unet.mid_block, *teacher.unet.up_blocks]

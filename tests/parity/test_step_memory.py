@@ -101,9 +101,10 @@ class StepMemory(unittest.TestCase):
             print(f"{'batch':>6}{'resident before':>18}{'peak':>10}{'the step':>10}{'seconds':>10}")
             found = []
             for batch in (SMALL_BATCH, LARGE_BATCH):
-                found.append(self.measure(folder, table, batch))
-                megabytes = [f"{number / 1e6:.0f} MB" for number in (found[-1].resident_before, found[-1].peak, found[-1].step)]
-                print(f"{batch:6}{megabytes[0]:>18}{megabytes[1]:>10}{megabytes[2]:>10}{found[-1].seconds:10.0f}")
+                memory = self.measure(folder, table, batch)
+                found.append(memory)
+                before, peak, step = (f"{n / 1e6:.0f} MB" for n in (memory.resident_before, memory.peak, memory.step))
+                print(f"{batch:6}{before:>18}{peak:>10}{step:>10}{memory.seconds:10.0f}")
         difference = found[1].step / found[0].step - 1
         print(f"difference: {difference:+.1%}")
         self.assertLess(abs(difference), LARGEST_DIFFERENCE)

@@ -29,7 +29,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 import model_support
 from export_support import SCRIPTS
 from plain_step import StepInputs, StepSettings, plain_step
-from step_models import Student, TeacherBundle, layer_norm_names, normalised, random_student, random_teacher, shapes_student
+from step_models import (
+    Student,
+    TeacherBundle,
+    layer_norm_names,
+    normalised,
+    random_student,
+    random_teacher,
+    shapes_student,
+)
 
 REAL_SIZE = len(sys.argv) > 5
 CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes-teacher", "32", "6", "4")
@@ -102,7 +110,8 @@ def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, mi
         "train.micro_batch_unet": 0,
     }
     settings = [f"{key}={value}" for key, value in keys.items()]
-    found = model_support.run_probe(PROBE, "measure", scratch / "inputs.safetensors", str(warm_up()), str(STEPS), *settings)
+    inputs = scratch / "inputs.safetensors"
+    found = model_support.run_probe(PROBE, "measure", inputs, str(warm_up()), str(STEPS), *settings)
     return min(found["seconds"])
 
 
@@ -148,7 +157,8 @@ class StepSpeed(unittest.TestCase):
             best = {name: min(turns, default=float("nan")) for name, turns in found.items()}
             ratio, overhead = best["plain"] / best["ours"], best["cached"] / best["ours"] - 1
             print(
-                f"{precision:8}{best['plain']:10.3f}{best['ours']:10.3f}{ratio:8.2f}{best['cached']:16.3f}{overhead:10.0%}"
+                f"{precision:8}{best['plain']:10.3f}{best['ours']:10.3f}{ratio:8.2f}"
+                f"{best['cached']:16.3f}{overhead:10.0%}"
             )
             with self.subTest(precision):
                 self.assertGreaterEqual(ratio, 1.0)
