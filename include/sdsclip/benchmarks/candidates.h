@@ -17,7 +17,7 @@ const Benchmark& captions_benchmark();
 /// case's captions are the own one and then the candidates, each once; rows of the same image and caption are
 /// one case; rows without a candidate are left out.
 ///
-/// In memory are about 250 bytes a caption. Throws `Error(kInput)` that names the table's row where an image
+/// In memory is about a kilobyte a caption. Throws `Error(kInput)` that names the table's row where an image
 /// is missing (unless `options.skip_missing`), and where the table holds no candidate at all.
 CaseTable load_candidates(const LoadOptions& options, const std::filesystem::path& table);
 
