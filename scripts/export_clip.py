@@ -74,8 +74,10 @@ def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer) -> 
     So it is where attention looks back alone and the embedding is taken at the text's end. Not so in CoCa, whose token
     for the whole text stands behind the padding.
     """
-    ids = tokenizer.example_ids(4, seed=4)[:-1]  # the last one has no padding
-    length = int((ids == tokenizer.eot).int().argmax(dim=1).max()) + 1
+    ids = tokenizer.example_ids(8, seed=4)
+    ends = (ids == tokenizer.eot).int().argmax(dim=1)
+    shorter = ends + 1 < tokenizer.context_length  # nothing could be cut from the others
+    ids, length = ids[shorter], int(ends[shorter].max()) + 1
     with torch.no_grad():
         whole = exported.encode_text(ids)
         try:
