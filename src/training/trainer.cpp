@@ -63,19 +63,9 @@ std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_e
   return std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(batches_per_epoch)));
 }
 
-StepOptions step_options(const TrainConfig& config, const TrainingState& state) {
-  StepOptions options;
-  options.contrastive_weight = config.contrastive.weight;
-  options.sds = config.sds;
-  options.feature = config.feature;
-  options.rank_weight = config.rank.weight;
-  options.rank_temperature = config.rank.temperature;
-  options.micro_batch_clip = config.train.micro_batch_clip;
-  options.micro_batch_unet = config.train.micro_batch_unet;
-  options.seed = static_cast<std::uint64_t>(config.seed);
-  options.step = state.step;
-  options.warm_up_map = uses_teacher(config) && state.step < config.sds.warmup_steps;
-  options.diagnose = config.train.diagnose_every > 0 && state.step % config.train.diagnose_every == 0;
+/// Of the run's next step, scaled as float16 needs it.
+StepOptions scaled_step_options(const TrainConfig& config, const TrainingState& state) {
+  StepOptions options = step_options(config, state.step);
   options.loss_scale = state.loss_scale.value;
   return options;
 }
@@ -122,7 +112,8 @@ class Life {
     if (run.resume) resume();
     std::vector<NamedTensor> touched = session_.trained;
     touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
-    settle_micro_batches(config_.train, session_.models(), step_options(config_, state_), touched, run.out);
+    settle_micro_batches(config_.train, session_.models(), scaled_step_options(config_, state_), touched,
+                         run.out);
   }
 
   TrainSummary run();
@@ -199,7 +190,7 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
   waited_ += wait;
   times.loss_scale = state_.loss_scale.value;
   const StepResult result = accumulate_gradients(session_.models(), step_batch(config_, session_, batch),
-                                                 step_options(config_, state_));
+                                                 scaled_step_options(config_, state_));
   check_finite(result, state_.step, run_.out);
   project_lora_gradients(session_.lora);
   if (config_.train.precision == Precision::kFp16) {
@@ -311,6 +302,22 @@ TrainSummary Life::run() {
 }
 
 }  // namespace
+
+StepOptions step_options(const TrainConfig& config, std::int64_t step) {
+  StepOptions options;
+  options.contrastive_weight = config.contrastive.weight;
+  options.sds = config.sds;
+  options.feature = config.feature;
+  options.rank_weight = config.rank.weight;
+  options.rank_temperature = config.rank.temperature;
+  options.micro_batch_clip = config.train.micro_batch_clip;
+  options.micro_batch_unet = config.train.micro_batch_unet;
+  options.seed = static_cast<std::uint64_t>(config.seed);
+  options.step = step;
+  options.warm_up_map = uses_teacher(config) && step < config.sds.warmup_steps;
+  options.diagnose = config.train.diagnose_every > 0 && step % config.train.diagnose_every == 0;
+  return options;
+}
 
 TrainSummary train(const TrainConfig& config, const TrainRun& run) {
   check_train_config(config);

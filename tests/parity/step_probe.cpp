@@ -33,6 +33,7 @@
 #include "sdsclip/training/optimizer.h"
 #include "sdsclip/training/run_log.h"
 #include "sdsclip/training/step.h"
+#include "sdsclip/training/trainer.h"
 
 namespace {
 
@@ -155,18 +156,10 @@ struct Setup {
   std::optional<LinearMap> feature_map;
 };
 
-StepOptions step_options(const TrainConfig& config, std::int64_t step) {
-  StepOptions options;
-  options.contrastive_weight = config.contrastive.weight;
-  options.sds = config.sds;
-  options.feature = config.feature;
-  options.rank_weight = config.rank.weight;
-  options.rank_temperature = config.rank.temperature;
-  options.micro_batch_clip = config.train.micro_batch_clip;
-  options.micro_batch_unet = config.train.micro_batch_unet;
-  options.seed = static_cast<std::uint64_t>(config.seed);
-  options.step = step;
-  options.warm_up_map = step < config.sds.warmup_steps;
+/// Without the look at shuffled captions, which changes no gradient.
+StepOptions probed_step(const TrainConfig& config, std::int64_t step) {
+  StepOptions options = step_options(config, step);
+  options.diagnose = false;
   return options;
 }
 
@@ -199,7 +192,7 @@ ordered_json write_gradients(const std::vector<std::string>& arguments) {
   Setup setup(config, inputs);
   const OwnedBatch owned(inputs);
   std::vector<NamedTensor> outputs;
-  add_losses(accumulate_gradients(setup.models(), owned.batch, step_options(config, kStep)), outputs);
+  add_losses(accumulate_gradients(setup.models(), owned.batch, probed_step(config, kStep)), outputs);
   project_lora_gradients(setup.lora);
   for (const auto& [name, tensor] : setup.trained) {
     if (tensor.grad().defined()) outputs.emplace_back("gradient." + name, tensor.grad());
@@ -222,7 +215,7 @@ ordered_json measure(const std::vector<std::string>& arguments) {
   ordered_json seconds = ordered_json::array();
   for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[3]); ++step) {
     const std::clock_t start = std::clock();
-    accumulate_gradients(setup.models(), owned.batch, step_options(config, step));
+    accumulate_gradients(setup.models(), owned.batch, probed_step(config, step));
     project_lora_gradients(setup.lora);
     optimizer.step(1.0);
     merge_lora(setup.lora);

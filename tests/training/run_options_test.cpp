@@ -4,37 +4,29 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "sdsclip/base/files.h"
-#include "sdsclip/data/synth.h"
 #include "sdsclip/models/safetensors.h"
 #include "sdsclip/training/run_log.h"
 #include "sdsclip/training/trainer.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "training/small_runs.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::expect_error;
+using testing::lines_of;
+using testing::run_in;
 using testing::TemporaryFolder;
 
 const fs::path& world() {
-  static const TemporaryFolder folder;
-  static const fs::path path = [] {
-    SynthOptions options;
-    options.out = folder / "world";
-    options.train = 24;
-    options.validation = options.cases = options.zeroshot = 1;
-    options.winoground = 12;
-    write_shapes_world(options);
-    return options.out;
-  }();
-  return path;
+  static const testing::SmallWorld small(/*train=*/24, /*winoground=*/12);
+  return small.path;
 }
 
 TrainConfig small_config() {
@@ -56,23 +48,6 @@ TrainConfig evaluating_config() {
   config.evaluate.benchmarks = {"winoground"};
   config.evaluate.data = world().string();
   return config;
-}
-
-TrainRun run_in(const fs::path& out, bool resume = false) {
-  TrainRun run;
-  run.out = out;
-  run.resume = resume;
-  run.quiet = true;
-  run.device = "cpu";
-  run.threads = 1;
-  return run;
-}
-
-std::vector<nlohmann::json> lines_of(const fs::path& file) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream stream(file);
-  for (std::string text; std::getline(stream, text);) lines.push_back(nlohmann::json::parse(text));
-  return lines;
 }
 
 std::set<std::string> checkpoints_of(const fs::path& out) {

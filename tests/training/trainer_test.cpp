@@ -3,38 +3,31 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "sdsclip/base/files.h"
-#include "sdsclip/data/synth.h"
 #include "sdsclip/models/safetensors.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "training/small_runs.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
 using testing::expect_error;
+using testing::lines_of;
+using testing::run_in;
 using testing::TemporaryFolder;
 
 constexpr std::int64_t kSteps = 10;
 
 /// One small world for all tests of this file.
 const fs::path& world() {
-  static const TemporaryFolder folder;
-  static const fs::path path = [] {
-    SynthOptions options;
-    options.out = folder / "world";
-    options.train = 64;
-    options.validation = options.winoground = options.cases = options.zeroshot = 1;
-    write_shapes_world(options);
-    return options.out;
-  }();
-  return path;
+  static const testing::SmallWorld small(/*train=*/64, /*winoground=*/1);
+  return small.path;
 }
 
 TrainConfig small_config() {
@@ -54,24 +47,11 @@ TrainConfig small_config() {
   return config;
 }
 
-TrainRun run_in(const fs::path& out, bool resume = false) {
-  TrainRun run;
-  run.out = out;
-  run.resume = resume;
-  run.quiet = true;
-  run.device = "cpu";
-  run.threads = 1;
-  return run;
-}
-
 /// The parts of a log that do not tell the time.
 std::vector<nlohmann::json> untimed_log(const fs::path& out) {
-  std::vector<nlohmann::json> lines;
-  std::ifstream stream(out / "log.jsonl");
-  for (std::string text; std::getline(stream, text);) {
-    nlohmann::json line = nlohmann::json::parse(text);
+  std::vector<nlohmann::json> lines = lines_of(out / "log.jsonl");
+  for (nlohmann::json& line : lines) {
     for (const char* key : {"images_per_second", "wait_share", "peak_memory_bytes"}) line.erase(key);
-    lines.push_back(std::move(line));
   }
   return lines;
 }

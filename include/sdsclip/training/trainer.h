@@ -36,6 +36,9 @@ struct TrainSummary {
   std::int64_t image_encodings = 0;     ///< this life's
 };
 
+/// What the configuration says of step number `step`, counted from 0. Not scaled: `loss_scale` is 1.
+StepOptions step_options(const TrainConfig& config, std::int64_t step);
+
 /// Algorithm 1 of the paper: fine-tunes CLIP with L_CLIP + lambda L_SDS and writes what a run leaves (DESIGN)
 /// into `run.out`, with checkpoints on the way and on SIGINT or SIGTERM (then throws `Error(kInterrupted)`).
 /// The same configuration, device and threads give the same bits, however often the run was killed and
