@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The paper's arms and those beyond it in the embedded world: one line an arm below, three seeds each, all on the same 2,000
-# pairs for the same number of steps. Ends with the table of docs/arms.md. What is done already is not done again.
+# pairs for the same number of steps. What is done already is not done again. Ends with the table of docs/arms.md on
+# standard output (also `scripts/shapes/arms_table.py OUT`), and writes OUT/report.html with every interval.
 #
 #   scripts/shapes/arms.sh [ARM...]    only these arms; all by default
 set -euo pipefail
@@ -84,4 +85,5 @@ arm sds-all "${all[@]}" "${sds[@]}"
 arm negatives-all "${all[@]}" "${negatives[@]}"
 arm rank-all "${all[@]}" "${rank[@]}"
 arm rank-negatives-all "${all[@]}" "${rank[@]}" "${negatives[@]}"
-"$sdsclip" report "${runs[@]}" --out "$out/report.html"
+"$sdsclip" report "${runs[@]}" --out "$out/report.html" > /dev/null
+.venv/bin/python scripts/shapes/arms_table.py "$out"
