@@ -4,13 +4,13 @@
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <dlfcn.h>
-#include <malloc.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/freed_memory.h"
 
 namespace sdsclip {
 namespace {
@@ -27,17 +27,6 @@ void load_cuda_libraries() {
   if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     throw usage_error("--device: this LibTorch cannot use CUDA ({}); run with --device cpu", ::dlerror());
   }
-}
-
-/// Keeps the memory of freed activations for the next step. By default glibc gives it back to the system as
-/// soon as enough is free at the heap's end, and the next step takes it again page by page. (It stops
-/// adapting the first threshold once the second is set, so both are; the first is the largest it would
-/// choose.)
-void keep_freed_memory() {
-  constexpr int kLargestHeapBlock = 32 << 20;
-  constexpr int kLargestFreeEnd = 1 << 30;
-  ::mallopt(M_MMAP_THRESHOLD, kLargestHeapBlock);
-  ::mallopt(M_TRIM_THRESHOLD, kLargestFreeEnd);
 }
 
 c10::Device pick_device(const std::string& text) {
@@ -74,7 +63,7 @@ Placement prepare_compute(const ComputeOptions& options) {
   Placement placement;
   placement.device = pick_device(options.device);
   placement.precision = options.precision;
-  keep_freed_memory();
+  keep_freed_activations();
   if (placement.device.is_cuda()) {
     at::globalContext().setDeterministicAlgorithms(true, false);
     // By default cuDNN rounds the factors of float32 convolutions to ten bits.

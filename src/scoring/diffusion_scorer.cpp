@@ -9,11 +9,11 @@
 #include "diffusion_plan.h"
 #include "diffusion_settings.h"
 #include "estimator.h"
-#include "freed_memory.h"
 #include "race.h"
 #include "sample_evaluator.h"
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/freed_memory.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/progress.h"
 

@@ -1,0 +1,33 @@
+#include "sdsclip/base/freed_memory.h"
+
+#include <malloc.h>
+
+#include <limits>
+
+namespace sdsclip {
+namespace {
+
+constexpr int kDefaultMmapMax = 65536;       // glibc's own (mallopt(3))
+constexpr int kLargestHeapBlock = 32 << 20;  // the largest that glibc would come to choose
+constexpr int kLargestFreeEnd = 1 << 30;
+
+}  // namespace
+
+void keep_freed_activations() {
+  // glibc stops adapting the first threshold once the second is set, so both are.
+  ::mallopt(M_MMAP_THRESHOLD, kLargestHeapBlock);
+  ::mallopt(M_TRIM_THRESHOLD, kLargestFreeEnd);
+}
+
+KeepFreedMemory::KeepFreedMemory() {
+  ::mallopt(M_MMAP_MAX, 0);  // everything on the heap, whose end is only cut off beyond the threshold
+  ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+}
+
+KeepFreedMemory::~KeepFreedMemory() {
+  ::mallopt(M_MMAP_MAX, kDefaultMmapMax);
+  keep_freed_activations();
+  ::malloc_trim(kLargestFreeEnd);
+}
+
+}  // namespace sdsclip
