@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace sdsclip {
@@ -16,7 +17,7 @@ constexpr double kTerminalInterval = 0.1;  // seconds between two drawings
 constexpr double kPlainInterval = 10.0;
 
 std::string clock_text(double seconds) {
-  const std::int64_t whole = static_cast<std::int64_t>(seconds + 0.5);
+  const std::int64_t whole = std::llround(seconds);
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }

@@ -127,12 +127,14 @@ std::string to_utf8(std::u32string_view text) {
 }
 
 std::u32string nfc(std::u32string text) {
-  return is_plain(text) ? text : normalized(form_c(), text);
+  if (is_plain(text)) return text;
+  return normalized(form_c(), text);
 }
 
 std::u32string nfc_of_unicode_9(std::u32string text) {
   static const icu::UnicodeSet known = characters_of_unicode_9();
-  return is_plain(text) ? text : normalized(icu::FilteredNormalizer2(form_c(), known), text);
+  if (is_plain(text)) return text;
+  return normalized(icu::FilteredNormalizer2(form_c(), known), text);
 }
 
 std::u32string nfkc(char32_t character) {

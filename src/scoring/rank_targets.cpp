@@ -18,8 +18,7 @@ constexpr const char* kCommand = "sdsclip diffusion-score captions";
 
 fs::path store_path(const fs::path& run_or_store) {
   std::error_code ignored;
-  const fs::path path =
-      fs::is_directory(run_or_store, ignored) ? run_or_store / "scores.sqlite" : run_or_store;
+  fs::path path = fs::is_directory(run_or_store, ignored) ? run_or_store / "scores.sqlite" : run_or_store;
   if (!fs::exists(path, ignored)) {
     throw input_error("{}: no such file; expected the run folder of '{}'", path.string(), kCommand);
   }
@@ -121,7 +120,7 @@ class RankTargets::Implementation {
     const PairPlace wanted{.hash = pair_hash(hash_of(image), hash_of(caption))};
     const auto [first, last] = std::equal_range(places_.begin(), places_.end(), wanted);
     for (auto place = first; place != last; ++place) {
-      const std::optional<RankCandidates> found = read(*place, image, caption);
+      std::optional<RankCandidates> found = read(*place, image, caption);
       if (found) return found;
     }
     return std::nullopt;

@@ -22,8 +22,8 @@ struct Placement {
   Precision precision = Precision::kFp32;
 };
 
-/// Makes LibTorch ready: threads, deterministic algorithms, and the CUDA libraries loaded if, and only if, the run
-/// uses a GPU. Throws `Error(kUsage)` on an unknown or absent device.
+/// Makes LibTorch ready: threads, deterministic algorithms, and the CUDA libraries loaded if, and only if,
+/// the run uses a GPU. Throws `Error(kUsage)` on an unknown or absent device.
 Placement prepare_compute(const ComputeOptions& options);
 
 /// While alive, LibTorch casts the networks' operations to the placement's precision (nothing for fp32).
