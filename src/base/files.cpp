@@ -53,11 +53,8 @@ fs::path parent_of(const fs::path& path) {
 
 constexpr std::string_view kTemporary = ".tmp-";  // and the writer's process id
 
-std::string temporary_suffix() {
-  return fmt::format("{}{}", kTemporary, ::getpid());
-}
-
-/// Whether `name` is a temporary one of `final_name` whose writer is no more.
+/// Whether `name` is a temporary one of `final_name`, or a file that SQLite keeps beside it (`-journal`),
+/// whose writer is no more.
 bool is_leftover(const std::string& name, const std::string& final_name) {
   const std::size_t suffix = name.rfind(kTemporary);
   if (suffix == std::string::npos) return false;
@@ -66,20 +63,8 @@ bool is_leftover(const std::string& name, const std::string& final_name) {
   const char* const digits = name.c_str() + suffix + kTemporary.size();
   pid_t writer = 0;
   const std::from_chars_result read = std::from_chars(digits, name.c_str() + name.size(), writer);
-  if (read.ec != std::errc() || *read.ptr != '\0' || writer <= 0) return false;
+  if (read.ec != std::errc() || (*read.ptr != '\0' && *read.ptr != '-') || writer <= 0) return false;
   return ::kill(writer, 0) != 0 && errno == ESRCH;
-}
-
-/// Removes what killed writers of the same path left.
-void remove_leftovers(const fs::path& path) {
-  std::vector<fs::path> leftovers;
-  std::error_code ignored;
-  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(path), ignored)) {
-    if (is_leftover(entry.path().filename().string(), path.filename().string())) {
-      leftovers.push_back(entry.path());
-    }
-  }
-  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
 }
 
 }  // namespace
@@ -96,8 +81,23 @@ std::string read_file(const fs::path& path) {
   return bytes;
 }
 
+fs::path temporary_path(const fs::path& path) {
+  return fmt::format("{}{}{}", path.string(), kTemporary, ::getpid());
+}
+
+void remove_leftovers(const fs::path& path) {
+  std::vector<fs::path> leftovers;
+  std::error_code ignored;
+  for (const fs::directory_entry& entry : fs::directory_iterator(parent_of(path), ignored)) {
+    if (is_leftover(entry.path().filename().string(), path.filename().string())) {
+      leftovers.push_back(entry.path());
+    }
+  }
+  for (const fs::path& leftover : leftovers) fs::remove_all(leftover, ignored);
+}
+
 void write_file_atomically(const fs::path& path, std::string_view bytes) {
-  const fs::path temporary = path.string() + temporary_suffix();
+  const fs::path temporary = temporary_path(path);
   int failure = 0;
   {
     const FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -129,7 +129,7 @@ void create_folder(const fs::path& folder) {
 }
 
 AtomicFolder::AtomicFolder(fs::path final_path)
-    : final_(std::move(final_path)), temporary_(final_.string() + temporary_suffix()) {
+    : final_(std::move(final_path)), temporary_(temporary_path(final_)) {
   std::error_code ignored;
   fs::remove_all(temporary_, ignored);
   create_folder(temporary_);
@@ -147,7 +147,7 @@ void AtomicFolder::commit() {
   // A folder cannot be renamed over a folder that is not empty. Between the two renames the final name is
   // missing for an instant, and `.old` holds what was there: readers of checkpoints fall back to the
   // checkpoint before.
-  const fs::path old = final_.string() + ".old" + temporary_suffix();
+  const fs::path old = temporary_path(final_.string() + ".old");
   fs::remove_all(old, error);
   if (fs::exists(final_)) fs::rename(final_, old, error);
   if (error) throw write_failure(final_, error.value());

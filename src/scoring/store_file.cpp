@@ -1,13 +1,12 @@
 #include "store_file.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <cstring>
 #include <fstream>
 
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
 
 namespace sdsclip {
@@ -117,7 +116,7 @@ void check_identity(const fs::path& path, const RunIdentity& stored, const RunId
 }  // namespace
 
 void create_store(const fs::path& path, const RunIdentity& identity, const CaseTable& table) {
-  const fs::path temporary = fmt::format("{}.tmp-{}", path.string(), ::getpid());
+  const fs::path temporary = temporary_path(path);
   std::error_code ignored;
   fs::remove(temporary, ignored);
   // Leftovers of a store that was deleted would be taken for this one's log.
@@ -127,6 +126,7 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
     std::error_code error;
     fs::rename(temporary, path, error);
     if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
+    remove_leftovers(path);
   } catch (...) {
     for (const char* suffix : {"", "-journal"}) fs::remove(temporary.string() + suffix, ignored);
     throw;

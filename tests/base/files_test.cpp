@@ -37,8 +37,8 @@ TEST(WriteFileAtomically, RemovesWhatKilledWritersOfTheSameNameLeft) {
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
   const std::string dead = std::to_string(child);
   const std::string alive = std::to_string(::getppid());
-  for (const std::string& name :
-       {"a.tmp-" + dead, "b.tmp-" + dead, "a.tmp-" + alive, "a.tmp-" + dead + "x"}) {
+  for (const std::string& name : {"a.tmp-" + dead, "a.tmp-" + dead + "-journal", "b.tmp-" + dead,
+                                  "a.tmp-" + alive, "a.tmp-" + dead + "x"}) {
     std::ofstream(folder / name) << "half";
   }
   fs::create_directory(folder / ("step-1.tmp-" + dead));

@@ -202,6 +202,21 @@ TEST_F(Store, KeepsAllCompleteUnitsThroughAKill) {
   EXPECT_EQ(rows.size() % 2, 0u);  // units are whole
 }
 
+TEST_F(Store, LeavesNothingOfOneThatWasKilledWhileItWasCreated) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
+  for (const char* companion : {"", "-journal"}) {
+    std::ofstream(path_.string() + ".tmp-" + std::to_string(child) + companion) << "half";
+  }
+  open(StoreOpening::kNew);
+  std::vector<std::string> names;
+  for (const std::filesystem::directory_entry& entry : std::filesystem::directory_iterator(folder_.path())) {
+    names.push_back(entry.path().filename().string());
+  }
+  EXPECT_EQ(names, std::vector<std::string>{"scores.sqlite"});
+}
+
 TEST_F(Store, SaysThatTheDiskIsFullAndKeepsWhatWasWritten) {
   open(StoreOpening::kNew);
   const pid_t child = ::fork();

@@ -15,6 +15,12 @@ std::string read_file(const std::filesystem::path& path);
 /// `Error(kRuntime)` on a full disk, `Error(kInput)` where the folder cannot be written (a read-only mount).
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
+/// The name under which this process writes `path` before a rename puts it there.
+std::filesystem::path temporary_path(const std::filesystem::path& path);
+
+/// Removes the files and folders under the temporary names of `path` whose writers have been killed.
+void remove_leftovers(const std::filesystem::path& path);
+
 /// Creates the folder and its parents. Throws `Error(kInput)` where that is not possible.
 void create_folder(const std::filesystem::path& folder);
 
