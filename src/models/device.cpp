@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <dlfcn.h>
 
 #include <cstdlib>
@@ -66,10 +67,20 @@ Placement prepare_compute(const ComputeOptions& options) {
   keep_freed_activations();
   if (placement.device.is_cuda()) {
     at::globalContext().setDeterministicAlgorithms(true, false);
+    // Deterministic mode would also fill every new tensor with NaN before it is written.
+    at::globalContext().setDeterministicFillUninitializedMemory(false);
     // By default cuDNN rounds the factors of float32 convolutions to ten bits.
     at::globalContext().setAllowTF32CuDNN(false);
   }
   return placement;
+}
+
+GpuMemory gpu_memory(c10::Device device) {
+  if (device.is_cpu()) return {};
+  const at::CachingDeviceAllocator::DeviceStats stats =
+      at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
+  const c10::CachingAllocator::Stat& bytes = stats.allocated_bytes.at(0);  // of all pools together
+  return {.allocated = bytes.current, .peak = bytes.peak};
 }
 
 AutocastScope::AutocastScope(const Placement& placement)

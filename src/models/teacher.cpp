@@ -42,7 +42,7 @@ DiffusionTeacher& DiffusionTeacher::operator=(DiffusionTeacher&&) noexcept = def
 at::Tensor DiffusionTeacher::encode_text(const at::Tensor& ids) {
   const at::NoGradGuard no_grad;
   work_.text_encodings += ids.size(0);
-  const at::Tensor context = text_encoder_->forward({ids}).toTensor().to(at::kFloat);
+  const at::Tensor context = call_method(*text_encoder_, "forward", {ids}).toTensor().to(at::kFloat);
   check_shape(context, {ids.size(0), bundle_.tokenizer.context_length, bundle_.context_dim}, bundle_,
               "the text encoder's output");
   return context;
@@ -52,7 +52,7 @@ at::Tensor DiffusionTeacher::encode_image(const at::Tensor& pixels) {
   const at::NoGradGuard no_grad;
   work_.vae_encodings += pixels.size(0);
   const at::Tensor input = pixels.to(dtype_of(placement_.precision));
-  const at::Tensor moments = vae_encoder_->forward({input}).toTensor().to(at::kFloat);
+  const at::Tensor moments = call_method(*vae_encoder_, "forward", {input}).toTensor().to(at::kFloat);
   const BundleLatent& latent = bundle_.latent;
   check_shape(moments, {pixels.size(0), 2 * latent.channels, latent.size, latent.size}, bundle_,
               "the VAE encoder's output");
@@ -64,7 +64,9 @@ at::Tensor DiffusionTeacher::predict(const at::Tensor& noised, const at::Tensor&
   work_.unet_evaluations += noised.size(0);
   const at::ScalarType dtype = dtype_of(placement_.precision);
   const at::Tensor prediction =
-      unet_->forward({noised.to(dtype), timesteps, context.to(dtype)}).toTensor().to(at::kFloat);
+      call_method(*unet_, "forward", {noised.to(dtype), timesteps, context.to(dtype)})
+          .toTensor()
+          .to(at::kFloat);
   check_shape(prediction, noised.sizes(), bundle_, "the UNet's output");
   return prediction;
 }
@@ -75,7 +77,7 @@ at::Tensor DiffusionTeacher::features(const at::Tensor& noised, const at::Tensor
   work_.unet_evaluations += noised.size(0);
   const at::ScalarType dtype = dtype_of(placement_.precision);
   const std::vector<at::Tensor> outputs =
-      unet_->run_method("features", noised.to(dtype), timesteps, context.to(dtype)).toTensorVector();
+      call_method(*unet_, "features", {noised.to(dtype), timesteps, context.to(dtype)}).toTensorVector();
   const std::vector<std::int64_t>& shape = bundle_.features.at(static_cast<std::size_t>(block));
   const at::Tensor output = outputs.at(static_cast<std::size_t>(block)).to(at::kFloat);
   check_shape(output, {noised.size(0), shape.at(0), shape.at(1), shape.at(2)}, bundle_, "a UNet feature");

@@ -1,10 +1,81 @@
 #include "torchscript.h"
 
+#include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <stdexcept>
+#include <string_view>
+#include <utility>
 
 #include "sdsclip/base/error.h"
 
 namespace sdsclip {
+namespace {
+
+using torch::jit::Node;
+
+/// The inputs of `aten::convolution`; `aten::_convolution` has cuDNN's settings behind them.
+constexpr std::size_t kConvolutionInputs = 9;
+
+/// A convolution as the program says, not with the settings of cuDNN (TensorFloat-32, determinism) that held
+/// where the model was traced, which a trace writes down with it.
+void forget_cudnn_settings(Node* node) {
+  torch::jit::Graph& graph = *node->owningGraph();
+  Node* const plain = graph.create(at::aten::convolution, node->inputs().slice(0, kConvolutionInputs));
+  plain->insertBefore(node);
+  plain->copyMetadata(node);
+  plain->output()->copyMetadata(node->output());
+  node->output()->replaceAllUsesWith(plain->output());
+}
+
+/// A constant that shapes are computed with is on the CPU, as shapes are, wherever the archive was loaded to.
+void keep_shapes_on_cpu(Node* node) {
+  if (!node->hasAttribute(at::attr::value) || node->kindOf(at::attr::value) != torch::jit::AttributeKind::t) {
+    return;
+  }
+  const at::Tensor constant = node->t(at::attr::value);
+  if (constant.dim() > 0 || !at::isIntegralType(constant.scalar_type(), /*includeBool=*/false)) return;
+  node->t_(at::attr::value, constant.cpu());
+}
+
+void mend_block(torch::jit::Block* block) {
+  for (torch::jit::graph_node_list_iterator next = block->nodes().begin(); next != block->nodes().end();) {
+    Node* const node = *next;
+    ++next;  // before the node may be gone
+    for (torch::jit::Block* inner : node->blocks()) mend_block(inner);
+    if (node->kind() == at::prim::Constant) keep_shapes_on_cpu(node);
+    if (node->kind() == at::aten::_convolution) {
+      forget_cudnn_settings(node);
+      node->destroy();
+    }
+  }
+}
+
+/// Takes out of the graphs what is true only of the machine and the moment that they were traced on. Has to
+/// be done before the first call, which keeps a copy of them.
+void mend_trace(const torch::jit::Module& module) {
+  for (const torch::jit::Module& part : module.modules()) {
+    for (const torch::jit::Method& method : part.get_methods()) mend_block(method.graph()->block());
+  }
+}
+
+/// What failed, of the interpreter's many lines: the last that is not empty, behind the name of its kind.
+std::string reason_of(const std::string& text) {
+  const std::size_t end = text.find_last_not_of(" \n");
+  if (end == std::string::npos) return "no reason given";
+  const std::size_t line_end = text.rfind('\n', end);
+  const std::string last = text.substr(line_end + 1, end - line_end);
+  constexpr std::string_view kKind = "RuntimeError: ";
+  return last.starts_with(kKind) ? last.substr(kKind.size()) : last;
+}
+
+bool says_out_of_memory(const std::string& text) {
+  // The allocators' words, on a GPU and on the CPU.
+  return text.find("out of memory") != std::string::npos ||
+         text.find("can't allocate memory") != std::string::npos;
+}
+
+}  // namespace
 
 torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, const Placement& placement) {
   verify_bundle(bundle, {file});
@@ -15,11 +86,22 @@ torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, c
   try {
     torch::jit::Module module = torch::jit::load(path, placement.device);
     module.eval();
+    mend_trace(module);
     for (at::Tensor parameter : module.parameters()) parameter.set_requires_grad(false);
     return module;
   } catch (const c10::Error& failure) {
     throw input_error("{}: not a TorchScript archive that this LibTorch loads: {}", path,
                       failure.what_without_backtrace());
+  }
+}
+
+c10::IValue call_method(torch::jit::Module& module, const char* method, std::vector<c10::IValue> inputs) {
+  try {
+    return module.get_method(method)(std::move(inputs));
+  } catch (const std::runtime_error& failure) {
+    const std::string reason = reason_of(failure.what());
+    if (says_out_of_memory(failure.what())) C10_THROW_ERROR(OutOfMemoryError, reason);
+    throw runtime_failure("LibTorch failed in the bundle's {}: {}", method, reason);
   }
 }
 

@@ -55,13 +55,6 @@ std::optional<std::int64_t> only_number(const char* file) {
   return std::nullopt;
 }
 
-std::int64_t device_bytes(c10::Device device, bool peak) {
-  const at::CachingDeviceAllocator::DeviceStats stats =
-      at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  const c10::CachingAllocator::Stat& allocated = stats.allocated_bytes.at(0);  // of all pools together
-  return peak ? allocated.peak : allocated.current;
-}
-
 /// A batch of `count` grey images with the longest captions: what a step needs depends on shapes alone.
 struct TrialBatch {
   TrialBatch(const StepModels& models, std::int64_t count) {
@@ -110,9 +103,9 @@ std::int64_t free_memory_bytes(c10::Device device) {
 std::int64_t extra_peak_bytes(c10::Device device, const std::function<void()>& work) {
   if (!device.is_cpu()) {
     at::getDeviceAllocator(device.type())->resetPeakStats(device.index());
-    const std::int64_t before = device_bytes(device, /*peak=*/false);
+    const std::int64_t before = gpu_memory(device).allocated;
     work();
-    return device_bytes(device, /*peak=*/true) - before;
+    return gpu_memory(device).peak - before;
   }
   ::malloc_trim(0);  // what an earlier trial freed must not hide what this one takes
   const std::int64_t before = kibibytes("/proc/self/status", "VmRSS:").value_or(0);

@@ -80,6 +80,7 @@ Json step_line(std::int64_t step, const StepResult& result, const StepTimes& tim
   line["images_per_second"] = times.images_per_second;
   line["wait_share"] = times.wait_share;
   line["peak_memory_bytes"] = times.peak_memory_bytes;
+  if (times.peak_gpu_memory_bytes > 0) line["peak_gpu_memory_bytes"] = times.peak_gpu_memory_bytes;
   return line;
 }
 

@@ -11,6 +11,7 @@
 #include "auto_micro_batch.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/freed_memory.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
@@ -218,6 +219,7 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
   times.images_per_second = static_cast<double>(config_.train.batch_size) / seconds;
   times.wait_share = wait / seconds;
   times.peak_memory_bytes = peak_memory_bytes();
+  times.peak_gpu_memory_bytes = gpu_memory(session_.clip.placement().device).peak;
   return result;
 }
 
@@ -252,6 +254,7 @@ void Life::evaluate() {
 }
 
 TrainSummary Life::run() {
+  const KeepFreedMemory keep_freed_memory;
   CaptionLoader loader(*session_.dataset, session_.clip_tokenizer, loader_options(config_, session_),
                        state_.position);
   steps_ = total_steps(config_.train, loader.batches_per_epoch());

@@ -12,7 +12,7 @@ PROGRAM = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "sdsclip"
 
 
 # What may differ between a run and the same run stopped and resumed.
-TIMES = ("images_per_second", "wait_share", "peak_memory_bytes")  # of a line of log.jsonl
+TIMES = ("images_per_second", "wait_share", "peak_memory_bytes", "peak_gpu_memory_bytes")  # of a line of log.jsonl
 COSTS = ("seconds", "seconds_a_match", "work")  # of result.json
 
 

@@ -81,11 +81,11 @@ class AutocastClip:
         self.clip, self.enabled, self.logit_scale = clip, precision == "bf16", clip.logit_scale
 
     def encode_image(self, images: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.enabled):
+        with torch.autocast(self.logit_scale.device.type, torch.bfloat16, enabled=self.enabled):
             return self.clip.encode_image(images).to(images.dtype)
 
     def encode_text(self, ids: torch.Tensor) -> torch.Tensor:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.enabled):
+        with torch.autocast(self.logit_scale.device.type, torch.bfloat16, enabled=self.enabled):
             return self.clip.encode_text(ids).to(self.logit_scale.dtype)
 
 
@@ -96,7 +96,7 @@ def contrastive(
     images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
     if len(negatives) == 0:
         return open_clip.ClipLoss()(images, texts, scale)
-    own = torch.arange(len(images))
+    own = torch.arange(len(images), device=images.device)
     by_image = F.cross_entropy(scale * images @ torch.cat([texts, negatives]).T, own)
     by_text = F.cross_entropy(scale * texts @ images.T, own)
     return (by_image + by_text) / 2
@@ -106,12 +106,12 @@ def sds(
     embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings
 ) -> torch.Tensor:
     """Eq. 3: the mean over images and draws."""
-    items = torch.arange(len(embeddings)).repeat_interleave(how.samples)
+    items = torch.arange(len(embeddings), device=embeddings.device).repeat_interleave(how.samples)
     z = h_w(F.normalize(embeddings, dim=-1) if how.embedding == "unit" else embeddings)[items]
     z = z.view(inputs.noise.shape)
     context = text_context(teacher, inputs)[items]
     t, eps = inputs.timesteps, inputs.noise
-    abar = teacher.scheduler.alphas_cumprod.to(z.dtype)[t].view(-1, 1, 1, 1)
+    abar = teacher.scheduler.alphas_cumprod.to(z)[t].view(-1, 1, 1, 1)
     noised = teacher.scheduler.add_noise(z, eps, t) if how.noising == "ddpm" else z
     prediction = teacher.unet(noised.to(teacher.unet.dtype), t, context).sample.to(z.dtype)
     # Both kinds of network, by v = (eps - sqrt(1 - abar) z_t) / sqrt(abar) (Salimans and Ho, 2022).

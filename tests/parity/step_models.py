@@ -80,7 +80,8 @@ def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle
 def normalised(pixels: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
     """u8[B, H, W, 3] to what torchvision's ToTensor and Normalize give, f32[B, 3, H, W]."""
     scaled = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
-    return (scaled - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (mean, std))
+    return (scaled - mean) / std
 
 
 def layer_norm_names(model: nn.Module) -> set[str]:

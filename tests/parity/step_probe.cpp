@@ -1,8 +1,9 @@
 // Drives the training step for test_step.py and test_step_speed.py.
 //
-//   step_probe gradients INPUTS OUT [SETTING...]             one step's losses, draws and gradients
-//   step_probe measure INPUTS WARM_UP STEPS [SETTING...]     processor time of optimizer steps, peak memory
+//   step_probe gradients DEVICE INPUTS OUT [SETTING...]            one step's losses, draws and gradients
+//   step_probe measure DEVICE INPUTS WARM_UP STEPS [SETTING...]    time of optimizer steps, peak memory
 //
+// The time is the processor's on one thread; where the device is a GPU, that of the clock on the wall.
 // A SETTING is a key=value of a training configuration, `clip` and `teacher` among them. INPUTS is a
 // safetensors file:
 //
@@ -15,8 +16,10 @@
 // All but `pixels` and `text_ids` may be left out. OUT holds `loss.TERM`, `draw.timesteps`, `draw.noise` and
 // `gradient.NAME`; the rest is printed as one JSON object.
 #include <ATen/ATen.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/core/grad_mode.h>
 
+#include <chrono>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -25,6 +28,7 @@
 
 #include "probe_main.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/freed_memory.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/lora.h"
 #include "sdsclip/models/safetensors.h"
@@ -102,8 +106,8 @@ struct OwnedBatch {
 
 /// The models of a configuration and what trains, as `train` sets them up, with start values of the caller's.
 struct Setup {
-  Setup(const TrainConfig& config, const Inputs& inputs)
-      : placement(prepare_compute({.device = "cpu", .precision = config.train.precision, .threads = 1})),
+  Setup(const TrainConfig& config, const Inputs& inputs, const std::string& device)
+      : placement(prepare_compute({.device = device, .precision = config.train.precision, .threads = 1})),
         clip(read_bundle(config.clip, BundleKind::kClip), placement),
         trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)) {
     const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);
@@ -187,9 +191,9 @@ void add_draws(const TrainConfig& config, const Bundle& teacher, std::int64_t im
 }
 
 ordered_json write_gradients(const std::vector<std::string>& arguments) {
-  const TrainConfig config = config_from({arguments.begin() + 3, arguments.end()});
-  const Inputs inputs(arguments[1]);
-  Setup setup(config, inputs);
+  const TrainConfig config = config_from({arguments.begin() + 4, arguments.end()});
+  const Inputs inputs(arguments[2]);
+  Setup setup(config, inputs, arguments[1]);
   const OwnedBatch owned(inputs);
   std::vector<NamedTensor> outputs;
   add_losses(accumulate_gradients(setup.models(), owned.batch, probed_step(config, kStep)), outputs);
@@ -200,33 +204,46 @@ ordered_json write_gradients(const std::vector<std::string>& arguments) {
   if (setup.teacher) {
     add_draws(config, setup.teacher->bundle(), inputs.find("pixels").size(0), outputs);
   }
-  write_safetensors(arguments[2], outputs);
+  write_safetensors(arguments[3], outputs);
   return {{"trained", element_count(setup.trained)}};
 }
 
+/// Seconds at which all that was asked of the device so far is done; only differences mean something.
+double seconds_now(c10::Device device) {
+  if (device.is_cpu()) return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  at::accelerator::synchronizeDevice(device.index());
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 ordered_json measure(const std::vector<std::string>& arguments) {
-  const TrainConfig config = config_from({arguments.begin() + 4, arguments.end()});
-  const Inputs inputs(arguments[1]);
-  Setup setup(config, inputs);
+  const TrainConfig config = config_from({arguments.begin() + 5, arguments.end()});
+  const Inputs inputs(arguments[2]);
+  Setup setup(config, inputs, arguments[1]);
+  const c10::Device device = setup.placement.device;
+  const KeepFreedMemory keep_freed_memory;  // as in training
   const OwnedBatch owned(inputs);
   Optimizer optimizer(setup.trained, config.train);
   const std::int64_t peak_before = peak_memory_bytes();
-  const std::int64_t warm_up = std::stoll(arguments[2]);
+  const std::int64_t warm_up = std::stoll(arguments[3]);
   ordered_json seconds = ordered_json::array();
-  for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[3]); ++step) {
-    const std::clock_t start = std::clock();
+  for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[4]); ++step) {
+    const double start = seconds_now(device);
     accumulate_gradients(setup.models(), owned.batch, probed_step(config, step));
     project_lora_gradients(setup.lora);
     optimizer.step(1.0);
     merge_lora(setup.lora);
-    if (step >= warm_up) seconds.push_back(static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC);
+    const double end = seconds_now(device);
+    if (step >= warm_up) seconds.push_back(end - start);
   }
-  return {{"seconds", seconds}, {"peak_bytes_before", peak_before}, {"peak_bytes", peak_memory_bytes()}};
+  return {{"seconds", seconds},
+          {"peak_bytes_before", peak_before},
+          {"peak_bytes", peak_memory_bytes()},
+          {"peak_gpu_bytes", gpu_memory(device).peak}};
 }
 
 ordered_json run(const std::vector<std::string>& arguments) {
-  if (arguments.size() >= 3 && arguments[0] == "gradients") return write_gradients(arguments);
-  if (arguments.size() >= 4 && arguments[0] == "measure") return measure(arguments);
+  if (arguments.size() >= 4 && arguments[0] == "gradients") return write_gradients(arguments);
+  if (arguments.size() >= 5 && arguments[0] == "measure") return measure(arguments);
   throw usage_error("step_probe: expected gradients or measure and their arguments");
 }
 

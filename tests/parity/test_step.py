@@ -1,8 +1,9 @@
 """One training step against a plain PyTorch step (plain_step.py): losses, and the gradient of every trained tensor.
 
-  test_step.py PROBE
+  test_step.py PROBE [DEVICE]
 
-The C++ step goes micro-batch by micro-batch through its cache; the plain one is one graph in float64. What the C++ step
+The C++ step goes micro-batch by micro-batch through its cache, on the device; the plain one is one graph in float64 on
+the CPU. What the C++ step
 drew, and nothing else, is handed over.
 """
 
@@ -19,6 +20,7 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 PROBE = sys.argv.pop(1)
+DEVICE = sys.argv.pop(1) if sys.argv[1:2] in (["cpu"], ["cuda"]) else "cpu"
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
@@ -192,7 +194,7 @@ class Step(ExportTestCase):
         } | case.keys
         out = self.scratch / "outputs.safetensors"
         settings = [f"{key}={value}" for key, value in keys.items()]
-        model_support.run_probe(PROBE, "gradients", self.write_inputs(case), out, *settings)
+        model_support.run_probe(PROBE, "gradients", DEVICE, self.write_inputs(case), out, *settings)
         outputs = safetensors.torch.load_file(out)
 
         def named(prefix: str) -> dict[str, torch.Tensor]:

@@ -4,10 +4,10 @@ Same batch, weights, one thread and precision; both count processor time of whol
 pixels, drawing, forward, backward, AdamW) without loading the models, in turns in one run, so that other work on the
 machine weighs on neither.
 
-    test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS]     an open_clip model, a config of export_teacher.py
+    test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS] [cuda]     an open_clip model, a config of export_teacher.py
 
 With `ViT-B-32-quickgelu sd-v1-4 1 1 1` it is the paper's student and Stable Diffusion at their real size, with random
-weights (14 GB, some minutes a step on one core).
+weights (14 GB, some minutes a step on one core). On a GPU it is the time on the clock, after some steps of warm-up.
 """
 
 import gc
@@ -39,11 +39,12 @@ from step_models import (
     shapes_student,
 )
 
+DEVICE = sys.argv.pop() if sys.argv[-1] == "cuda" else "cpu"
 REAL_SIZE = len(sys.argv) > 5
 CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes-teacher", "32", "6", "4")
 BATCH, STEPS, TURNS = map(int, COUNTS)
 del sys.argv[1:]
-WARM_UP = 1  # steps before the clock starts; none is needed where a step takes minutes
+WARM_UP = {"cpu": 1, "cuda": 4}[DEVICE]  # steps before the clock starts; none is needed where a step takes minutes
 LAMBDA = 0.001
 LR = 1e-6  # small: the steps are all alike
 
@@ -52,20 +53,21 @@ class PlainTraining:
     """The training loop of a plain script, one step at a time."""
 
     def __init__(self, student: Student, teacher: TeacherBundle, inputs: dict[str, torch.Tensor], precision: str):
-        self.clip, self.teacher, self.inputs, self.precision = student.model, teacher.teacher, inputs, precision
+        self.clip, self.teacher, self.precision = student.model.to(DEVICE), teacher.teacher, precision
+        self.inputs = {name: tensor.to(DEVICE) for name, tensor in inputs.items()}
         norms = layer_norm_names(self.clip)
         for name, parameter in self.clip.named_parameters():
             parameter.requires_grad_(name in norms)
         config = self.teacher.unet.config
         self.latent = (config.in_channels, config.sample_size, config.sample_size)
-        self.h_w = nn.Linear(self.clip.visual.output_dim, config.in_channels * config.sample_size**2)
+        self.h_w = nn.Linear(self.clip.visual.output_dim, config.in_channels * config.sample_size**2).to(DEVICE)
         trained = [parameter for parameter in self.clip.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW([*trained, *self.h_w.parameters()], lr=LR, weight_decay=0.2)
 
     def set_precision(self) -> None:
         """The frozen networks in the precision, as both sides have them."""
         for network in (self.teacher.unet, self.teacher.text_encoder):
-            network.to(torch.bfloat16 if self.precision == "bf16" else torch.float32)
+            network.to(DEVICE, torch.bfloat16 if self.precision == "bf16" else torch.float32)
 
     def step(self) -> None:
         preprocess = self.clip.visual.preprocess_cfg
@@ -73,8 +75,8 @@ class PlainTraining:
             images=normalised(self.inputs["pixels"], preprocess["mean"], preprocess["std"]),
             text_ids=self.inputs["text_ids"],
             teacher_ids=self.inputs["teacher_ids"],
-            timesteps=torch.randint(0, self.teacher.scheduler.config.num_train_timesteps, (BATCH,)),
-            noise=torch.randn(BATCH, *self.latent),
+            timesteps=torch.randint(0, self.teacher.scheduler.config.num_train_timesteps, (BATCH,), device=DEVICE),
+            noise=torch.randn(BATCH, *self.latent, device=DEVICE),
         )
         settings = StepSettings(sds_lambda=LAMBDA)
         losses = plain_step(self.clip, self.teacher, {"sds": self.h_w}, inputs, settings, self.precision)
@@ -83,23 +85,32 @@ class PlainTraining:
         self.optimizer.zero_grad()
 
     def measure(self) -> float:
-        """Processor seconds of the quickest step."""
+        """Seconds of the quickest step."""
         self.set_precision()
         seconds = []
         for step in range(warm_up() + STEPS):
-            start = time.process_time()
+            start = seconds_now()
             self.step()
+            end = seconds_now()
             if step >= warm_up():
-                seconds.append(time.process_time() - start)
+                seconds.append(end - start)
         return min(seconds)
 
 
 def warm_up() -> int:
-    return 0 if REAL_SIZE else WARM_UP
+    return 0 if REAL_SIZE and DEVICE == "cpu" else WARM_UP
+
+
+def seconds_now() -> float:
+    """The processor's; on a GPU those of the clock, once all that was asked of it is done."""
+    if DEVICE == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int) -> float:
-    """Processor seconds of the quickest step of the C++ program."""
+    """Seconds of the quickest step of the C++ program."""
     keys = {
         "clip": student,
         "teacher": teacher,
@@ -111,7 +122,7 @@ def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, mi
     }
     settings = [f"{key}={value}" for key, value in keys.items()]
     inputs = scratch / "inputs.safetensors"
-    found = model_support.run_probe(PROBE, "measure", inputs, str(warm_up()), str(STEPS), *settings)
+    found = model_support.run_probe(PROBE, "measure", DEVICE, inputs, str(warm_up()), str(STEPS), *settings)
     return min(found["seconds"])
 
 
@@ -129,7 +140,7 @@ def teacher_config(scratch: Path) -> str:
 
 class StepSpeed(unittest.TestCase):
     def test_not_slower_than_the_plain_script(self) -> None:
-        torch.set_num_threads(1)
+        torch.backends.cudnn.allow_tf32 = False  # float32 is float32, on both sides
         diffusers.utils.logging.set_verbosity_error()  # a cast to bfloat16 is meant
         with tempfile.TemporaryDirectory() as folder:
             self.compare(Path(folder))
@@ -143,7 +154,9 @@ class StepSpeed(unittest.TestCase):
             "teacher_ids": teacher.tokenizer.example_ids(BATCH, seed=2),
         }
         safetensors.torch.save_file(inputs, scratch / "inputs.safetensors")
-        print(f"\n{CLIP}, {TEACHER}, batch {BATCH}, one thread, processor seconds a step")
+        torch.set_num_threads(1)  # from here on: the exports may take all
+        what = "one thread, processor seconds a step" if DEVICE == "cpu" else torch.cuda.get_device_name()
+        print(f"\n{CLIP}, {TEACHER}, batch {BATCH}, {what}")
         print(f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}{'micro-batches':>16}{'overhead':>10}")
         for precision in ("fp32", "bf16"):
             plain = PlainTraining(student, teacher, inputs, precision)
@@ -151,6 +164,7 @@ class StepSpeed(unittest.TestCase):
             for _ in range(TURNS):
                 found["plain"].append(plain.measure())
                 gc.collect()
+                torch.cuda.empty_cache()  # does nothing without a GPU
                 found["ours"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, 0))
                 if BATCH > 1:
                     found["cached"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, BATCH // 4))

@@ -26,6 +26,15 @@ struct Placement {
 /// the run uses a GPU. Throws `Error(kUsage)` on an unknown or absent device.
 Placement prepare_compute(const ComputeOptions& options);
 
+/// Bytes of the tensors on a GPU, as LibTorch's allocator counts them; it holds on to more.
+struct GpuMemory {
+  std::int64_t allocated = 0;
+  std::int64_t peak = 0;
+};
+
+/// Of a GPU; all zero for the CPU.
+GpuMemory gpu_memory(c10::Device device);
+
 /// While alive, LibTorch casts the networks' operations to the placement's precision (nothing for fp32).
 class AutocastScope {
  public:

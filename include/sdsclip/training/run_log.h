@@ -20,8 +20,9 @@ struct StepTimes {
   double loss_scale = 1;     ///< of float16; 1: not scaled
   bool skipped = false;      ///< gradients that were not finite in float16: nothing was changed
   double images_per_second = 0;
-  double wait_share = 0;               ///< of the step's time, waiting for data
-  std::int64_t peak_memory_bytes = 0;  ///< of the process so far
+  double wait_share = 0;                   ///< of the step's time, waiting for data
+  std::int64_t peak_memory_bytes = 0;      ///< of the process so far, in the machine's own memory
+  std::int64_t peak_gpu_memory_bytes = 0;  ///< of the tensors on a GPU so far; 0: on the CPU
 };
 
 /// The line of `OUT/log.jsonl` about one step.
