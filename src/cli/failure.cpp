@@ -30,7 +30,7 @@ Error current_failure() {
         error.code() == std::errc::no_space_on_device || error.code() == std::errc::file_too_large;
     return Error(full ? ExitCode::kRuntime : ExitCode::kInput, error.what());
   } catch (const c10::OutOfMemoryError& error) {
-    return runtime_failure("out of GPU memory: {}; use smaller micro-batches",
+    return runtime_failure("out of memory: {}; use smaller micro-batches",
                            first_line(error.what_without_backtrace()));
   } catch (const c10::Error& error) {
     return runtime_failure("LibTorch failed: {}", first_line(error.what_without_backtrace()));

@@ -3,6 +3,8 @@
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -70,9 +72,11 @@ std::string reason_of(const std::string& text) {
 }
 
 bool says_out_of_memory(const std::string& text) {
-  // The allocators' words, on a GPU and on the CPU.
-  return text.find("out of memory") != std::string::npos ||
-         text.find("can't allocate memory") != std::string::npos;
+  // The words of the allocators on a GPU and on the CPU, and of cuBLAS and cuDNN.
+  constexpr std::array<std::string_view, 3> kWords = {"out of memory", "can't allocate memory",
+                                                      "ALLOC_FAILED"};
+  return std::any_of(kWords.begin(), kWords.end(),
+                     [&](std::string_view words) { return text.find(words) != std::string::npos; });
 }
 
 }  // namespace
