@@ -3,8 +3,7 @@
   test_step.py PROBE [DEVICE]
 
 The C++ step goes micro-batch by micro-batch through its cache, on the device; the plain one is one graph in float64 on
-the CPU. What the C++ step
-drew, and nothing else, is handed over.
+the CPU. What the C++ step drew, and nothing else, is handed over.
 """
 
 import copy

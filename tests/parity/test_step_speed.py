@@ -4,7 +4,7 @@ Same batch, weights, one thread and precision; both count processor time of whol
 pixels, drawing, forward, backward, AdamW) without loading the models, in turns in one run, so that other work on the
 machine weighs on neither.
 
-    test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS] [cuda]     an open_clip model, a config of export_teacher.py
+    test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS] [cuda]  an open_clip model, a config of export_teacher.py
 
 With `ViT-B-32-quickgelu sd-v1-4 1 1 1` it is the paper's student and Stable Diffusion at their real size, with random
 weights (14 GB, some minutes a step on one core). On a GPU it is the time on the clock, after some steps of warm-up.
