@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The paper's arms and those beyond it in the embedded world: one line an arm below, three seeds each, all on the same 2,000
-# pairs for the same number of steps. What is done already is not done again. Ends with the table of docs/arms.md on
-# standard output (also `scripts/shapes/arms_table.py OUT`), and writes OUT/report.html with every interval.
+# Trains and scores every loss of the paper, and those beyond it, on the shapes world. Each line at the end of this script is
+# one run with three seeds. All runs use the same 2,000 pairs and the same number of steps. Finished work is skipped.
+# Prints the table of docs/experiments/loss-comparison.md to standard output, as `scripts/shapes/arms_table.py OUT` does, and
+# writes OUT/report.html with every interval.
 #
-#   scripts/shapes/arms.sh [ARM...]    only these arms; all by default
+#   scripts/shapes/arms.sh [NAME...]    only these runs; all by default
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -30,7 +31,7 @@ runs=()
 wanted=("$@")
 is_wanted() { [ ${#wanted[@]} -eq 0 ] || [[ " ${wanted[*]} " == *" $1 "* ]]; }
 
-# evaluate FOLDER [--tuned FILE]: scores of the test split
+# evaluate FOLDER [--tuned FILE]: scores a model on the test split
 evaluate() {
   local folder=$1 benchmark
   shift
@@ -41,7 +42,7 @@ evaluate() {
   done
 }
 
-# arm NAME SETTING...: trains each seed on top of the common settings and scores it
+# arm NAME SETTING...: trains each seed with the common settings and the given ones, and scores it
 arm() {
   local name=$1 seed folder setting settings=()
   shift

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the table of docs/arms.md from what `scripts/shapes/arms.sh` left: the mean of an arm's seeds and their range.
+"""Prints the table of docs/experiments/loss-comparison.md from the runs of `scripts/shapes/arms.sh`.
 
   arms_table.py runs/arms
 
-Of the shipped model, which has no seeds, it is the score with its 95% interval. Arms that were not run are left out.
+A cell holds the mean of a run's seeds and their range. For the shipped model, which has no seeds, it holds the score with its
+95% interval. Missing runs are left out.
 """
 
 import argparse
@@ -29,7 +30,7 @@ COLUMNS = (  # heading, metric
     ("image", "winoground/image"),
     ("group", "winoground/group"),
     ("group, colours swapped", "winoground/tag/Relation/group"),
-    ("group, things swapped", "winoground/tag/Object/group"),
+    ("group, objects swapped", "winoground/tag/Object/group"),
     ("zero-shot", "zeroshot/acc1"),
     ("retrieval, text recall@1", "retrieval/text/recall@1"),
 )
@@ -38,9 +39,9 @@ BENCHMARKS = ("winoground", "zeroshot", "retrieval")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder of the arms")
+    parser.add_argument("out", type=Path, help="folder that `scripts/shapes/arms.sh` wrote")
     out = parser.parse_args().out
-    print_row(["arm", "what trains", "seeds", *(heading for heading, _ in COLUMNS)])
+    print_row(["loss", "what trains", "seeds", *(heading for heading, _ in COLUMNS)])
     print_row(["---"] * (3 + len(COLUMNS)))
     shipped = read_metrics(out / "pretrained")
     if shipped:
@@ -57,7 +58,7 @@ def seed_folders(arm: Path) -> list[Path]:
 
 
 def read_metrics(folder: Path) -> dict[str, dict]:
-    """All metrics of a run; none if one of its benchmarks is missing."""
+    """Returns all metrics of a run, or none if one of its benchmarks is missing."""
     files = [folder / benchmark / "result.json" for benchmark in BENCHMARKS]
     if not all(file.is_file() for file in files):
         return {}

@@ -1,4 +1,4 @@
-"""What README.md, docs/ and configs/ tell users to type is what the program and the scripts take."""
+"""What README.md, docs/ and configs/ tell users to type is what the program and the scripts accept."""
 
 import re
 import shlex
@@ -9,7 +9,10 @@ from pathlib import Path
 
 from program import ROOT, ProgramTest, run
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ALL_PAGES = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "models" / "README.md"]
+PATH = re.compile(r"(?<![\w./-])(?:\.\./)*((?:docs|scripts|tests|include|configs|src|cmake)/[\w./-]*\w/?)")
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SCRIPTS = (
     "export_clip.py", "export_teacher.py", "make_candidates.py", "prepare_aro_order.py", "prepare_winoground.py",
     "prepare_zeroshot.py",
@@ -17,14 +20,27 @@ SCRIPTS = (
 
 
 def shell_lines(text: str) -> list[str]:
-    """The lines of the ```sh blocks, continued ones joined."""
+    """The lines of the ```sh blocks, with continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
 
 
+def outside_blocks(text: str) -> str:
+    return re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def inline_code(text: str) -> list[str]:
-    outside_blocks = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
-    return re.findall(r"`([^`\n]+)`", outside_blocks)
+    return re.findall(r"`([^`\n]+)`", outside_blocks(text))
+
+
+def without_code(text: str) -> str:
+    return re.sub(r"`[^`\n]+`", "", outside_blocks(text))
+
+
+def headings(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    lines = re.findall(r"^#+ (.*)$", outside_blocks(text), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in lines}
 
 
 def comment_commands(text: str) -> list[str]:
@@ -115,10 +131,25 @@ class Documents(ProgramTest):
         self.assertEqual({name for name in there if not name.startswith("_")} - named, set())
 
     def test_every_file_that_is_named_is_there(self) -> None:
-        for page in PAGES:
-            text = page.read_text(encoding="utf-8")
-            for path in re.findall(r"`((?:docs|scripts|tests|include|configs)/[\w./-]+)`", text):
-                self.assertTrue((ROOT / path).exists(), f"{page.name}: {path}")
+        for page in ALL_PAGES:
+            text = LINK.sub("", page.read_text(encoding="utf-8"))
+            for path in [path for path in PATH.findall(text) if "NAME" not in path]:
+                self.assertTrue((ROOT / path).exists(), f"{page.relative_to(ROOT)}: {path}")
+
+    def test_every_link_between_pages_leads_to_a_page_and_its_heading(self) -> None:
+        found = 0
+        for page in ALL_PAGES:
+            for link in LINK.findall(without_code(page.read_text(encoding="utf-8"))):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                found += 1
+                where = f"{page.relative_to(ROOT)}: {link}"
+                path, _, heading = link.partition("#")
+                target = page.parent / path if path else page
+                self.assertTrue(target.exists(), where)
+                if heading:
+                    self.assertIn(heading, headings(target.read_text(encoding="utf-8")), where)
+        self.assertGreater(found, 20)
 
 
 if __name__ == "__main__":
