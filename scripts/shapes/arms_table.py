@@ -3,8 +3,8 @@
 
   arms_table.py runs/arms
 
-A cell holds the mean of a run's seeds and their range. For the shipped model, which has no seeds, it holds the score with its
-95% interval. Missing runs are left out.
+A cell holds the mean of a run's seeds and their range. For the shipped model, which has no seeds, it holds the score
+with its 95% interval. Missing runs are left out.
 """
 
 import argparse

@@ -12,6 +12,8 @@ from program import ROOT, ProgramTest, run
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 ALL_PAGES = [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "models" / "README.md"]
 PATH = re.compile(r"(?<![\w./-])(?:\.\./)*((?:docs|scripts|tests|include|configs|src|cmake)/[\w./-]*\w/?)")
+PLACEHOLDER = re.compile(r"NAME|MODULE")
+SOURCE = re.compile(r"\b(\w+\.(?:cpp|h|py))\b")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SCRIPTS = (
     "export_clip.py", "export_teacher.py", "make_candidates.py", "prepare_aro_order.py", "prepare_winoground.py",
@@ -133,8 +135,15 @@ class Documents(ProgramTest):
     def test_every_file_that_is_named_is_there(self) -> None:
         for page in ALL_PAGES:
             text = LINK.sub("", page.read_text(encoding="utf-8"))
-            for path in [path for path in PATH.findall(text) if "NAME" not in path]:
+            for path in [path for path in PATH.findall(text) if not PLACEHOLDER.search(path)]:
                 self.assertTrue((ROOT / path).exists(), f"{page.relative_to(ROOT)}: {path}")
+
+    def test_every_source_file_of_the_architecture_is_there(self) -> None:
+        there = {path.name for folder in ("src", "include", "scripts") for path in (ROOT / folder).rglob("*.*")}
+        named = set(SOURCE.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
+        named = {name for name in named if not PLACEHOLDER.search(name) and not name.startswith("_")}
+        self.assertGreater(len(named), 40)
+        self.assertEqual(named - there, set())
 
     def test_every_link_between_pages_leads_to_a_page_and_its_heading(self) -> None:
         found = 0
