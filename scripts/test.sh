@@ -18,12 +18,32 @@ done
 scripts/setup.sh
 scripts/build.sh release
 exclude=(--label-exclude slow)
-if [ "$slow" = yes ]; then exclude=(); fi
+jobs=$(nproc)  # every test has one thread
+if [ "$slow" = yes ]; then
+  exclude=()
+  jobs=1  # some of the slow tests measure time
+fi
+
+slowest() {
+  local times=$1/Testing/Temporary/CTestCostData.txt
+  [ -r "$times" ] || return 0
+  echo "test: slowest (seconds)"
+  sed '/^---$/,$d' "$times" | awk '$3 > 0 {printf "  %8.1f  %s\n", $3, $1}' | sort -rn | sed -n 1,10p
+}
+run_tests() {
+  local folder=$1
+  shift
+  local code=0
+  ctest --test-dir "$folder" --schedule-random --parallel "$jobs" --output-on-failure "$@" || code=$?
+  slowest "$folder"
+  return "$code"
+}
+
 echo "test: release build"
-ctest --test-dir build --schedule-random --output-on-failure ${exclude[@]+"${exclude[@]}"}
+run_tests build ${exclude[@]+"${exclude[@]}"}
 if [ "$quick" = no ]; then
   rooms=(base data models benchmarks scoring losses training reporting)
   scripts/build.sh asan "${rooms[@]/%/_test}"
   echo "test: sanitizers"
-  ctest --test-dir build-asan --schedule-random --output-on-failure --label-regex fast --label-exclude 'slow|gpu'
+  run_tests build-asan --label-regex fast --label-exclude 'slow|gpu'
 fi
