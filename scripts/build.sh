@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds a preset of CMakePresets.json, or some of its targets: `scripts/build.sh [release|debug|asan] [TARGET...]`.
+# Builds a preset of CMakePresets.json, or only the given targets: `scripts/build.sh [release|debug|asan] [TARGET...]`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-release}

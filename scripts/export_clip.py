@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Exports a CLIP model of open_clip or transformers as an sdsclip bundle.
+"""Exports a CLIP model from open_clip or transformers as an sdsclip bundle.
 
   export_clip.py ViT-B-16 --pretrained openai --out models/vitb16
   export_clip.py my-model.json --checkpoint weights.pt --merges merges.txt --out models/mine
   export_clip.py path/to/transformers/CLIPModel --out models/hf
 
-The export is loaded again and compared with the library's model before the bundle appears.
+Before the bundle appears, the script loads the export again and compares it with the library's model.
 """
 
 import argparse
@@ -36,11 +36,11 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="open_clip model name, open_clip JSON config, or transformers CLIPModel folder")
     weights = parser.add_mutually_exclusive_group()
-    weights.add_argument("--pretrained", metavar="TAG", help="open_clip's tag of weights to download")
-    weights.add_argument("--checkpoint", metavar="FILE", type=Path, help="weights in a file that open_clip reads")
+    weights.add_argument("--pretrained", metavar="TAG", help="open_clip tag of the weights to download")
+    weights.add_argument("--checkpoint", metavar="FILE", type=Path, help="file of weights that open_clip can read")
     weights.add_argument("--random", metavar="SEED", type=int, help="random weights, every tensor perturbed")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="folder to write")
-    parser.add_argument("--activation", choices=["quick_gelu", "gelu"], help="what a --checkpoint was trained with")
+    parser.add_argument("--activation", choices=["quick_gelu", "gelu"], help="activation of a --checkpoint's training")
     parser.add_argument("--merges", metavar="FILE", type=Path, help="merges list, text or .gz (default: OpenAI's)")
     parser.add_argument("--name", help="name of the bundle (default: the model's)")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle")
@@ -69,10 +69,10 @@ def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
 
 
 def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer) -> bool:
-    """Whether `encode_text` gives the same for ids that are cut behind the longest text's end.
+    """Returns whether `encode_text` gives the same result for ids that are cut after the end of the longest text.
 
-    So it is where attention looks back alone and the embedding is taken at the text's end. Not so in CoCa, whose token
-    for the whole text stands behind the padding.
+    This holds where attention is causal and the embedding is taken at the end of the text. It does not hold for CoCa,
+    whose token for the whole text comes after the padding.
     """
     ids = tokenizer.example_ids(8, seed=4)
     ends = (ids == tokenizer.eot).int().argmax(dim=1)

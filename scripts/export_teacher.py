@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Exports a latent diffusion model of diffusers as an sdsclip bundle.
+"""Exports a latent diffusion model from diffusers as an sdsclip bundle.
 
   export_teacher.py --diffusers CompVis/stable-diffusion-v1-4 --out models/sd-v1-4
   export_teacher.py --diffusers sd-v1-4.ckpt --config path/to/diffusers/folder --out models/sd-v1-4
   export_teacher.py --random 0 --config sd-v2-1 --out models/random-sd-v2-1
 
-The export is loaded again and compared with the libraries' models before the bundle appears.
+Before the bundle appears, the script loads the export again and compares it with the libraries' models.
 """
 
 import argparse

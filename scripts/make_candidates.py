@@ -1,18 +1,21 @@
 #!/usr/bin/env python3
-"""Makes candidate captions by swapping words of a caption: what score ranking and hard negatives learn from.
+"""Makes candidate captions by swapping words of a caption, for score ranking and hard negatives.
 
   make_candidates.py captions_train2017.json --out candidates.tsv
   make_candidates.py cc3m.tsv --out candidates.tsv --kinds noun,adjective --per-caption 2
 
 DATASET is a COCO captions file, or a table (.tsv, .csv) with the columns `filepath` and `title`. The result is a table
-with `filepath`, `title` and `neg_caption` (a list), a row a caption that has candidates, in the data set's order:
-`sdsclip diffusion-score captions --candidates` scores it, and `sdsclip train` reads it as a data set of its own.
+with the columns `filepath`, `title` and `neg_caption` (a list). It has one row per caption with candidates, in the data
+set's order. `sdsclip diffusion-score captions --candidates` scores it, and `sdsclip train` reads it as a data set.
 
-Candidates come from the caption alone, as NegCLIP's and ARO's do (Yuksekgonul et al. 2023): two nouns change places,
-or two adjectives, or two noun phrases with their adjectives. Whether a candidate is wrong is not known here.
-Nouns change places with nouns of the same number, and with a determiner only with one that has one; adjectives with
-adjectives at the same place before their noun; articles are mended. The same arguments give the same file, and a
-caption's candidates do not depend on other captions.
+Candidates are made from the caption only, as in NegCLIP and ARO (Yuksekgonul et al. 2023). A swap exchanges two nouns,
+two adjectives, or two noun phrases with their adjectives. The script does not know whether a candidate is wrong.
+
+- A noun is exchanged with a noun of the same grammatical number. If one has a determiner, both have.
+- An adjective is exchanged with an adjective at the same place before its noun.
+- Articles (a, an) are corrected after a swap.
+
+The same arguments give the same file, and a caption's candidates do not depend on other captions.
 """
 
 import argparse
@@ -101,11 +104,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset", type=Path, help="COCO captions JSON, or a .tsv or .csv with filepath and title")
     parser.add_argument("--out", required=True, type=Path, help="table to write")
-    parser.add_argument("--per-caption", type=int, default=3, help="candidates a caption, at most (default: 3)")
+    parser.add_argument("--per-caption", type=int, default=3, help="most candidates per caption (default: 3)")
     parser.add_argument("--kinds", default=",".join(KINDS), help="swaps: noun, adjective, phrase (default: all)")
-    parser.add_argument("--captions-per-image", type=int, default=0, help="a COCO image's captions, drawn; 0: all")
-    parser.add_argument("--limit", type=int, default=0, help="stop after so many rows; 0: none")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
+    parser.add_argument("--captions-per-image", type=int, default=0, help="captions drawn per COCO image; 0: all")
+    parser.add_argument("--limit", type=int, default=0, help="stop after this many rows; 0: no limit")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random draws (default: 0)")
     arguments = parser.parse_args()
     kinds = parse_kinds(arguments.kinds)
     if min(arguments.per_caption - 1, arguments.captions_per_image, arguments.limit) < 0:

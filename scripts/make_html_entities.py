@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes src/data/html_entities.inc: the names of HTML entities, from Python's own table and ftfy's.
+"""Writes src/data/html_entities.inc, the names of HTML entities from the tables of Python and ftfy.
 
     .venv/bin/python scripts/make_html_entities.py > src/data/html_entities.inc
 
-`kHtml5` is `html.entities.html5`, whose names end with a semicolon unless HTML lets it be left out. `kUpperCase` are
-the names that ftfy 6.3.1 knows besides: entities of lower case, written in capitals.
+`kHtml5` is `html.entities.html5`. Its names end with a semicolon, except where HTML makes the semicolon optional.
+`kUpperCase` holds the additional names of ftfy 6.3.1: lower-case entities written in capitals.
 """
 
 import html.entities

@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""How many UNet evaluations the adaptive diffusion score needs for the answers of a long uniform run.
+"""Measures how many UNet evaluations the adaptive diffusion score needs for the answers of a long uniform run.
 
   measure_adaptive.py --out runs/adaptive        one to two hours on one core
 
-Two sets of cases of the shapes world: Winoground's as `sdsclip synth` draws them, and a harder one of colour swaps
-alone, where one sample a pair often disagrees with 250. On each, the answers (who is right in text and image score,
-case by case) of a uniform run of 250 samples are compared with those of its own first samples, and with the answers of
-races that cost the same and see the same errors (`--judge-only --adaptive`).
+The script uses two sets of cases of the shapes world: the Winoground cases of `sdsclip synth`, and a harder set of
+colour swaps only, where one sample per pair often disagrees with 250. An answer is whether a case is right in the text
+and in the image score. The answers of a uniform run of 250 samples are compared with:
 
-All cases of a run share the samples' timesteps, and two or three of them may be lucky ones for a whole set: so the
-harder set is drawn in parts, each with noise and timesteps of its own.
+- the answers of its own first samples;
+- the answers of adaptive runs of equal cost on the same stored errors (`--judge-only --adaptive`).
+
+All cases of a run share the samples' timesteps, and two or three of them may suit a whole set by chance. The harder set
+is therefore drawn in parts, each with its own noise and timesteps.
 """
 
 import argparse
@@ -29,7 +31,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from sdsclip_export.errors import run_main
 
 SAMPLES = 250
-BUDGETS = [3, 4, 6, 8, 12, 16, 25, 50, 100]  # evaluations a pair, on average
+BUDGETS = [3, 4, 6, 8, 12, 16, 25, 50, 100]  # evaluations per pair, on average
 EASY_SEEDS = [0]  # of the world, and of the noise
 HARD_SEEDS = [21, 22, 23, 24, 25, 26]  # the models have seen none of these worlds
 HARD_TAG = "Relation"  # colours swapped between two things that stay where they are
@@ -37,7 +39,7 @@ HARD_TAG = "Relation"  # colours swapped between two things that stay where they
 
 @dataclass
 class Answers:
-    """What a run says of each case, and what it cost."""
+    """The answers of a run for each case, and its cost."""
 
     marks: np.ndarray  # bool [cases, 2]: right in text score, in image score
     evaluations_a_pair: float
@@ -60,9 +62,9 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "adaptive", help="cases and runs; kept and reused")
+    parser.add_argument("--out", type=Path, default=ROOT / "runs" / "adaptive", help="folder of cases and runs, reused")
     parser.add_argument("--sdsclip", type=Path, default=ROOT / "build" / "sdsclip", help="the sdsclip binary")
-    parser.add_argument("--teacher", default="shapes-teacher", help="bundle")
+    parser.add_argument("--teacher", default="shapes-teacher", help="bundle of the teacher")
     parser.add_argument("--limit", type=int, default=0, help="first cases of each part; 0: all")
     return parser.parse_args()
 
@@ -80,7 +82,7 @@ def easy_part(arguments: argparse.Namespace, seed: int) -> Part:
 
 
 def hard_part(arguments: argparse.Namespace, seed: int) -> Part:
-    """The colour swaps of a world as a Winoground folder."""
+    """Writes the colour swaps of a world as a Winoground folder."""
     source = draw_world(arguments, seed) / "winoground"
     folder = arguments.out / "colour-swaps" / str(seed)
     images = folder / "data" / "images"
@@ -111,7 +113,7 @@ def compare(name: str, arguments: argparse.Namespace, parts: list[Part]) -> None
     cases = sum(len(answers.marks) for answers in long_runs)
     print(f"\n{name}: {cases} cases in {len(parts)} parts; one sample disagrees with {SAMPLES} on {disagreement:.1%}")
     columns = f"{'uniform':>9} {'adaptive':>9}   {'difference [95%]':<24} parts where it is better"
-    print(f"{'evaluations a pair':>20} {columns}")
+    print(f"{'evaluations per pair':>20} {columns}")
     for budget in BUDGETS:
         raced = [race(arguments, part, "--min-samples", 2, "--budget", budget) for part in parts]
         print_row(f"of {budget:>4}", raced, [uniform_answers(part, budget) for part in parts], long_runs)
@@ -150,12 +152,12 @@ def run(arguments: argparse.Namespace, *words: object) -> None:
 
 
 def agreement(a: Answers, b: Answers) -> np.ndarray:
-    """Of each case, whether the text and the image mark are the same."""
+    """Returns, for each case, whether the text and the image mark are the same."""
     return (a.marks == b.marks).all(axis=1)
 
 
 def uniform_answers(part: Part, samples: int) -> Answers:
-    """Winoground's rule over the mean of each pair's first `samples` stored errors."""
+    """Applies Winoground's rule to the mean of each pair's first `samples` stored errors."""
     with sqlite3.connect(part.run / "scores.sqlite") as store:
         rows = store.execute(
             "SELECT image, caption, avg(error) FROM sample_error WHERE sample < ? GROUP BY image, caption", (samples,)
@@ -172,7 +174,7 @@ def uniform_answers(part: Part, samples: int) -> Answers:
 
 
 def judged_answers(out: Path) -> Answers:
-    """The marks that the run itself gave when it was last judged."""
+    """Reads the marks that the run gave when it was last judged."""
     with sqlite3.connect(out / "scores.sqlite") as store:
         query = "SELECT case_id, metric, mark FROM case_mark ORDER BY CAST(case_id AS INTEGER)"
         rows = store.execute(query).fetchall()

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Freezes the shuffled captions of ARO's COCO-Order and Flickr30k-Order in the file that `sdsclip` reads.
+"""Writes the shuffled captions of ARO's COCO-Order and Flickr30k-Order to the file that `sdsclip` reads.
 
   prepare_aro_order.py coco_karpathy_test.json --images coco --out data/aro/coco_order.json
   prepare_aro_order.py flickr30k_test.json --images flickr30k --out data/aro/flickr_order.json
 
-ARO shuffles words anew in each run (dataset_zoo/perturbations.py, main_aro.py's seed 1), with a part-of-speech tagger
-and a word tokenizer whose versions matter. Written once, every model is asked the same. `--images` is the folder, below
-the data folder, that the list's image paths start from. Needs spaCy with its model en_core_web_sm, and nltk with its
-data punkt.
+ARO's code shuffles words again in each run (dataset_zoo/perturbations.py, seed 1 of main_aro.py). It uses a
+part-of-speech tagger and a word tokenizer whose versions change the result. This script writes the shuffles once, so
+that every model gets the same captions. `--images` is the folder, relative to the data folder, from which the list's
+image paths start. The script needs spaCy with its model en_core_web_sm, and nltk with its data punkt.
 """
 
 import argparse
@@ -33,8 +33,8 @@ Tokenizer = Callable[[str], list[str]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("captions", type=Path, help="BLIP's coco_karpathy_test.json or flickr30k_test.json")
-    parser.add_argument("--images", required=True, help="folder of the images, below the data folder")
-    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--images", required=True, help="folder of the images, relative to the data folder")
+    parser.add_argument("--out", required=True, type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     annotations = read_annotations(arguments.captions)
     tagger, tokenizer = load_tagger(), load_tokenizer()
@@ -94,7 +94,7 @@ def load_tokenizer() -> Tokenizer:
 
 
 def options(caption: str, tagger: Tagger, tokenizer: Tokenizer) -> list[str]:
-    """The caption and its four shuffles. The order of the draws is the authors'."""
+    """Returns the caption and its four shuffles. The order of the draws is that of the authors' code."""
     tagged = tagger(caption)
     tokens = tokenizer(caption)
     variants = [

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Writes Winoground's parquet files, as the hub has them, in the layout that `sdsclip` reads.
+"""Converts Winoground's parquet files from the Hugging Face hub to the layout that `sdsclip` reads.
 
   prepare_winoground.py test-00000-of-00001.parquet --out data/winoground
 
 The data set is gated: accept its terms at huggingface.co/datasets/facebook/winoground and download data/test-*.parquet.
-The folder gets `examples.jsonl` and `images/`, the images' bytes as they are. Needs pyarrow.
+The script writes `examples.jsonl` and `images/`, with the images' bytes unchanged. It needs pyarrow.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"RIFF": ".webp"}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parquet", nargs="+", type=Path, help="the data set's files, all of them")
+    parser.add_argument("parquet", nargs="+", type=Path, help="all parquet files of the data set")
     parser.add_argument("--out", required=True, type=Path, help="folder to write, such as data/winoground")
     arguments = parser.parse_args()
     count = write_examples(read_rows(arguments.parquet), arguments.out)
@@ -40,7 +40,7 @@ def read_rows(paths: list[Path]) -> Iterable[dict]:
 
 
 def write_examples(rows: Iterable[dict], out: Path) -> int:
-    """Each row holds FIELDS and two images as {bytes, path}. `examples.jsonl` appears when all images are there."""
+    """Each row holds FIELDS and two images as {bytes, path}. `examples.jsonl` appears after all images."""
     (out / "images").mkdir(parents=True, exist_ok=True)
     lines = []
     for row in rows:

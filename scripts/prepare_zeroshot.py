@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Puts a zero-shot classification set in a layout that `sdsclip eval zeroshot` reads.
+"""Prepares a zero-shot classification set in a layout that `sdsclip eval zeroshot` reads.
 
   prepare_zeroshot.py cifar10 --out data/zeroshot/cifar10 --source ~/torchvision --download
   prepare_zeroshot.py imagenet1k --out data/zeroshot/imagenet1k      (with the validation folders n01440764/... there)
   prepare_zeroshot.py cifar100 --out data/zeroshot/cifar100 --names-only      (with the binary test.bin there)
 
-Class names and templates are those of CLIP_benchmark (pip install --no-deps clip-benchmark==1.6.2), and of torchvision
-where it takes its. Images come from torchvision's copy of the test split at `--source`, each written as PNG below a
-folder a class, `folders.txt` naming the folders. `--names-only` writes the text files alone, for images that are there
-already: CIFAR's and MNIST's binary files, ImageNet's folders. CLIP_benchmark's WebDataset folders need no preparation.
+Class names and templates come from CLIP_benchmark (pip install --no-deps clip-benchmark==1.6.2), or from torchvision
+where CLIP_benchmark uses torchvision's. Images come from torchvision's copy of the test split at `--source`. Each image
+is written as PNG to one folder per class, and `folders.txt` names the folders. `--names-only` writes only the text
+files, for images that exist already: CIFAR's and MNIST's binary files, or ImageNet's folders. The WebDataset folders
+of CLIP_benchmark need no preparation.
 """
 
 import argparse
@@ -78,10 +79,10 @@ def main() -> None:
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=SETS, help="CLIP_benchmark's name of the set")
-    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path, help="folder to write")
     parser.add_argument("--source", type=Path, default=Path("data/torchvision"), help="torchvision's root folder")
-    parser.add_argument("--download", action="store_true", help="let torchvision download into --source")
-    parser.add_argument("--names-only", action="store_true", help="write class names and templates, no images")
+    parser.add_argument("--download", action="store_true", help="let torchvision download the set into --source")
+    parser.add_argument("--names-only", action="store_true", help="write class names and templates, but no images")
     return parser.parse_args()
 
 
@@ -140,7 +141,8 @@ def class_folders(out: Path, classes: int) -> list[str]:
     """ImageNet's labels count its folders in alphabetical order."""
     folders = sorted(path.name for path in out.iterdir() if path.is_dir() and not path.name.startswith("."))
     if len(folders) != classes:
-        raise ExportError(INPUT, f"{out}: got {len(folders)} folders, expected {classes}, one a class (n01440764, ...)")
+        message = f"{out}: got {len(folders)} folders, expected {classes}, one per class (n01440764, ...)"
+        raise ExportError(INPUT, message)
     return folders
 
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# The main job, from a bare machine: installs what is missing, builds, draws the shapes world, fine-tunes the shipped
-# CLIP model with L_CLIP alone, with L_SDS and with L_rank, scores the teacher, and ends with one table. What is done
-# already is not done again; delete runs/quickstart for a fresh run.
+# Runs the paper's method from a bare machine. The script installs what is missing, builds, and draws the shapes world. It
+# fine-tunes the shipped CLIP model with L_CLIP alone, with L_SDS and with L_rank, scores the teacher, and ends with one table.
+# Finished work is skipped; delete runs/quickstart for a fresh run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 out=runs/quickstart
 seeds=${SDSCLIP_QUICKSTART_SEEDS:-3}
-trap 'echo "quickstart: failed (see the message above); run it again to go on" >&2' ERR
+trap 'echo "quickstart: failed (see the message above); run it again to continue" >&2' ERR
 say() { echo "quickstart: $*"; }
 
 scripts/setup.sh
@@ -20,7 +20,7 @@ if [ ! -d "$out/data" ]; then
   "$sdsclip" synth --out "$out/data" > /dev/null
 fi
 
-# evaluate NAME [TUNED]: Winoground and zero-shot of the shipped or of a tuned CLIP model
+# evaluate FOLDER [--tuned FILE]: scores the shipped or a tuned CLIP model on Winoground and zero-shot classification
 evaluate() {
   local folder=$1
   shift
@@ -42,10 +42,10 @@ arm() {
   evaluate "$folder" --tuned "$folder/tuned.safetensors"
 }
 
-# What L_rank learns from: swaps of 2,000 captions, and the teacher's scores of them from 4 samples each. The teacher
-# tells places and colours at large timesteps, by the error of its own target, the velocity.
+# L_rank learns from swaps of 2,000 captions and the teacher's scores of them, from 4 samples each. The teacher recognises
+# places and colours at large timesteps, by the error of its own target, the velocity.
 if [ ! -f "$out/targets/result.json" ]; then
-  say "scoring candidate captions by the teacher"
+  say "scoring candidate captions with the teacher"
   .venv/bin/python scripts/make_candidates.py "$out/data/coco/annotations/captions_train2017.json" \
     --out "$out/candidates.tsv" --captions-per-image 1 --limit 2000 > /dev/null
   "$sdsclip" diffusion-score captions --teacher models/shapes-teacher --data "$out/data/coco/train2017" \
@@ -67,7 +67,7 @@ for name in contrastive sds rank; do
   done
 done
 if [ ! -f "$out/teacher/winoground/result.json" ]; then
-  say "scoring the teacher by its diffusion score"
+  say "scoring the teacher with its diffusion score"
   "$sdsclip" diffusion-score winoground --teacher models/shapes-teacher --samples 16 --out "$out/teacher/winoground" \
     --resume --quiet > /dev/null
 fi

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing: Debian packages (scripts/debian-packages.txt) and a .venv with the pinned Python packages
-# (scripts/requirements.lock, requirements-tagger.lock), whose torch wheel is also the LibTorch of the build. Safe to run
-# twice: what is there already is left alone.
+# Installs what is missing: the Debian packages of scripts/debian-packages.txt, and a .venv with the pinned Python packages of
+# scripts/requirements.lock and scripts/requirements-tagger.lock. The torch wheel in .venv is also the LibTorch of the build.
+# It is safe to run twice: installed packages are left alone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" \
     > /dev/null
 fi
-say "Debian packages are there"
+say "Debian packages are installed"
 
 step="making .venv"
 python=/usr/bin/python3
@@ -46,4 +46,4 @@ if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   done
   echo "$wanted" > "$stamp"
 fi
-say "Python packages are there"
+say "Python packages are installed"

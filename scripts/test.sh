@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs the tests: all fast ones, those against the Python originals, and those of
-# the rooms again under AddressSanitizer and UndefinedBehaviorSanitizer. `scripts/test.sh --quick` leaves the sanitizers
-# out, `--slow` adds the tests that are labelled slow.
+# Installs what is missing, builds, and runs the tests: all fast tests, the tests against the Python originals, and the module
+# tests again under AddressSanitizer and UndefinedBehaviorSanitizer. `scripts/test.sh --quick` leaves out the sanitizers, and
+# `--slow` adds the tests with the label slow.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
