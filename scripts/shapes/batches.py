@@ -1,4 +1,4 @@
-"""What the parts of the teacher's training share: batches of captions with their images, and the learning rate."""
+"""Code that the parts of the teacher's training share: batches of captions with images, and the learning rate."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ TokenIds = Callable[[list[str]], torch.Tensor]  # texts to i64 [B, context_lengt
 
 @dataclass(frozen=True)
 class CaptionMix:
-    """Which captions the teacher is shown; chosen on validation."""
+    """Selects the captions that the teacher sees; the values were chosen on validation."""
 
-    relation_share: float = 0.7  # share of captions that say where one thing is of another; a third of the data's do
-    dropout: float = 0.1  # share of captions replaced by '', so that the empty caption means "any scene"
+    relation_share: float = 0.7  # share of captions with a spatial relation; a third of the data's have one
+    dropout: float = 0.1  # share of captions replaced by ''; the empty caption then means "any scene"
 
 
 def caption_batches(
@@ -29,7 +29,7 @@ def caption_batches(
     mix: CaptionMix,
     generator: torch.Generator,
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """`steps` batches of image numbers i64 [B] and ids of one of the image's captions each, i64 [B, context_length]."""
+    """Yields `steps` batches: image indices i64 [B], and token ids of a caption of each, i64 [B, context_length]."""
     images = torch.tensor([image for image, captions in enumerate(data.captions) for _ in captions])
     ids = torch.cat([token_ids(captions) for captions in data.captions])
     relational = torch.tensor(
@@ -54,12 +54,12 @@ def caption_batches(
 
 
 def states_relation(caption: str, scene: dict) -> bool:
-    """Whether a caption says where one of a scene's two things is of the other."""
+    """Returns whether a caption states the spatial relation of a scene's two objects."""
     return len(scene["objects"]) == 2 and not SPATIAL_WORDS.isdisjoint(caption.lower().split())
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, peaks: list[float], step: int, warmup: int, steps: int) -> None:
-    """Linear warm-up to each parameter group's peak, then a cosine down to zero."""
+    """Sets the learning rate: a linear warm-up to each parameter group's peak, then a cosine down to zero."""
     if step <= warmup:
         factor = step / warmup
     else:

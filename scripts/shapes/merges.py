@@ -1,4 +1,4 @@
-"""A small list of byte-pair merges for the shapes world, in CLIP's format (Sennrich et al. 2016)."""
+"""Makes a small list of byte-pair merges for the shapes world, in CLIP's format (Sennrich et al. 2016)."""
 
 import gzip
 import re
@@ -12,9 +12,9 @@ from transformers import CLIPTokenizer
 
 
 def learn_merges(captions: Iterable[str]) -> list[str]:
-    """All merges "a b</w>" that the captions hold, the most frequent pair first, until each word is one token.
+    """Returns all merges "a b</w>" of the captions, most frequent pair first, until each word is one token.
 
-    Ties go to the pair that sorts first. The captions must be of plain letters, spaces and full stops.
+    Ties go to the pair that sorts first. The captions must hold only plain letters, spaces and full stops.
     """
     frequency = Counter(word for caption in captions for word in re.findall("[a-z]+", caption.lower()))
     words = {word: [*word[:-1], word[-1] + "</w>"] for word in frequency}
@@ -32,7 +32,7 @@ def learn_merges(captions: Iterable[str]) -> list[str]:
 
 
 def merged(symbols: list[str], pair: tuple[str, str]) -> list[str]:
-    """`symbols` with every occurrence of `pair` joined, from the left."""
+    """Returns `symbols` with every occurrence of `pair` joined, from the left."""
     result: list[str] = []
     for symbol in symbols:
         if result and (result[-1], symbol) == pair:
@@ -43,14 +43,14 @@ def merged(symbols: list[str], pair: tuple[str, str]) -> list[str]:
 
 
 def open_clip_tokenizer(merges: list[str], context_length: int, scratch: Path) -> SimpleTokenizer:
-    """open_clip's own tokenizer over these merges; it reads them from a file with a header line."""
+    """Returns open_clip's own tokenizer for these merges, which it reads from a file with a header line."""
     path = scratch / "merges.txt.gz"
     path.write_bytes(gzip.compress("\n".join(["header", *merges]).encode(), mtime=0))
     return SimpleTokenizer(bpe_path=str(path), context_length=context_length)
 
 
 def transformers_tokenizer(merges: list[str], context_length: int) -> CLIPTokenizer:
-    """transformers' own tokenizer over these merges, padding with the end of the text as Stable Diffusion 1 does."""
+    """Returns transformers' own tokenizer for these merges, padding with end-of-text as Stable Diffusion 1 does."""
     ids = vocabulary(merges, "<|startoftext|>", "<|endoftext|>")
     pairs = [tuple(merge.split(" ")) for merge in merges]
     return CLIPTokenizer(vocab=ids, merges=pairs, model_max_length=context_length)

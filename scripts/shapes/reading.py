@@ -1,7 +1,7 @@
-"""Teaches the teacher's text encoder to read, before there is a denoiser: what a caption says of the thing of each colour.
+"""Trains the teacher's text encoder alone, before the denoiser, on what a caption says about the object of each colour.
 
-Stable Diffusion's text encoder comes trained too. Without this the denoiser learns word order very late, if at all: "a red
-circle left of a blue square" and the reverse differ only in what the noise hides longest.
+Stable Diffusion's text encoder is trained in advance too. Without this step the denoiser learns word order very late,
+if at all: "a red circle left of a blue square" and the reverse differ only in what the noise hides longest.
 """
 
 import time
@@ -15,26 +15,26 @@ from transformers import CLIPTextModel
 from batches import CaptionMix, TokenIds, caption_batches, set_learning_rate
 from world import CaptionedImages
 
-UNKNOWN = -100  # target that counts for nothing
-SAME_LINE = 8.0  # pixels: nearer than this, neither of two things is left of (or above) the other
+UNKNOWN = -100  # target that the loss ignores
+SAME_LINE = 8.0  # pixels; of two nearer objects, neither is left of (or above) the other
 
 
 @dataclass
 class ReadingOptions:
-    """How the text encoder is taught; chosen on validation."""
+    """Options of the text encoder's training; the values were chosen on validation."""
 
     steps: int = 2500  # optimizer steps
-    batch_size: int = 64  # captions a step
+    batch_size: int = 64  # captions per step
     lr: float = 2e-3  # peak learning rate
     warmup_steps: int = 100  # linear warm-up
     mix: CaptionMix = CaptionMix()
-    report_every: int = 500  # steps between lines of progress
+    report_every: int = 500  # steps between progress lines
 
 
 def teach_reading(
     options: ReadingOptions, text_encoder: CLIPTextModel, data: CaptionedImages, token_ids: TokenIds, seed: int
 ) -> None:
-    """Trains `text_encoder` in place, with linear heads on its end-of-text state that are then thrown away."""
+    """Trains `text_encoder` in place, with linear heads on its end-of-text state that are then discarded."""
     targets = scene_targets(data.scenes)
     classes = [int(target.max()) + 1 for target in targets.values()]
     colours = next(iter(targets.values())).shape[1]
@@ -61,8 +61,11 @@ def teach_reading(
 
 
 def scene_targets(scenes: list[dict]) -> dict[str, torch.Tensor]:
-    """For each scene and colour i64 [N, colours]: the shape (one more for "no such thing") and size of that colour's
-    thing, and whether it is left of, level with or right of the other one, and above, level with or below."""
+    """Returns targets i64 [N, colours] for each scene and colour.
+
+    They are the shape (one more value for "no such object") and size of that colour's object, whether it is left of,
+    level with or right of the other one, and whether it is above, level with or below it.
+    """
     colours = sorted({thing["color"] for scene in scenes for thing in scene["objects"]})
     shapes = sorted({thing["shape"] for scene in scenes for thing in scene["objects"]})
     size, across, down = (torch.full((len(scenes), len(colours)), UNKNOWN) for _ in range(3))
@@ -80,7 +83,7 @@ def scene_targets(scenes: list[dict]) -> dict[str, torch.Tensor]:
 
 
 def side(distance: float) -> int:
-    """0 before, 1 level, 2 behind."""
+    """Returns 0 for before, 1 for level, 2 for behind."""
     if abs(distance) < SAME_LINE:
         return 1
     return 0 if distance < 0 else 2

@@ -1,4 +1,4 @@
-"""Scores of the two models on validation or test, by the rules of the benchmarks that they stand in for."""
+"""Computes scores of the two models on validation or test, by the rules of the benchmarks they replace."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ Embed = Callable[..., torch.Tensor]
 
 
 def swap_scores(similarity: torch.Tensor) -> dict[str, float]:
-    """Winoground's text, image and group score from f[N, 2, 2] indexed [case, image, caption]; ties are wrong.
+    """Returns Winoground's text, image and group score from f[N, 2, 2] [case, image, caption]; ties are wrong.
 
     Thrush et al. 2022, section 3.3.
     """
@@ -21,7 +21,7 @@ def swap_scores(similarity: torch.Tensor) -> dict[str, float]:
 
 
 def swap_scores_by_tag(similarity: torch.Tensor, tags: list[str]) -> dict[str, dict[str, float]]:
-    """`swap_scores` of all cases and of the cases of each tag."""
+    """Returns `swap_scores` of all cases and of the cases of each tag."""
     scores = {"all": swap_scores(similarity)}
     for tag in sorted(set(tags)):
         scores[tag] = swap_scores(similarity[torch.tensor([other == tag for other in tags])])
@@ -29,14 +29,17 @@ def swap_scores_by_tag(similarity: torch.Tensor, tags: list[str]) -> dict[str, d
 
 
 def clip_similarity(cases: SwapCases, embed_images: Embed, embed_texts: Embed) -> torch.Tensor:
-    """Cosines f[N, 2, 2] of each case's two images with its two captions."""
+    """Returns the cosines f[N, 2, 2] of each case's two images with its two captions."""
     images = embed_images(cases.pixels.flatten(0, 1)).unflatten(0, (-1, 2))
     texts = embed_texts([caption for pair in cases.captions for caption in pair]).unflatten(0, (-1, 2))
     return images @ texts.transpose(1, 2)
 
 
 def zero_shot_accuracy(classes: ClassImages, embed_images: Embed, embed_texts: Embed) -> float:
-    """Share of images whose nearest class is theirs; a class is the mean of its templates' unit embeddings."""
+    """Returns the share of images with the right nearest class.
+
+    A class is the mean of its templates' unit embeddings.
+    """
     prompts = [template.replace("{c}", name) for name in classes.class_names for template in classes.templates]
     centres = embed_texts(prompts).unflatten(0, (len(classes.class_names), -1)).mean(dim=1)
     nearest = (embed_images(classes.pixels) @ torch.nn.functional.normalize(centres, dim=-1).T).argmax(dim=1)
@@ -44,9 +47,9 @@ def zero_shot_accuracy(classes: ClassImages, embed_images: Embed, embed_texts: E
 
 
 def recall_at_1(data: CaptionedImages, embed_images: Embed, embed_texts: Embed) -> dict[str, float]:
-    """Retrieval on images with several captions each, by the rule of COCO retrieval.
+    """Returns retrieval scores on images with several captions each, by the rule of COCO retrieval.
 
-    An image is right where its first caption is one of its own, a caption where its first image is its own.
+    An image is right if its best caption is one of its own. A caption is right if its best image is its own.
     """
     images = embed_images(data.pixels)
     texts = embed_texts([caption for captions in data.captions for caption in captions])
@@ -58,5 +61,5 @@ def recall_at_1(data: CaptionedImages, embed_images: Embed, embed_texts: Embed) 
 
 
 def share(marks: torch.Tensor) -> float:
-    """The share of true marks, to four digits."""
+    """Returns the share of true marks, to four digits."""
     return round(marks.double().mean().item(), 4)

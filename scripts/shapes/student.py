@@ -1,7 +1,7 @@
 """Trains the small CLIP model of the shapes world: good at classes and retrieval, near chance on swapped captions.
 
 It sees every combination of attributes in one binding only ("a red circle and a blue square", never "a blue circle and
-a red square"), so that a bag of words describes its training data, as real captions nearly allow.
+a red square"). A bag of words therefore describes its training data, as it nearly does for real captions.
 """
 
 import math
@@ -23,21 +23,21 @@ CONFIG = Path(__file__).parent / "shapes-clip.json"
 
 @dataclass
 class StudentOptions:
-    """How the student is trained; all chosen on validation."""
+    """Options of the student's training; all values were chosen on validation."""
 
     steps: int = 700  # optimizer steps; zero-shot accuracy is saturated by 600
-    batch_size: int = 128  # image-caption pairs a step
+    batch_size: int = 128  # image-caption pairs per step
     single_share: float = 0.35  # share of a batch that shows one object, less than the data's half
-    lr: float = 1e-3  # peak learning rate, after warm-up, falling to zero as a cosine
+    lr: float = 1e-3  # peak learning rate after the warm-up; then a cosine down to zero
     warmup_steps: int = 100  # linear warm-up
-    weight_decay: float = 0.05  # on matrices; none on biases, norms and the temperature
+    weight_decay: float = 0.05  # of matrices; biases, norms and the temperature have none
     seed: int = 1  # initial weights and order of the data
-    report_every: int = 100  # steps between looks at validation
+    report_every: int = 100  # steps between evaluations on validation
 
 
 @dataclass
 class StudentData:
-    """What the student is trained on and looked at with."""
+    """The data of the student's training and evaluation."""
 
     train: CaptionedImages
     swaps: SwapCases
@@ -46,7 +46,7 @@ class StudentData:
 
 
 class Student:
-    """The model with its tokenizer and preprocessing: pixels and texts to unit embeddings."""
+    """The model with its tokenizer and preprocessing; maps pixels and texts to unit embeddings."""
 
     def __init__(self, model: nn.Module, tokenizer: open_clip.SimpleTokenizer):
         self.model = model
@@ -67,7 +67,7 @@ class Student:
         return torch.cat([self.model.encode_text(batch, normalize=True) for batch in ids.split(256)])
 
     def scores(self, data: StudentData) -> dict:
-        """All scores of the model card."""
+        """Returns all scores of the model card."""
         self.model.eval()
         similarity = clip_similarity(data.swaps, self.embed_images, self.embed_texts)
         return {
@@ -78,7 +78,7 @@ class Student:
 
 
 def train_student(options: StudentOptions, data: StudentData, tokenizer: open_clip.SimpleTokenizer) -> Student:
-    """Trains from random weights with the symmetric contrastive loss; the same options give the same weights."""
+    """Trains from random weights with the symmetric contrastive loss. The same options give the same weights."""
     torch.manual_seed(options.seed)
     open_clip.add_model_config(CONFIG)
     model = open_clip.create_model(CONFIG.stem)
@@ -103,7 +103,7 @@ def train_student(options: StudentOptions, data: StudentData, tokenizer: open_cl
 
 
 def contrastive_loss(model: nn.Module, images: torch.Tensor, ids: torch.Tensor) -> torch.Tensor:
-    """Symmetric cross entropy over the batch (Radford et al. 2021)."""
+    """Returns the symmetric cross entropy over the batch (Radford et al. 2021)."""
     image_embeds = model.encode_image(images, normalize=True)
     text_embeds = model.encode_text(ids, normalize=True)
     logits = model.logit_scale.exp() * image_embeds @ text_embeds.T
@@ -114,7 +114,7 @@ def contrastive_loss(model: nn.Module, images: torch.Tensor, ids: torch.Tensor) 
 def batches(
     data: CaptionedImages, tokenizer: open_clip.SimpleTokenizer, options: StudentOptions
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """`options.steps` batches of pixels and token ids, each image with one of its captions."""
+    """Yields `options.steps` batches of pixels and token ids, each image with one of its captions."""
     generator = torch.Generator().manual_seed(options.seed)
     ids = torch.stack([tokenizer(captions) for captions in data.captions])
     is_single = torch.tensor([scene["binding"] == "none" for scene in data.scenes])
@@ -128,7 +128,7 @@ def batches(
 
 
 def endless_order(items: torch.Tensor, count: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """`count` items at a time, epoch after epoch in another order; the rest of an epoch that is too short is dropped."""
+    """Yields `count` items at a time, in a new order per epoch. An incomplete last batch of an epoch is dropped."""
     while True:
         for part in items[torch.randperm(len(items), generator=generator)].split(count):
             if len(part) == count:
@@ -136,14 +136,14 @@ def endless_order(items: torch.Tensor, count: int, generator: torch.Generator) -
 
 
 def schedule(step: int, warmup_steps: int, steps: int) -> float:
-    """Factor of the learning rate: linear up, then a cosine down to zero."""
+    """Returns the factor of the learning rate: a linear warm-up, then a cosine down to zero."""
     if step <= warmup_steps:
         return step / warmup_steps
     return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / (steps - warmup_steps)))
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """AdamW's groups: decay for matrices and embeddings, none for vectors and numbers."""
+    """Returns AdamW's groups: weight decay for matrices and embeddings, none for vectors and scalars."""
     decayed = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     others = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -1,8 +1,8 @@
 """Trains the small latent diffusion model of the shapes world, on scenes with both bindings of every combination.
 
-It is built from diffusers' and transformers' own classes: first the autoencoder, then the text encoder alone
-(`reading.py`), then UNet and text encoder together on the autoencoder's latents, with Stable Diffusion's noise schedule
-and, as in its version 2.1, v-prediction.
+It uses the classes of diffusers and transformers. First the autoencoder is trained, then the text encoder alone
+(`reading.py`), then UNet and text encoder together on the autoencoder's latents. The noise schedule is Stable
+Diffusion's, with v-prediction as in its version 2.1.
 """
 
 import json
@@ -26,26 +26,26 @@ HALF = [0.5, 0.5, 0.5]  # mean and standard deviation of the teacher's pixels
 
 @dataclass
 class TeacherOptions:
-    """How the teacher is trained; all chosen on validation."""
+    """Options of the teacher's training; all values were chosen on validation."""
 
     vae_steps: int = 1000  # optimizer steps of the autoencoder
-    vae_batch_size: int = 32  # images a step
+    vae_batch_size: int = 32  # images per step
     vae_lr: float = 2e-3  # peak learning rate of the autoencoder
-    kl_weight: float = 1e-4  # of the latent's Kullback-Leibler term, beside a squared error summed over an image
-    reading: ReadingOptions = field(default_factory=ReadingOptions)  # of the text encoder alone
+    kl_weight: float = 1e-4  # weight of the latent's KL term; the squared error is summed over an image
+    reading: ReadingOptions = field(default_factory=ReadingOptions)  # training of the text encoder alone
     steps: int = 6000  # optimizer steps of UNet and text encoder
-    batch_size: int = 32  # image-caption pairs a step
+    batch_size: int = 32  # image-caption pairs per step
     lr: float = 1e-3  # peak learning rate of the UNet
-    text_lr: float = 1e-4  # the same of the text encoder, which can read by then
+    text_lr: float = 1e-4  # peak learning rate of the text encoder, which is trained by then
     warmup_steps: int = 100  # linear warm-up of both
     mix: CaptionMix = CaptionMix()
-    least_weight: float = 0.25  # of a timestep when it is drawn; see `timestep_weights`
-    most_weight: float = 5.0  # the same for the largest timesteps
-    ema_decay: float = 0.999  # of the weights that are kept
+    least_weight: float = 0.25  # smallest weight of a timestep; see `timestep_weights`
+    most_weight: float = 5.0  # largest weight of a timestep
+    ema_decay: float = 0.999  # decay of the averaged weights that are kept
     seed: int = 1  # initial weights, order of the data, noise
-    report_every: int = 500  # steps between looks at validation
-    score_samples: int = 16  # noise draws an image of the diffusion score
-    score_cases: int = 400  # swap cases looked at while training
+    report_every: int = 500  # steps between evaluations on validation
+    score_samples: int = 16  # noise draws per image of the diffusion score
+    score_cases: int = 400  # swap cases scored during training
 
 
 class Teacher:
@@ -60,12 +60,12 @@ class Teacher:
         self.tokenizer = tokenizer
 
     def encode(self, pixels: torch.Tensor) -> torch.Tensor:
-        """u8 pixels [B, 3, H, W] to scaled latents f32 [B, C, h, w], the posterior's mean."""
+        """Maps u8 pixels [B, 3, H, W] to scaled latents f32 [B, C, h, w], the posterior's mean."""
         latents = [self.vae.encode(batch).latent_dist.mean for batch in normalised(pixels, HALF, HALF).split(256)]
         return torch.cat(latents) * self.vae.config.scaling_factor
 
     def token_ids(self, captions: list[str]) -> torch.Tensor:
-        """i64 [B, context_length], padded as Stable Diffusion 1 does."""
+        """Returns i64 [B, context_length], padded as Stable Diffusion 1 does."""
         length = self.text_encoder.config.max_position_embeddings
         encoded = self.tokenizer(
             captions, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
@@ -75,7 +75,7 @@ class Teacher:
     def velocity_error(
         self, latents: torch.Tensor, ids: torch.Tensor, timestep: torch.Tensor, noise: torch.Tensor
     ) -> torch.Tensor:
-        """Squared error of the predicted velocity (Salimans and Ho 2022), f32 [B], mean over the latent.
+        """Returns the squared error of the predicted velocity (Salimans and Ho 2022), f32 [B], mean over the latent.
 
         Multiplied by `alphas_cumprod` it is the squared error of the noise that the prediction implies.
         """
@@ -86,7 +86,7 @@ class Teacher:
 
     @torch.no_grad()
     def diffusion_scores(self, cases: SwapCases, samples: int, seed: int) -> torch.Tensor:
-        """Minus the mean noise error f[N, 2, 2] of each case's images with its captions, over common noise draws.
+        """Returns minus the mean noise error f[N, 2, 2] of each case's images and captions, over common noise draws.
 
         SDS-CLIP eqs. 1-2. The timesteps are the middles of equal parts of the schedule.
         """
@@ -118,7 +118,7 @@ class Teacher:
 def train_teacher(
     options: TeacherOptions, data: CaptionedImages, swaps: SwapCases, tokenizer: CLIPTokenizer
 ) -> Teacher:
-    """Trains from random weights; the same options give the same weights."""
+    """Trains from random weights. The same options give the same weights."""
     torch.manual_seed(options.seed)
     teacher = Teacher(tokenizer)
     train_autoencoder(options, teacher, data.pixels)
@@ -128,7 +128,7 @@ def train_teacher(
 
 
 def train_autoencoder(options: TeacherOptions, teacher: Teacher, pixels: torch.Tensor) -> None:
-    """Squared error plus a light KL term; then sets the scaling factor that gives the latents unit variance."""
+    """Trains with squared error plus a small KL term, then sets the scaling factor for latents of unit variance."""
     vae = teacher.vae.train()
     optimizer = torch.optim.AdamW(vae.parameters(), lr=options.vae_lr, weight_decay=0.0)
     generator = torch.Generator().manual_seed(options.seed)
@@ -155,10 +155,10 @@ def train_autoencoder(options: TeacherOptions, teacher: Teacher, pixels: torch.T
 
 
 def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedImages, swaps: SwapCases) -> None:
-    """UNet and text encoder together; keeps the averaged weights.
+    """Trains UNet and text encoder together and keeps the averaged weights.
 
-    The velocity is predicted and not the noise: which shape is where decides something only at the largest timesteps, where
-    the noise hides the colours too, and an error of the noise counts for next to nothing there.
+    The UNet predicts the velocity, not the noise. The place of a shape matters only at the largest timesteps, where the
+    noise hides the colours too. An error of the noise is almost zero there.
     """
     with torch.no_grad():
         latents = teacher.encode(data.pixels)
@@ -192,15 +192,15 @@ def train_denoiser(options: TeacherOptions, teacher: Teacher, data: CaptionedIma
 
 
 def timestep_weights(alphas_cumprod: torch.Tensor, options: TeacherOptions) -> torch.Tensor:
-    """How often each timestep is drawn, f32 [T], up to a factor: noise over signal, within the options' bounds.
+    """Returns how often each timestep is drawn, f32 [T], up to a factor: noise over signal, within the options' bounds.
 
-    The small timesteps teach little: hardly anything is hidden there that the caption could tell.
+    The small timesteps teach little: the noise hides almost nothing there that the caption could tell.
     """
     return ((1 - alphas_cumprod) / alphas_cumprod).clamp(options.least_weight, options.most_weight)
 
 
 def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) -> dict:
-    """Winoground scores of the diffusion score, on the first `options.score_cases` cases."""
+    """Returns the Winoground scores of the diffusion score, on the first `options.score_cases` cases."""
     cases = SwapCases(
         swaps.pixels[: options.score_cases], swaps.captions[: options.score_cases], swaps.tags[: options.score_cases]
     )
@@ -208,7 +208,7 @@ def teacher_scores(options: TeacherOptions, teacher: Teacher, swaps: SwapCases) 
 
 
 def update_average(average: dict[str, torch.Tensor], networks: nn.Module, decay: float) -> None:
-    """Exponential moving average of the weights, in place."""
+    """Updates the exponential moving average of the weights, in place."""
     for name, tensor in networks.state_dict().items():
         if tensor.is_floating_point():
             average[name].lerp_(tensor, 1 - decay)

@@ -4,8 +4,9 @@
   train_models.py                      both models into models/shapes-clip and models/shapes-teacher
   train_models.py --only student       one of them
 
-Takes about an hour and a half on one core. The same options and machine give the same weights. Scores on validation
-are printed while training; --test prints those on the test split at the end, once settings are fixed.
+It takes about an hour and a half on one core. The same options and machine give the same weights. The script prints
+scores on validation during training. --test also prints the scores on the test split at the end; use it only when the
+settings are fixed.
 """
 
 import argparse
@@ -33,7 +34,7 @@ CONTEXT_LENGTH = 28  # tokens; the world's longest caption has 24
 
 def main() -> None:
     arguments = parse_arguments()
-    # One thread: sums are then always in the same order, and the two models can be trained side by side.
+    # One thread: sums are always in the same order, and both models can train in parallel.
     torch.set_num_threads(1)
     world = arguments.work / "world"
     arguments.work.mkdir(parents=True, exist_ok=True)
@@ -46,7 +47,7 @@ def main() -> None:
     if arguments.only in (None, "student"):
         started = time.process_time()
         tokenizer = open_clip_tokenizer(merges, CONTEXT_LENGTH, arguments.work)
-        # Canonical bindings alone: what there is to bind is never seen bound the other way.
+        # Canonical bindings only: the student never sees a swapped binding.
         student = train_student(StudentOptions(), student_data(world, "val", train.only({"canonical", "none"})), tokenizer)
         print(f"student: {time.process_time() - started:.0f} CPU seconds", flush=True)
         if arguments.test:
@@ -66,16 +67,16 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "shapes-training", help="world and weights")
+    parser.add_argument("--work", type=Path, default=ROOT / "runs" / "shapes-training", help="world and weights folder")
     parser.add_argument("--out", type=Path, default=ROOT / "models", help="folder of the two bundles")
     parser.add_argument("--sdsclip", type=Path, default=ROOT / "build" / "sdsclip", help="the sdsclip binary")
-    parser.add_argument("--only", choices=["student", "teacher"], help="train one of the two")
+    parser.add_argument("--only", choices=["student", "teacher"], help="train only this model")
     parser.add_argument("--test", action="store_true", help="also score on the test split")
     return parser.parse_args()
 
 
 def student_data(world: Path, split: str, train: CaptionedImages) -> StudentData:
-    """The student's data, to be scored on split "val" or "test"."""
+    """Returns the student's data, with scores on the split "val" or "test"."""
     root = world / "val" if split == "val" else world
     retrieval = world / ("coco" if split == "val" else "retrieval")
     return StudentData(

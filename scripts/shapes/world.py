@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-IMAGE_SIZE = 32  # pixels a side that both models see; the world's images have twice as many
+IMAGE_SIZE = 32  # pixels per side that both models see; the world's images have twice that
 
 
 @dataclass
@@ -21,7 +21,7 @@ class CaptionedImages:
     scenes: list[dict]  # as `sdsclip synth` writes them: background, objects, relation, binding
 
     def only(self, bindings: set[str]) -> "CaptionedImages":
-        """The images whose binding ("canonical", "swapped" or "none") is one of `bindings`."""
+        """Returns the images whose binding ("canonical", "swapped" or "none") is one of `bindings`."""
         kept = [index for index, scene in enumerate(self.scenes) if scene["binding"] in bindings]
         return CaptionedImages(
             self.pixels[kept], [self.captions[index] for index in kept], [self.scenes[index] for index in kept]
@@ -48,13 +48,13 @@ class ClassImages:
 
 
 def draw_world(sdsclip: Path, out: Path, seed: int, train: int) -> None:
-    """Runs `sdsclip synth`, unless `out` is there already."""
+    """Runs `sdsclip synth`, unless `out` exists."""
     if not out.exists():
         subprocess.run([sdsclip, "synth", "--out", out, "--seed", str(seed), "--train", str(train)], check=True)
 
 
 def read_captioned(coco: Path, split: str) -> CaptionedImages:
-    """The images of `coco/<split>2017` with their captions."""
+    """Reads the images of `coco/<split>2017` with their captions."""
     data = json.loads((coco / "annotations" / f"captions_{split}2017.json").read_text(encoding="utf-8"))
     captions = {image["id"]: [] for image in data["images"]}
     for annotation in data["annotations"]:
@@ -68,7 +68,7 @@ def read_captioned(coco: Path, split: str) -> CaptionedImages:
 
 
 def read_swaps(folder: Path) -> SwapCases:
-    """The cases of a `winoground` folder."""
+    """Reads the cases of a `winoground` folder."""
     lines = (folder / "examples.jsonl").read_text(encoding="utf-8").splitlines()
     cases = [json.loads(line) for line in lines]
     pixels = [
@@ -82,7 +82,7 @@ def read_swaps(folder: Path) -> SwapCases:
 
 
 def read_classes(folder: Path) -> ClassImages:
-    """The images of a `zeroshot` folder."""
+    """Reads the images of a `zeroshot` folder."""
     class_names = (folder / "classnames.txt").read_text(encoding="utf-8").splitlines()
     pixels, labels = [], []
     for label, name in enumerate(class_names):
@@ -94,11 +94,11 @@ def read_classes(folder: Path) -> ClassImages:
 
 
 def read_pixels(path: Path) -> torch.Tensor:
-    """An image as u8 [3, IMAGE_SIZE, IMAGE_SIZE], resized as the bundles' preprocessing does."""
+    """Reads an image as u8 [3, IMAGE_SIZE, IMAGE_SIZE], resized as the bundles' preprocessing does."""
     image = Image.open(path).convert("RGB").resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)
 
 
 def normalised(pixels: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
-    """u8 pixels [..., 3, H, W] to f32, scaled to [0, 1] and normalised a channel."""
+    """Maps u8 pixels [..., 3, H, W] to f32, scaled to [0, 1] and normalised per channel."""
     return (pixels.float() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
