@@ -1,4 +1,4 @@
-"""Measures what docs/models.md states: memory and time of a teacher's UNet, with random weights of the real size.
+"""Measures what docs/experiments/teacher-memory.md states: memory and time of a teacher's UNet, with random weights of the real size.
 
   measure_teacher.py build/tests/parity/model_probe [sd-v1-4|sd-v2-1]
 """
