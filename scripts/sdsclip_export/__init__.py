@@ -1,1 +1,1 @@
-"""What `export_clip.py` and `export_teacher.py` share: loading, tracing, checking and writing bundles."""
+"""Code that `export_clip.py` and `export_teacher.py` share: loading, tracing, checking and writing bundles."""

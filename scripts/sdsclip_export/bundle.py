@@ -1,4 +1,4 @@
-"""A bundle on disk: `bundle.json` plus the files that it names, each with its size and SHA-256."""
+"""Writes a bundle: `bundle.json` and the files that it names, each with its size and SHA-256."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ _CHUNK_BYTES = 1 << 20
 
 
 def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file's bytes, in hex."""
+    """Returns the SHA-256 of a file's bytes, in hex."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(_CHUNK_BYTES):
@@ -26,7 +26,7 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def bundle_folder(out: Path, force: bool) -> Iterator[Path]:
-    """A temporary folder beside `out` that takes its place when the block ends well, and vanishes otherwise."""
+    """Yields a temporary folder next to `out`. It replaces `out` if the block succeeds and is removed otherwise."""
     if out.exists() and not force:
         raise ExportError(USAGE, f"{out} exists already; remove it, choose another --out, or add --force")
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def bundle_folder(out: Path, force: bool) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, kind: str, name: str, source: dict, details: dict) -> None:
-    """Writes `bundle.json` for the files that are in `folder` now.
+    """Writes `bundle.json` for the current files of `folder`.
 
     `source` is {library, version, checkpoint}; `details` holds what this kind of bundle adds.
     """
@@ -53,7 +53,7 @@ def write_manifest(folder: Path, kind: str, name: str, source: dict, details: di
 
 
 def _replace(new: Path, old: Path) -> None:
-    """Puts folder `new` where `old` is; a rename cannot replace a folder that has files in it."""
+    """Replaces folder `old` by `new`; a rename alone cannot replace a folder that holds files."""
     if not old.exists():
         new.rename(old)
         return

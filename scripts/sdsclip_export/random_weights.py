@@ -1,4 +1,4 @@
-"""Random weights in which no tensor is left at a value that could hide an error."""
+"""Makes random weights in which no tensor keeps a value that could hide an error."""
 
 import torch
 from torch import nn
@@ -7,8 +7,9 @@ from torch import nn
 def perturb_all(model: nn.Module, seed: int) -> None:
     """Adds seeded noise to every stored floating tensor of `model`, in place.
 
-    Initialisations leave norm weights at one, biases and some last norms at zero, running statistics untouched: an export
-    that lost such a tensor would still look right. The noise is small beside a tensor's own spread, and never below 0.02.
+    Initialisations leave norm weights at one, biases and some last norms at zero, and running statistics unchanged. An
+    export that lost such a tensor would still look right. The noise is small compared with a tensor's own spread, and
+    never below 0.02.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""TorchScript traces that hold no device and no floating dtype, so that C++ may move and cast them after loading."""
+"""Makes TorchScript traces without a device or a floating dtype, so that C++ can move and cast them after loading."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +17,11 @@ _WRITTEN_BY_TORCH = ("version", "byteorder", ".data/")
 def portable_tracing() -> Iterator[None]:
     """Keeps no-op casts and divisions by one out of the trace, and turns off attention's inference-only path.
 
-    A `Tensor.to` that changes nothing would still be recorded with the dtype and device of the example, and fail or move
-    data back once the model is cast to bfloat16 or sits on a GPU. diffusers divides the output of every residual and
-    attention block by a factor that is 1 in all of Stable Diffusion, a pass over the whole activation each, and another
-    one backward. `nn.MultiheadAttention`'s fast path has no derivative.
+    - A `Tensor.to` that changes nothing would still be recorded with the dtype and device of the example. It would fail
+      or move data back when the model is cast to bfloat16 or is on a GPU.
+    - diffusers divides the output of every residual and attention block by a factor that is 1 in all of Stable
+      Diffusion. Each division is a pass over the whole activation, forward and backward.
+    - `nn.MultiheadAttention`'s fast path has no derivative.
     """
     original_to = torch.Tensor.to
     original_divide = torch.Tensor.__truediv__
@@ -50,7 +51,7 @@ def portable_tracing() -> Iterator[None]:
 
 
 def trace_methods(module: nn.Module, examples: dict[str, tuple[torch.Tensor, ...]]) -> torch.jit.ScriptModule:
-    """Traces the named methods of `module` on example inputs; raises ExportError where a graph is not portable."""
+    """Traces the named methods of `module` on example inputs. Raises ExportError if a graph is not portable."""
     module.eval()
     with portable_tracing():
         traced = torch.jit.trace_module(module, examples, check_trace=False, strict=False)
@@ -60,7 +61,7 @@ def trace_methods(module: nn.Module, examples: dict[str, tuple[torch.Tensor, ...
 
 
 def take_token(hidden: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-    """`hidden[row, position[row]]` for every row: f[B, L, D] and i64[B] to f[B, D].
+    """Returns `hidden[row, position[row]]` for every row: f[B, L, D] and i64[B] to f[B, D].
 
     The libraries index with `torch.arange(B, device=...)`, which a trace would pin to the CPU.
     """
@@ -69,7 +70,7 @@ def take_token(hidden: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
 
 
 def refuse_fixed_devices(graph: torch._C.Graph, method: str) -> None:
-    """Raises ExportError where `graph` names a device or holds the values of a tensor."""
+    """Raises ExportError if `graph` names a device or holds the values of a tensor."""
     for node in _all_nodes(graph):
         if node.kind() != "prim::Constant":
             continue
@@ -83,7 +84,7 @@ def refuse_fixed_devices(graph: torch._C.Graph, method: str) -> None:
 
 
 def save_without_sources(traced: torch.jit.ScriptModule, path: Path) -> None:
-    """Saves `traced` without TorchScript's debug records, which hold this machine's file names and change with them."""
+    """Saves `traced` without TorchScript's debug records, which hold file names of this machine."""
     complete = path.with_suffix(".complete")
     torch.jit.save(traced, str(complete))
     reader = torch._C.PyTorchFileReader(str(complete))

@@ -1,4 +1,4 @@
-"""Comparison of a bundle that was just written with the eager model that it came from."""
+"""Compares a new bundle with the eager model that it was made from."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ TOLERANCE = 1e-5
 
 @dataclass
 class Comparison:
-    """Differences between the library's model and the export of it."""
+    """The differences between the library's model and its export."""
 
     rows: list[tuple[str, float, float]] = field(default_factory=list)  # what, largest difference, the same / spread
 
     def add(self, what: str, exported: torch.Tensor, eager: torch.Tensor) -> None:
-        """Compares two tensors; the relative difference is to the spread of the eager values around their mean."""
+        """Compares two tensors. The relative difference is to the spread of the eager values around their mean."""
         if exported.shape != eager.shape:
             raise ExportError(RUNTIME, f"{what}: the export gives {list(exported.shape)}, not {list(eager.shape)}")
         eager, exported = eager.detach().double(), exported.detach().double()
@@ -27,7 +27,7 @@ class Comparison:
         self.rows.append((what, difference, difference / spread if spread > 0 else float("inf")))
 
     def finish(self) -> None:
-        """Prints the table; raises ExportError where a relative difference is not below TOLERANCE."""
+        """Prints the table. Raises ExportError if a relative difference is not below TOLERANCE."""
         width = max(len(what) for what, _, _ in self.rows)
         print(f"{'export against eager model':<{width}}  {'max abs':>9}  {'relative':>9}")
         for what, difference, relative in self.rows:
@@ -38,7 +38,10 @@ class Comparison:
 
 
 def load_exported(path: Path) -> torch.jit.ScriptModule:
-    """Loads an export as C++ does: profiling executor off, or gradients move between the first calls of a shape."""
+    """Loads an export as C++ does.
+
+    The profiling executor is off: with it, gradients change between the first calls of a shape.
+    """
     torch._C._jit_set_profiling_mode(False)
     return torch.jit.load(str(path))
 
@@ -46,7 +49,7 @@ def load_exported(path: Path) -> torch.jit.ScriptModule:
 def value_and_gradient(
     function: Callable[..., torch.Tensor], inputs: Sequence[torch.Tensor], wanted: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """`function(*inputs)` and the gradient of its seeded random projection with respect to `wanted`."""
+    """Returns `function(*inputs)` and the gradient of its seeded random projection with respect to `wanted`."""
     with torch.enable_grad():
         value = function(*inputs)
         direction = torch.randn(value.shape, generator=torch.Generator().manual_seed(1))

@@ -1,4 +1,6 @@
-"""Measures what docs/experiments/teacher-memory.md states: memory and time of a teacher's UNet, with random weights of the real size.
+"""Measures memory and time of a teacher's UNet, as docs/experiments/teacher-memory.md states them.
+
+The UNet has random weights of the real size.
 
   measure_teacher.py build/tests/parity/model_probe [sd-v1-4|sd-v2-1]
 """
