@@ -23,7 +23,7 @@ from torch import nn
 
 def main() -> None:
     arguments = parse_arguments()
-    weights = Weights(arguments.pretrained, arguments.checkpoint, arguments.random)
+    weights = Weights(arguments.pretrained, arguments.checkpoint, arguments.random, arguments.variant)
     clip = load_clip(arguments.model, weights, arguments.activation, arguments.merges)
     clip.name = arguments.name or clip.name
     with bundle_folder(arguments.out, arguments.force) as folder:
@@ -37,10 +37,15 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("model", help="open_clip model name, open_clip JSON config, or transformers CLIPModel folder")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--pretrained", metavar="TAG", help="open_clip tag of the weights to download")
-    weights.add_argument("--checkpoint", metavar="FILE", type=Path, help="file of weights that open_clip can read")
+    weights.add_argument("--checkpoint", metavar="FILE", type=Path, help="file of weights under open_clip's names")
     weights.add_argument("--random", metavar="SEED", type=int, help="random weights, every tensor perturbed")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="folder to write")
-    parser.add_argument("--activation", choices=["quick_gelu", "gelu"], help="activation of a --checkpoint's training")
+    parser.add_argument(
+        "--activation",
+        choices=["quick_gelu", "gelu"],
+        help="activation of a --checkpoint's training (required where the model's name has a -quickgelu twin)",
+    )
+    parser.add_argument("--variant", metavar="NAME", help="which of a transformers folder's weights, such as fp16")
     parser.add_argument("--merges", metavar="FILE", type=Path, help="merges list, text or .gz (default: OpenAI's)")
     parser.add_argument("--name", help="name of the bundle (default: the model's)")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle")

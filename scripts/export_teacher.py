@@ -2,7 +2,9 @@
 """Exports a latent diffusion model from diffusers as an sdsclip bundle.
 
   export_teacher.py --diffusers CompVis/stable-diffusion-v1-4 --out models/sd-v1-4
-  export_teacher.py --diffusers sd-v1-4.ckpt --config path/to/diffusers/folder --out models/sd-v1-4
+  export_teacher.py --diffusers path/to/folder --variant fp16 --out models/mine
+  export_teacher.py --diffusers v2-1_768-ema-pruned.ckpt --config sd-v2-1 --out models/sd-v2-1
+  export_teacher.py --diffusers sd-v1-5 --unet my-tuned-unet --lora style.safetensors --out models/tuned
   export_teacher.py --random 0 --config sd-v2-1 --out models/random-sd-v2-1
 
 Before the bundle appears, the script loads the export again and compares it with the libraries' models.
@@ -14,7 +16,9 @@ from pathlib import Path
 import torch
 from sdsclip_export.bundle import bundle_folder, write_manifest
 from sdsclip_export.errors import USAGE, ExportError, run_main
+from sdsclip_export.teacher_configs import built_in_names
 from sdsclip_export.teacher_models import (
+    Changes,
     TeacherSource,
     TextEncoderExport,
     UnetExport,
@@ -43,8 +47,14 @@ def parse_arguments() -> argparse.Namespace:
     weights.add_argument("--diffusers", metavar="MODEL", help="hub id, diffusers folder, or .safetensors/.ckpt file")
     weights.add_argument("--random", metavar="SEED", type=int, help="random weights, every tensor perturbed")
     parser.add_argument(
-        "--config", help="with --random: a JSON file, or sd-v1-4, sd-v2-1, tiny; with a single file: its diffusers folder"
+        "--config",
+        help=f"with --random: a JSON file, or {', '.join(built_in_names())}; with a single file: one of these names, or "
+        "the diffusers folder or hub id that has its configuration",
     )
+    parser.add_argument("--variant", metavar="NAME", help="which of a folder's weights, such as fp16 (default: the plain ones)")
+    parser.add_argument("--unet", metavar="FOLDER", type=Path, help="a fine-tuned UNet instead of the model's own")
+    parser.add_argument("--lora", metavar="FILE", type=Path, help="a LoRA (kohya's or diffusers' names) to merge")
+    parser.add_argument("--lora-scale", metavar="S", type=float, default=1.0, help="how much of the LoRA (default: 1)")
     parser.add_argument("--out", metavar="BUNDLE", type=Path, required=True, help="folder to write")
     parser.add_argument(
         "--resize",
@@ -59,9 +69,12 @@ def parse_arguments() -> argparse.Namespace:
 
 def load_teacher(arguments: argparse.Namespace) -> TeacherSource:
     if arguments.random is None:
-        return load_diffusers(arguments.diffusers, arguments.config)
+        changes = Changes(arguments.unet, arguments.lora, arguments.lora_scale)
+        return load_diffusers(arguments.diffusers, arguments.config, arguments.variant, changes)
+    if arguments.unet or arguments.lora or arguments.variant:
+        raise ExportError(USAGE, "--random: --unet, --lora and --variant go with --diffusers alone")
     if arguments.config is None:
-        raise ExportError(USAGE, "--random needs --config: a JSON file, or sd-v1-4, sd-v2-1, tiny")
+        raise ExportError(USAGE, f"--random needs --config: a JSON file, or {', '.join(built_in_names())}")
     return load_random(arguments.config, arguments.random)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import open_clip
 import torch
@@ -16,6 +17,7 @@ from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
 from sdsclip_export.random_weights import perturb_all
 from sdsclip_export.tokenizer import Tokenizer
 from sdsclip_export.tracing import take_token
+from sdsclip_export.weight_files import WeightsFile, chosen_variant, read_weights
 
 CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
 CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
@@ -26,8 +28,9 @@ class Weights:
     """Where the weights come from: one of these, or none for a transformers folder, which holds its own."""
 
     pretrained: str | None = None  # an open_clip tag, which open_clip downloads
-    checkpoint: Path | None = None  # a file that open_clip can read
+    checkpoint: Path | None = None  # a file with open_clip's tensors
     random: int | None = None  # the seed of random weights
+    variant: str | None = None  # which of a transformers folder's weights, "fp16" for instance
 
     def label(self) -> str:
         """What the bundle says as `source.checkpoint`."""
@@ -62,6 +65,8 @@ def load_clip(model: str, weights: Weights, activation: str | None, merges: Path
         if activation or merges:
             raise ExportError(USAGE, f"{model}: a transformers folder says its own activation and merges")
         return _load_transformers(path, weights)
+    if weights.variant is not None:
+        raise ExportError(USAGE, f"{model}: --variant chooses among the files of a transformers folder")
     if weights == Weights():
         raise ExportError(USAGE, f"{model}: give --pretrained TAG, --checkpoint FILE or --random SEED")
     name = _register_config(path) if path.suffix == ".json" else model
@@ -107,15 +112,14 @@ def _register_config(path: Path) -> str:
 def _load_open_clip(name: str, weights: Weights, activation: str | None, merges: Path | None) -> ClipSource:
     config = open_clip.get_model_config(name)
     _refuse_foreign_towers(name, config)
-    quick_gelu = _trained_with_quick_gelu(name, config, weights, activation)
+    file = read_weights(weights.checkpoint) if weights.checkpoint else None
+    quick_gelu = _trained_with_quick_gelu(name, config, weights, activation, file)
     if weights.random is not None:
         torch.manual_seed(weights.random)
     try:
-        model = open_clip.create_model(
-            name,
-            pretrained=weights.pretrained or (str(weights.checkpoint) if weights.checkpoint else None),
-            force_quick_gelu=quick_gelu,
-        )
+        model = open_clip.create_model(name, pretrained=weights.pretrained, force_quick_gelu=quick_gelu)
+        if file:
+            _load_file(model, weights.checkpoint, file)
     except Exception as error:
         raise ExportError(INPUT, f"{name}, {weights.label()}: open_clip cannot load it ({one_line(error)})") from error
     if weights.random is not None:
@@ -153,11 +157,19 @@ def _refuse_foreign_towers(name: str, config: dict) -> None:
         )
 
 
-def _trained_with_quick_gelu(name: str, config: dict, weights: Weights, activation: str | None) -> bool:
-    """Whether the weights were trained with QuickGELU: what open_clip's table says of a tag, else the config."""
+def _load_file(model: nn.Module, path: Path, file: WeightsFile) -> None:
+    """Gives `model` the file's tensors by open_clip's own conversions; open_clip itself does not read every such file."""
+    with mock.patch("open_clip.factory.load_state_dict", lambda *_, **__: dict(file.state)):
+        open_clip.load_checkpoint(model, str(path))
+
+
+def _trained_with_quick_gelu(
+    name: str, config: dict, weights: Weights, activation: str | None, file: WeightsFile | None = None
+) -> bool:
+    """Whether the weights were trained with QuickGELU: what open_clip's table says of a tag, else the name or the user."""
     configured = bool(config.get("quick_gelu", False))
     if weights.pretrained is None:
-        return configured if activation is None else activation == "quick_gelu"
+        return _quick_gelu_of_a_file(name, configured, activation, file)
     tag = open_clip.get_pretrained_cfg(name, weights.pretrained)
     if not tag:
         known = ", ".join(open_clip.list_pretrained_tags_by_model(name)) or "none"
@@ -171,6 +183,23 @@ def _trained_with_quick_gelu(name: str, config: dict, weights: Weights, activati
             f"{'leave out --activation' if wanted != trained else 'use the model name without -quickgelu'}",
         )
     return trained
+
+
+def _quick_gelu_of_a_file(name: str, configured: bool, activation: str | None, file: WeightsFile | None) -> bool:
+    """The same for a file or random weights. OpenAI's own archives are known; of any other file only the user knows."""
+    if file is not None and file.is_openai_archive:
+        if activation == "gelu":
+            raise ExportError(USAGE, f"{name}: OpenAI's archives were trained with quick_gelu; leave out --activation")
+        return True
+    if configured and activation == "gelu":
+        raise ExportError(USAGE, f"{name}: this model has quick_gelu; use one without it, or leave out --activation gelu")
+    if file is not None and activation is None and not configured and f"{name}-quickgelu" in open_clip.list_models():
+        raise ExportError(
+            USAGE,
+            f"{name}: there is {name}-quickgelu too, and a file does not say which it was trained as; add --activation "
+            "quick_gelu (as OpenAI, DFN and MetaCLIP trained) or --activation gelu (as LAION trained most of its models)",
+        )
+    return configured if activation is None else activation == "quick_gelu"
 
 
 def _check_vocab_size(name: str, tokenizer: Tokenizer, vocab_size: int) -> None:
@@ -280,7 +309,8 @@ def _load_transformers(folder: Path, weights: Weights) -> ClipSource:
             torch.manual_seed(weights.random)
             model = transformers.CLIPModel(config)
         else:
-            model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32)
+            variant = chosen_variant(folder, weights.variant)
+            model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32, variant=variant)
         library_tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
     except Exception as error:
         raise ExportError(INPUT, f"{folder}: not a transformers CLIPModel folder ({one_line(error)})") from error

@@ -2,14 +2,25 @@
 
 import logging
 import os
+import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 USAGE = 2
 INPUT = 3
 RUNTIME = 4
 INTERRUPTED = 130
+
+_LONGEST = 600  # characters of a library's text in an error
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NO_WAY_TO_THE_HUB = {"LocalEntryNotFoundError", "OfflineModeIsEnabled", "ConnectError", "ConnectTimeout", "ReadTimeout"}
+_NO_WAY_TO_THE_HUB |= {"ConnectionError", "ProxyError", "URLError", "RemoteProtocolError"}
+
+# The libraries read these when they are imported, which is after this module.
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 class ExportError(Exception):
@@ -21,9 +32,73 @@ class ExportError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The text of a library's exception, squeezed into one line of bounded length."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 300 else text[:297] + "..."
+    """The text of a library's exception as one printable line of bounded length, its useful part first."""
+    text = _hub_trouble(error) or _useful_part(str(error)) or type(error).__name__
+    return _shortened(printable(text))
+
+
+def printable(text: str) -> str:
+    """`text` on one line, without colour codes and control characters; what cannot be printed is escaped."""
+    text = " ".join(_COLOURS.sub("", text).split())
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+
+
+def _shortened(text: str) -> str:
+    """The start and the end of a long text: libraries name the thing first or last, and repeat themselves between."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
+
+
+def _useful_part(text: str) -> str:
+    """What remains of `text` without the advice that PyTorch and the hub's libraries put around it."""
+    refused = re.search(r"WeightsUnpickler error: (.*?)(?:\.\s|\n|$)", text)
+    if refused:
+        return f"PyTorch refuses to unpickle it: {refused[1]}"
+    if "state_dict for" in text:
+        return _state_dict_mismatch(text)
+    return text
+
+
+def _state_dict_mismatch(text: str) -> str:
+    """PyTorch's list of all tensors that do not fit, as counts with an example each."""
+    parts = []
+    for what in ("Missing", "Unexpected"):
+        if found := re.search(rf"{what} key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)", text):
+            names = re.findall(r'"([^"]*)"', found[1])
+            parts.append(f"{len(names)} {what.lower()} ({', '.join(names[:2])}{', ...' if len(names) > 2 else ''})")
+    shapes = re.findall(
+        r"size mismatch for (\S+): copying a param with shape torch\.Size\((.*?)\) from checkpoint, "
+        r"the shape in current model is torch\.Size\((.*?)\)",
+        text,
+    )
+    if shapes:
+        name, got, expected = shapes[0]
+        parts.append(f"{len(shapes)} of another shape ({name}: got {got}, expected {expected})")
+    return f"its tensors are not the model's: {'; '.join(parts)}" if parts else text
+
+
+def _hub_trouble(error: BaseException) -> str | None:
+    """What is wrong where the Hugging Face hub, or the way to it, is behind `error`."""
+    for cause in _causes(error):
+        name = type(cause).__name__
+        if name in ("GatedRepoError", "DisabledRepoError"):
+            return "the hub wants its terms accepted: do so on its page, then log in with `hf auth login`"
+        if name in ("RepositoryNotFoundError", "RevisionNotFoundError"):
+            return "the hub has no such repository, or a private one; docs/models.md names those that were there"
+        if name in ("HfHubHTTPError", "HTTPError"):
+            status = getattr(cause, "code", None) or getattr(getattr(cause, "response", None), "status_code", "an error")
+            return f"the server of the weights answers {status}; try again later, or give a local folder or file"
+        if name in _NO_WAY_TO_THE_HUB:
+            return f"the hub cannot be reached ({name}); give a local folder or file, or try again with a network"
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and all that it was raised from."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        yield error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
 
 
 def run_main(main: Callable[[], None]) -> None:
@@ -48,14 +123,11 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _fail(message: str, exit_code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     sys.exit(exit_code)
 
 
 def _silence_libraries() -> None:
     """Tracing warns of every shape that it reads; the comparison after the export is what proves the trace."""
     warnings.filterwarnings("ignore")
-    logging.disable(logging.WARNING)
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    logging.disable(logging.ERROR)  # they log and raise, and what is raised is reported

@@ -10,17 +10,20 @@ from pathlib import Path
 import diffusers
 import torch
 import transformers
-from diffusers import AutoencoderKL, DDPMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 
 from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.clip_models import causal_text_states
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
+from sdsclip_export.fine_tunes import load_unet, merge_lora
 from sdsclip_export.random_weights import perturb_all
+from sdsclip_export.single_file import SUFFIXES as SINGLE_FILE_SUFFIXES
+from sdsclip_export.single_file import single_file_parts
+from sdsclip_export.teacher_configs import BUILT_IN_CONFIGS, read_config
 from sdsclip_export.tokenizer import Tokenizer
+from sdsclip_export.weight_files import chosen_variant
 
-BUILT_IN_CONFIGS = Path(__file__).parent / "teachers"
-SINGLE_FILE_SUFFIXES = (".safetensors", ".ckpt")
 _SCHEDULE_KEYS = {"beta_schedule": str, "beta_start": float, "beta_end": float}
 
 
@@ -54,22 +57,52 @@ class TeacherSource:
         return self.unet.config.cross_attention_dim
 
 
-def load_diffusers(model: str, config: str | None) -> TeacherSource:
+@dataclass
+class Changes:
+    """What replaces or is added to a model's own weights."""
+
+    unet: Path | None = None  # a fine-tuned UNet's folder
+    lora: Path | None = None  # a LoRA's file
+    lora_scale: float = 1.0
+
+    def label(self) -> str:
+        """What the bundle's `source.checkpoint` says of them."""
+        unet = f" + unet {self.unet.resolve().name}" if self.unet else ""
+        return f"{unet} + {self.lora_scale:g} lora {self.lora.name}" if self.lora else unet
+
+
+def load_diffusers(
+    model: str, config: str | None, variant: str | None = None, changes: Changes | None = None
+) -> TeacherSource:
     """Loads a hub id, a diffusers folder, or a single-file checkpoint.
 
-    For a single file, `config` is the diffusers folder (or hub id) whose configuration it has; diffusers guesses one
-    from the weights, and downloads it, where that is left out.
+    For a single file, `config` is the diffusers folder (or hub id, or built-in name) whose configuration it has. For
+    the others, `variant` chooses among the weights that a folder holds, "fp16" for instance.
     """
+    changes = changes or Changes()
     path = Path(model)
+    is_file = path.suffix in SINGLE_FILE_SUFFIXES and not path.is_dir()
+    if is_file and variant:
+        raise ExportError(USAGE, f"{model}: --variant chooses among the files of a folder, and this is one file")
     try:
-        parts = _single_file_parts(path, config) if path.suffix in SINGLE_FILE_SUFFIXES else _folder_parts(model)
+        parts = single_file_parts(path, config) if is_file else _folder_parts(model, variant)
+    except ExportError as error:
+        if error.exit_code == USAGE:
+            raise
+        raise ExportError(error.exit_code, f"{model}: diffusers cannot load it ({error})") from error
     except Exception as error:
         raise ExportError(INPUT, f"{model}: diffusers cannot load it ({one_line(error)})") from error
     unet, vae, text_encoder, library_tokenizer, scheduler = parts
+    if changes.unet:
+        unet = load_unet(changes.unet, variant)
+    if changes.lora:
+        others = {"vae": vae, "tokenizer": library_tokenizer}
+        merge_lora(changes.lora, changes.lora_scale, unet, text_encoder, others)
     tokenizer = tokenizers.from_transformers(
         library_tokenizer, text_encoder.config.max_position_embeddings, f"{model}, tokenizer"
     )
-    return _checked_source(path.name, path.name if path.exists() else model, unet, vae, text_encoder, tokenizer, scheduler)
+    checkpoint = (path.name if path.exists() else model) + changes.label()
+    return _checked_source(path.name, checkpoint, unet, vae, text_encoder, tokenizer, scheduler)
 
 
 def load_random(config: str, seed: int) -> TeacherSource:
@@ -78,12 +111,8 @@ def load_random(config: str, seed: int) -> TeacherSource:
     The file holds the configurations `unet`, `vae`, `text_encoder` and `scheduler` as the libraries write them, and
     `tokenizer`: {merges: "openai" or a file beside the JSON, pad: "eot" or an id}.
     """
-    path = Path(config) if Path(config).exists() else BUILT_IN_CONFIGS / f"{config}.json"
-    if not path.exists():
-        known = ", ".join(sorted(built_in.stem for built_in in BUILT_IN_CONFIGS.glob("*.json")))
-        raise ExportError(USAGE, f"{config}: no such file, nor a built-in configuration ({known})")
+    path, parts = read_config(config)
     try:
-        parts = json.loads(path.read_text(encoding="utf-8"))
         torch.manual_seed(seed)
         unet = UNet2DConditionModel(**parts["unet"])
         vae = AutoencoderKL(**parts["vae"])
@@ -104,23 +133,19 @@ def load_random(config: str, seed: int) -> TeacherSource:
     return _checked_source(path.stem, f"random:{seed}", unet, vae, text_encoder, tokenizer, scheduler)
 
 
-def _folder_parts(model: str) -> tuple:
+def _folder_parts(model: str, variant: str | None) -> tuple:
+    def load(kind: type, part: str, **more: object) -> nn.Module:
+        local = Path(model).is_dir()
+        chosen = chosen_variant(Path(model) / part, variant) if local else variant
+        return kind.from_pretrained(model, subfolder=part, variant=chosen, **more)
+
     return (
-        UNet2DConditionModel.from_pretrained(model, subfolder="unet", torch_dtype=torch.float32),
-        AutoencoderKL.from_pretrained(model, subfolder="vae", torch_dtype=torch.float32),
-        transformers.CLIPTextModel.from_pretrained(model, subfolder="text_encoder", dtype=torch.float32),
+        load(UNet2DConditionModel, "unet", torch_dtype=torch.float32),
+        load(AutoencoderKL, "vae", torch_dtype=torch.float32),
+        load(transformers.CLIPTextModel, "text_encoder", dtype=torch.float32),
         transformers.CLIPTokenizer.from_pretrained(model, subfolder="tokenizer"),
         DDPMScheduler.load_config(model, subfolder="scheduler"),
     )
-
-
-def _single_file_parts(path: Path, config: str | None) -> tuple:
-    if not path.exists():
-        raise FileNotFoundError("no such file")
-    pipeline = StableDiffusionPipeline.from_single_file(
-        str(path), config=config, safety_checker=None, torch_dtype=torch.float32
-    )
-    return pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer, dict(pipeline.scheduler.config)
 
 
 def _checked_source(

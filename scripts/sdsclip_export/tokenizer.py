@@ -5,6 +5,7 @@ start and the end of the text (OpenAI CLIP, `simple_tokenizer.py`). So the merge
 """
 
 import gzip
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,7 +110,9 @@ def from_transformers(library: "CLIPTokenizer", context_length: int, where: str)
 
     Raises ExportError where its ids are not those that its merges imply.
     """
-    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in library._merges]
+    # Of the tokenizer in use: the wrapper around it keeps a path where a folder has merges.txt and no tokenizer.json.
+    model = json.loads(library.backend_tokenizer.to_str())["model"]
+    merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     expected = vocabulary(merges, library.bos_token, library.eos_token)
     if library.get_vocab() != expected:
         raise ExportError(

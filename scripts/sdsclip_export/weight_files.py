@@ -1,0 +1,146 @@
+"""Weights in files: reading them without running what is pickled beside them, and telling which a folder holds."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from sdsclip_export.errors import INPUT, ExportError, one_line
+
+# What OpenAI's archives keep beside their weights; nobody else's TorchScript archives have them.
+OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")
+# How training programs wrap a state dict, and what they put before its names.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_PREFIXES = ("module.", "_orig_mod.")
+_NOT_ALLOWED = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
+_MOST_CLASSES = 100  # of other libraries in one file
+
+
+@dataclass
+class WeightsFile:
+    """The tensors of a file under the names that the model has for them."""
+
+    state: dict[str, torch.Tensor]
+    is_openai_archive: bool = False  # a TorchScript archive as OpenAI published its models
+
+
+def read_weights(path: Path) -> WeightsFile:
+    """Reads a `.safetensors` file, what `torch.save` wrote, or a TorchScript archive; raises ExportError otherwise.
+
+    A training program's wrapper and prefixes are taken off. Objects of other libraries that lie beside the weights
+    (callbacks, NumPy's numbers, an optimizer) are passed over: nothing of them is imported or run.
+    """
+    if not path.is_file():
+        raise ExportError(INPUT, f"{path}: cannot load it: no such file")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return WeightsFile(_state_dict(load_file(path), path))
+        if _is_torchscript(path):
+            state = torch.jit.load(str(path), map_location="cpu").state_dict()
+            is_openai = all(name in state for name in OPENAI_NUMBERS)
+            numbers = OPENAI_NUMBERS if is_openai else ()
+            return WeightsFile({name: state[name] for name in state if name not in numbers}, is_openai)
+        return WeightsFile(_state_dict(_load_without_running(path), path))
+    except ExportError:
+        raise
+    except Exception as error:
+        raise ExportError(
+            INPUT, f"{path}: not readable weights ({one_line(error)}); expected a state dict as .safetensors or torch.save"
+        ) from error
+
+
+def _is_torchscript(path: Path) -> bool:
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+
+
+class _PassedOver:
+    """Stands for any object of another library: takes whatever it is made of and keeps nothing."""
+
+    def __new__(cls, *arguments: object, **named: object) -> "_PassedOver":
+        return object.__new__(cls)
+
+    def __init__(self, *arguments: object, **named: object):
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _load_without_running(path: Path) -> object:
+    """`torch.load(weights_only=True)` in which every class that it refuses is a `_PassedOver`."""
+    stand_ins = {}
+    for _ in range(_MOST_CLASSES):
+        try:
+            with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
+                return torch.load(path, map_location="cpu", weights_only=True)
+        except Exception as error:
+            refused = _NOT_ALLOWED.search(str(error))
+            if refused is None or refused[1] in stand_ins:
+                raise
+            stand_ins[refused[1]] = type("PassedOver", (_PassedOver,), {})
+    raise ExportError(INPUT, f"{path}: holds objects of more than {_MOST_CLASSES} classes; save its state_dict alone")
+
+
+def _state_dict(loaded: object, path: Path) -> dict[str, torch.Tensor]:
+    """The state dict within what a file holds, without wrappers and the prefixes of wrapped modules."""
+    while isinstance(loaded, Mapping) and (wrapper := _wrapper_of(loaded)):
+        loaded = loaded[wrapper]
+    if isinstance(loaded, _PassedOver):
+        raise ExportError(INPUT, f"{path}: a pickled model object, not weights; save its state_dict() instead")
+    if not isinstance(loaded, Mapping):
+        raise ExportError(INPUT, f"{path}: holds a {type(loaded).__name__}; expected a state dict of named tensors")
+    state = {str(name): value for name, value in loaded.items() if isinstance(value, torch.Tensor)}
+    if not state:
+        keys = ", ".join(str(name) for name in list(loaded)[:5]) or "nothing"
+        raise ExportError(INPUT, f"{path}: no tensors in it (it holds {keys}); expected a state dict of named tensors")
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def _wrapper_of(loaded: Mapping) -> str | None:
+    return next((key for key in _WRAPPERS if isinstance(loaded.get(key), (Mapping, _PassedOver))), None)
+
+
+# --- what a folder holds ---------------------------------------------------------------------------------------------
+
+_WEIGHTS_NAME = re.compile(
+    r"(?:diffusion_pytorch_model|model|pytorch_model)"
+    r"(?:\.(?P<shards>safetensors|bin)\.index)?(?:\.(?P<variant>[A-Za-z0-9_-]+?))?(?:-\d+-of-\d+)?\.(?:safetensors|bin|json)"
+)
+
+
+def variants_in(folder: Path) -> set[str]:
+    """The variants of the weights that lie in a model's folder: "" for the plain ones, else "fp16" and the like."""
+    found = set()
+    for path in folder.iterdir() if folder.is_dir() else ():
+        match = _WEIGHTS_NAME.fullmatch(path.name)
+        if match and (path.suffix != ".json" or match["shards"]):
+            found.add(match["variant"] or "")
+    return found
+
+
+def chosen_variant(folder: Path, wanted: str | None) -> str | None:
+    """The variant to load from a model's folder: the wanted one, or the plain one where it is the only one there.
+
+    Raises ExportError where the folder's weights are all of other variants, or where it has none.
+    """
+    found = variants_in(folder)
+    if not found:
+        raise ExportError(INPUT, f"{folder}: no weights; expected a .safetensors or .bin file beside its config.json")
+    if (wanted or "") in found:
+        return wanted
+    if wanted is not None and "" in found:
+        return None
+    others = ", ".join(sorted(found - {""}))
+    got = "no plain weights" if wanted is None else f"no {wanted} weights"
+    raise ExportError(INPUT, f"{folder}: {got}, only {others}; add --variant {min(found - {''})}")

@@ -1,0 +1,118 @@
+"""Stable Diffusion as it lies on the hub, in folders: exported, held against the libraries, and trained with."""
+
+import json
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
+
+import torch
+from support import ExportTestCase, export, read_manifest, run, run_script, train_arguments
+
+import export_clip
+import export_teacher
+import hub_teachers
+from hub_teachers import LAYOUTS
+from sdsclip_export import verify
+from tiny_clips import VIT
+
+
+class TeacherFolders(ExportTestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.networks = {name: hub_teachers.random_networks(layout) for name, layout in LAYOUTS.items()}
+
+    def write(self, name: str, folder: str, **more: object) -> Path:
+        hub_teachers.write_folder(LAYOUTS[name], self.networks[name], self.scratch / folder, **more)
+        return self.scratch / folder
+
+    def assert_networks(self, bundle: Path, networks: hub_teachers.Networks) -> None:
+        """The bundle's three graphs give what the libraries' networks give."""
+        generator = torch.Generator().manual_seed(1)
+        z, context = torch.randn(2, 4, 8, 8, generator=generator), torch.randn(2, 77, 32, generator=generator)
+        t, pixels = torch.tensor([3, 700]), torch.rand(2, 3, 32, 32, generator=generator) * 2 - 1
+        ids = torch.randint(0, 49406, (2, 77), generator=generator)
+        with torch.no_grad():
+            load = lambda file: verify.load_exported(bundle / file)  # noqa: E731
+            self.assert_close(load("unet.ts")(z, t, context), networks.unet(z, t, context).sample, 1e-5)
+            moments = networks.vae.encode(pixels).latent_dist.parameters
+            self.assert_close(load("vae_encoder.ts")(pixels), moments, 1e-5)
+            self.assert_close(load("text_encoder.ts")(ids), networks.text_encoder(ids).last_hidden_state, 1e-5)
+
+    def test_each_published_layout_exports_what_it_means(self) -> None:
+        for name, layout in LAYOUTS.items():
+            with self.subTest(name):
+                out = self.scratch / f"bundle-{name}"
+                export(export_teacher, "--diffusers", self.write(name, name), "--out", out)
+                manifest = read_manifest(out)
+                self.assertEqual(manifest["prediction_type"], layout.prediction_type)
+                self.assertEqual(manifest["latent"]["scaling_factor"], 0.18215)
+                self.assertEqual(manifest["tokenizer"]["pad"], 49407 if name.startswith("sd-v1") else 0)
+                self.assertEqual(len((out / "merges.txt").read_text(encoding="utf-8").splitlines()), 48894)
+                self.assertEqual(manifest["schedule"]["beta_end"], 0.012)
+                self.assert_networks(out, self.networks[name])
+
+    def test_a_folder_of_pickled_weights_exports(self) -> None:
+        out = self.scratch / "bundle-bin"
+        export(export_teacher, "--diffusers", self.write("sd-v1-5", "bin", suffix="bin"), "--out", out)
+        self.assert_networks(out, self.networks["sd-v1-5"])
+
+    def test_a_folder_of_half_precision_alone_asks_for_its_variant(self) -> None:
+        for suffix in ("safetensors", "bin"):
+            with self.subTest(suffix):
+                folder = self.write("sd-v1-5", f"fp16-{suffix}", variants=("fp16",), suffix=suffix)
+                out = self.scratch / f"bundle-fp16-{suffix}"
+                self.expect_error(export_teacher, 3, "add --variant fp16", "--diffusers", folder, "--out", out)
+                export(export_teacher, "--diffusers", folder, "--variant", "fp16", "--out", out)
+                self.assert_networks(out, self.networks["sd-v1-5"])
+
+    def test_a_variant_that_only_some_parts_have_leaves_the_others_plain(self) -> None:
+        folder = self.write("sd-v2-1", "mixed")
+        plain = folder / "unet/diffusion_pytorch_model.safetensors"
+        plain.rename(plain.with_name("diffusion_pytorch_model.fp16.safetensors"))
+        out = self.scratch / "bundle-mixed"
+        self.expect_error(export_teacher, 3, "unet: no plain weights, only fp16", "--diffusers", folder, "--out", out)
+        export(export_teacher, "--diffusers", folder, "--variant", "fp16", "--out", out)
+        self.assert_networks(out, self.networks["sd-v2-1"])
+
+    def test_an_unknown_variant_names_those_that_are_there(self) -> None:
+        folder = self.write("sd-v1-4", "fp16-only", variants=("fp16",))
+        arguments = ("--diffusers", folder, "--variant", "bf16", "--out", self.scratch / "x")
+        self.expect_error(export_teacher, 3, "no bf16 weights, only fp16; add --variant fp16", *arguments)
+
+    def test_a_folder_without_weights_is_named(self) -> None:
+        folder = self.write("sd-v1-4", "no-vae")
+        (folder / "vae/diffusion_pytorch_model.safetensors").unlink()
+        arguments = ("--diffusers", folder, "--out", self.scratch / "x")
+        self.expect_error(export_teacher, 3, "no-vae/vae: no weights; expected a .safetensors or .bin", *arguments)
+
+    def test_a_damaged_weights_file_is_one_printable_line(self) -> None:
+        for suffix in ("safetensors", "bin"):
+            folder = self.write("sd-v1-4", f"damaged-{suffix}", suffix=suffix)
+            (folder / f"unet/diffusion_pytorch_model.{suffix}").write_bytes(b"\x1b[31m\x00\x80" * 40)
+            with self.subTest(suffix):
+                code, _, stderr = run_script(export_teacher, "--diffusers", folder, "--out", self.scratch / "x")
+                self.assertEqual(code, 3, stderr)
+                self.assertRegex(stderr.splitlines()[-1], r"^error: .*damaged-" + suffix)
+                self.assertTrue(all(line.isprintable() for line in stderr.splitlines()), stderr)
+
+    def test_v1_4_trains_two_steps_with_the_papers_losses(self) -> None:
+        teacher, clip, world = (self.scratch / name for name in ("teacher", "clip", "world"))
+        export(export_teacher, "--diffusers", self.write("sd-v1-4", "for-training"), "--out", teacher)
+        export(export_clip, self.write_json("vit.json", VIT), "--random", 1, "--out", clip)
+        self.assertEqual(run("synth", "--out", world, "--train", 8).returncode, 0)
+        settings = {"clip": clip, "teacher": teacher, "train.steps": 2, "train.batch_size": 4, "train.precision": "fp32"}
+        arguments = train_arguments(world, self.scratch / "run", settings, "--device", "cpu")
+        arguments[arguments.index("quickstart.yaml")] = "vitb16.yaml"
+        finished = run(*arguments)
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        steps = [json.loads(line) for line in (self.scratch / "run/log.jsonl").read_text().splitlines()]
+        self.assertEqual([step["step"] for step in steps], [1, 2])
+        self.assertTrue(all(step["loss"]["sds"] > 0 for step in steps))
+        self.assertTrue((self.scratch / "run/tuned.safetensors").exists())
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv[:1])
