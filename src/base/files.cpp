@@ -14,19 +14,12 @@
 #include <vector>
 
 #include "sdsclip/base/error.h"
+#include "write_failure.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-
-Error write_failure(const fs::path& path, int error_number) {
-  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
-  const ExitCode code = full || error_number == EIO ? ExitCode::kRuntime : ExitCode::kInput;
-  return Error(code, fmt::format("{}: cannot write: {}; {}", path.string(), std::strerror(error_number),
-                                 full ? "free some space and run again, a run with --resume"
-                                      : "choose a folder that can be written"));
-}
 
 class FileDescriptor {
  public:
@@ -68,6 +61,14 @@ bool is_leftover(const std::string& name, const std::string& final_name) {
 }
 
 }  // namespace
+
+Error write_failure(const fs::path& path, int error_number) {
+  const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
+  const ExitCode code = full || error_number == EIO ? ExitCode::kRuntime : ExitCode::kInput;
+  return Error(code, fmt::format("{}: cannot write: {}; {}", path.string(), std::strerror(error_number),
+                                 full ? "free some space and run again, a run with --resume"
+                                      : "choose a folder that can be written"));
+}
 
 std::string read_file(const fs::path& path) {
   std::error_code ignored;

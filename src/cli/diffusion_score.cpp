@@ -10,7 +10,7 @@
 #include "results.h"
 #include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
+#include "sdsclip/base/folder_lock.h"
 #include "sdsclip/benchmarks/candidates.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
@@ -142,7 +142,7 @@ void run_diffusion_score(const Arguments& arguments) {
   for (const BenchmarkRun& run : runs) {
     const Clock::time_point start = Clock::now();
     const CaseTable table = load_cases(run, given);
-    create_folder(run.out);
+    const FolderLock lock(run.out);
     const std::string benchmark(run.benchmark->name);
     const RunIdentity identity = teacher ? diffusion_run_identity(*teacher, benchmark, options)
                                          : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};

@@ -1,0 +1,142 @@
+#include "sdsclip/base/folder_lock.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <utility>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
+#include "write_failure.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLockFile = ".lock";
+constexpr std::size_t kLongestCommand = 300;  // bytes of it that are told
+
+std::string this_host() {
+  std::array<char, HOST_NAME_MAX + 1> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
+std::string this_command() {
+  std::string command = read_file("/proc/self/cmdline");
+  while (command.ends_with('\0')) command.pop_back();
+  std::replace(command.begin(), command.end(), '\0', ' ');
+  return command.substr(0, std::min(command.size(), kLongestCommand));
+}
+
+std::string time_now() {
+  const std::time_t now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  std::array<char, 32> text{};
+  std::strftime(text.data(), text.size(), "%Y-%m-%d %H:%M:%S UTC", &parts);
+  return text.data();
+}
+
+/// What the holder wrote, made fit for a message: the file may hold anything.
+std::string holder_of(int descriptor) {
+  std::array<char, 1024> bytes{};
+  const ssize_t count = ::pread(descriptor, bytes.data(), bytes.size(), 0);
+  std::string text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text.empty() ? "another process" : text;
+}
+
+int open_lock_file(const fs::path& path) {
+  return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+}
+
+/// The system's whole-file lock of this open file: 0 where it is taken, else the error number.
+int take_lock(int descriptor) {
+  struct flock whole = {};
+  whole.l_type = F_WRLCK;
+  whole.l_whence = SEEK_SET;
+  while (::fcntl(descriptor, F_OFD_SETLK, &whole) != 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+/// Whether `path` still names the open file: its holder before may have removed it meanwhile.
+bool is_same_file(int descriptor, const fs::path& path) {
+  struct stat open_file = {};
+  struct stat named = {};
+  return ::fstat(descriptor, &open_file) == 0 && ::stat(path.c_str(), &named) == 0 &&
+         open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
+}
+
+/// Leaves in the file who holds it; returns the error number, or 0.
+int write_holder(int descriptor) {
+  const std::string text =
+      fmt::format("process {} on {} since {} ({})\n", ::getpid(), this_host(), time_now(), this_command());
+  if (::ftruncate(descriptor, 0) != 0) return errno;
+  const ssize_t count = ::pwrite(descriptor, text.data(), text.size(), 0);
+  if (count < 0) return errno;
+  return count == static_cast<ssize_t>(text.size()) ? 0 : ENOSPC;
+}
+
+}  // namespace
+
+FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::getpid()) {
+  const fs::path path = folder_ / kLockFile;
+  while (true) {
+    std::error_code ignored;
+    if (!fs::exists(folder_, ignored)) {
+      create_folder(folder_);
+      created_folder_ = true;
+    }
+    descriptor_ = open_lock_file(path);
+    if (descriptor_ < 0) {
+      if (errno == ENOENT) continue;  // its last holder removed the folder in between
+      throw write_failure(path, errno);
+    }
+    const int failure = take_lock(descriptor_);
+    if (failure == EAGAIN || failure == EACCES) {
+      const std::string holder = holder_of(descriptor_);
+      ::close(descriptor_);
+      throw usage_error("{}: is being written by {}; wait until it ends, or choose another --out",
+                        folder_.string(), holder);
+    }
+    if (failure != 0) {
+      log_warning("{}: cannot be locked ({}); see to it that no other process writes there", folder_.string(),
+                  std::strerror(failure));
+    }
+    if (failure != 0 || is_same_file(descriptor_, path)) break;
+    ::close(descriptor_);
+  }
+  if (const int failure = write_holder(descriptor_); failure != 0) {
+    ::unlink(path.c_str());
+    ::close(descriptor_);
+    if (created_folder_) ::rmdir(folder_.c_str());
+    throw write_failure(path, failure);
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (::getpid() == owner_) {
+    // Removed first: who waits at the file sees afterwards that it is no longer the folder's.
+    ::unlink((folder_ / kLockFile).c_str());
+    if (created_folder_) ::rmdir(folder_.c_str());
+  }
+  ::close(descriptor_);
+}
+
+}  // namespace sdsclip
