@@ -43,8 +43,8 @@ def read_weights(path: Path) -> WeightsFile:
         if _is_torchscript(path):
             state = torch.jit.load(str(path), map_location="cpu").state_dict()
             is_openai = all(name in state for name in OPENAI_NUMBERS)
-            numbers = OPENAI_NUMBERS if is_openai else ()
-            return WeightsFile({name: state[name] for name in state if name not in numbers}, is_openai)
+            others = (*OPENAI_NUMBERS, "attn_mask")  # and a mask that a trace may keep as a buffer
+            return WeightsFile({name: state[name] for name in state if name not in others}, is_openai)
         return WeightsFile(_state_dict(_load_without_running(path), path))
     except ExportError:
         raise
