@@ -9,7 +9,7 @@ from torch import nn
 from sdsclip_export.errors import INPUT, ExportError, one_line
 from sdsclip_export.weight_files import chosen_variant, read_weights
 
-_FIRST_FACTORS = (".lora_down.weight", ".lora_A.weight", ".lora.down.weight", "_lora.down.weight")
+_FIRST_FACTORS = (".lora_down.weight", ".lora_A.weight", "_lora.down.weight", ".lora_linear_layer.down.weight")
 
 
 def load_unet(folder: Path, variant: str | None) -> UNet2DConditionModel:
@@ -31,6 +31,9 @@ def merge_lora(path: Path, scale: float, unet: nn.Module, text_encoder: nn.Modul
     the LoRA has no place in the model, which diffusers would leave out.
     """
     state = read_weights(path).state
+    layers = sum(name.endswith(_FIRST_FACTORS) for name in state)
+    if layers == 0:
+        raise ExportError(INPUT, f"{path}: no LoRA (it holds {next(iter(state))}, ...); expected kohya's or diffusers' names")
     pipeline = StableDiffusionPipeline(
         unet=unet,
         text_encoder=text_encoder,
@@ -45,7 +48,7 @@ def merge_lora(path: Path, scale: float, unet: nn.Module, text_encoder: nn.Modul
             pipeline.load_lora_weights(str(path.parent), weight_name=path.name)
         else:
             pipeline.load_lora_weights(state)
-        _refuse_left_out(path, state, unet, text_encoder)
+        _refuse_left_out(path, layers, unet, text_encoder)
         pipeline.fuse_lora(lora_scale=scale, safe_fusing=True)
         pipeline.unload_lora_weights()
     except ExportError:
@@ -54,11 +57,8 @@ def merge_lora(path: Path, scale: float, unet: nn.Module, text_encoder: nn.Modul
         raise ExportError(INPUT, f"{path}: diffusers cannot merge it as a LoRA ({one_line(error)})") from error
 
 
-def _refuse_left_out(path: Path, state: dict[str, torch.Tensor], *models: nn.Module) -> None:
+def _refuse_left_out(path: Path, expected: int, *models: nn.Module) -> None:
     """Raises ExportError where fewer layers got a LoRA than the file has."""
-    expected = sum(name.endswith(_FIRST_FACTORS) for name in state)
-    if expected == 0:
-        raise ExportError(INPUT, f"{path}: no LoRA (it holds {next(iter(state))}, ...); expected kohya's or diffusers' names")
     given = sum(hasattr(module, "lora_A") and len(module.lora_A) > 0 for model in models for module in model.modules())
     if given != expected:
         raise ExportError(INPUT, f"{path}: {given} of its {expected} layers have a place in the model; is it for another one?")

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
+import diffusers
 import torch
 from diffusers import StableDiffusionPipeline
 from diffusers.loaders import single_file, single_file_utils
@@ -30,6 +31,7 @@ def single_file_parts(path: Path, config: str | None) -> tuple:
     """
     state = read_weights(path).state
     _refuse_partial_files(path, state)
+    diffusers.utils.logging.disable_progress_bar()
     with _config_folder(path, state, config) as folder:
         # diffusers would unpickle the file in full, which a `.ckpt` with its trainer's objects refuses.
         with mock.patch.object(single_file, "load_single_file_checkpoint", lambda *_, **__: state):
