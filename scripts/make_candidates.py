@@ -37,12 +37,12 @@ KINDS = ("noun", "adjective", "phrase")
 COLOURS = frozenset(
     "black blue brown cyan gold golden gray green grey orange pink purple red silver tan violet white yellow".split()
 )
-# Nouns that name a place in the picture or the picture itself: nothing that could change places with a thing.
+# Nouns that name a place in the picture or the picture itself. They cannot be exchanged with an object.
 NO_THINGS = frozenset(
     "back background bottom bunch center centre close couple edge end foreground front group image kind left lot "
     "middle number pair photo photograph picture piece right set shot side top type variety view way".split()
 )
-# Taken for nouns or adjectives by the tagger, and part of a fixed phrase or a determiner.
+# The tagger takes these for nouns or adjectives, but they are part of a fixed phrase or a determiner.
 NO_ADJECTIVES = frozenset("few left many more most much next other own right same several such top".split())
 POSSESSIVES = frozenset("her his its my our their your".split())
 SPOKEN_WITHOUT_VOWEL = re.compile(r"eu|one\b|once\b|uni(?!n)|us[eu]", re.IGNORECASE)
@@ -51,7 +51,7 @@ SPOKEN_WITH_VOWEL = re.compile(r"heir|honest|honou?r|hour", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Token:
-    """A word of a caption and where it stands."""
+    """A word of a caption with its position."""
 
     start: int
     end: int
@@ -66,11 +66,11 @@ class Token:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Adjectives and the nouns that they stand before, at least one."""
+    """One or more nouns with the adjectives before them."""
 
     adjectives: tuple[Token, ...]
     nouns: tuple[Token, ...]
-    is_determined: bool  # by an article, a possessive or a number before it: "a pond", and not "water"
+    is_determined: bool  # has an article, a possessive or a number before it: "a pond", not "water"
 
     @property
     def noun_span(self) -> tuple[int, int]:
@@ -92,7 +92,7 @@ class Phrase:
 
 @dataclass
 class Counts:
-    """What the run met."""
+    """Counts of the captions and candidates of a run."""
 
     captions: int = 0
     with_candidates: int = 0
@@ -156,7 +156,7 @@ def write_table(file, pairs: Iterable[tuple[str, str]], kinds: tuple[str, ...], 
 
 
 def read_pairs(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[str, str]]:
-    """The (image, caption) pairs of a data set, images named as `sdsclip train` names them."""
+    """Returns the (image, caption) pairs of a data set. Images have the names that `sdsclip train` uses."""
     if not path.is_file():
         raise ExportError(INPUT, f"{path}: no such file, expected a COCO captions JSON, a .tsv or a .csv")
     if path.suffix == ".json":
@@ -195,9 +195,9 @@ def read_table(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def tag_captions(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, list[Token]]]:
-    """Each pair with its caption's tokens, tagged in batches as they come."""
+    """Yields each pair with its caption's tokens, tagged in batches."""
     tagger = load_tagger()
-    # The tagger takes a capital for a name: captions are tagged in lower case, of the same length letter by letter.
+    # The tagger takes a capitalised word for a name. Captions are therefore tagged in lower case, letter by letter.
     lowered = ((lower_case(caption), (image, caption)) for image, caption in pairs)
     for document, (image, caption) in tagger.pipe(lowered, as_tuples=True, batch_size=512):
         yield image, caption, mend_colours([token_of(word, caption) for word in document if not word.is_space])
@@ -224,7 +224,7 @@ def token_of(word, caption: str) -> Token:
 
 
 def mend_colours(tokens: list[Token]) -> list[Token]:
-    """A colour before a noun is an adjective; the tagger takes `orange` and rare colours for nouns."""
+    """Marks a colour before a noun as an adjective; the tagger takes `orange` and rare colours for nouns."""
     before_noun = [following.kind in ("NOUN", "ADJ") for following in tokens[1:]] + [False]
     return [
         replace(token, kind="ADJ") if before and token.text.lower() in COLOURS else token
@@ -233,11 +233,11 @@ def mend_colours(tokens: list[Token]) -> list[Token]:
 
 
 def find_phrases(tokens: list[Token]) -> list[Phrase]:
-    """Runs of adjectives and nouns."""
+    """Returns the sequences of adjectives and nouns."""
     phrases: list[Phrase] = []
     adjectives: list[Token] = []
     nouns: list[Token] = []
-    before: Token | None = None  # the phrase
+    before: Token | None = None  # the token before the phrase
     for token in [*tokens, Token(0, 0, "", "END")]:
         is_adjective = token.kind == "ADJ" and token.text.lower() not in NO_ADJECTIVES
         if nouns and token.kind != "NOUN":
@@ -254,7 +254,7 @@ def find_phrases(tokens: list[Token]) -> list[Phrase]:
 
 
 def swaps(phrases: list[Phrase], kind: str) -> Iterator[tuple[tuple[int, int], tuple[int, int]]]:
-    """The pairs of places in a caption whose words may change places."""
+    """Yields the pairs of places in a caption whose words may be exchanged."""
     for a, b in combinations(phrases, 2):
         alike = a.is_thing and b.is_thing and a.grammar == b.grammar
         if kind == "noun" and alike:
@@ -262,13 +262,13 @@ def swaps(phrases: list[Phrase], kind: str) -> Iterator[tuple[tuple[int, int], t
         if kind == "phrase" and alike and (a.adjectives or b.adjectives):
             yield a.span, b.span
         if kind == "adjective":
-            # Counted from the noun, as sizes stand before colours.
+            # Positions count from the noun, because sizes come before colours.
             for left, right in zip(reversed(a.adjectives), reversed(b.adjectives), strict=False):
                 yield (left.start, left.end), (right.start, right.end)
 
 
 def swap_spans(caption: str, a: tuple[int, int], b: tuple[int, int]) -> str:
-    """The caption with two places exchanged, the first letter's case and the articles set right."""
+    """Returns the caption with two places exchanged; the first letter's case and the articles are corrected."""
     first, second = caption[slice(*a)], caption[slice(*b)]
     if a[0] == 0 and first[0].isupper() and first[1:] == first[1:].lower():
         first, second = first[0].lower() + first[1:], second[0].upper() + second[1:]
@@ -277,7 +277,7 @@ def swap_spans(caption: str, a: tuple[int, int], b: tuple[int, int]) -> str:
 
 
 def mend_article(text: str, word: str) -> str:
-    """`text` with an `a` or `an` at its end as `word`, which comes next, asks for it."""
+    """Returns `text` with the `a` or `an` at its end that the next word `word` needs."""
     article = re.search(r"\b([Aa])n?(\s+)$", text)
     if article is None:
         return text
@@ -290,7 +290,7 @@ def has_double(text: str) -> bool:
 
 
 def all_candidates(caption: str, tokens: list[Token], kind: str) -> list[str]:
-    """Every caption that one swap of a kind makes, each once, without those that say the same or stutter."""
+    """Returns every caption that one swap of a kind makes, without equal texts and doubled words."""
     made = (swap_spans(caption, *places) for places in swaps(find_phrases(tokens), kind))
     usable = (text for text in made if text.lower() != caption.lower() and not has_double(text))
     return list(dict.fromkeys(usable))
@@ -299,7 +299,7 @@ def all_candidates(caption: str, tokens: list[Token], kind: str) -> list[str]:
 def draw_candidates(
     caption: str, tokens: list[Token], kinds: tuple[str, ...], most: int, draws: random.Random
 ) -> list[tuple[str, str]]:
-    """At most `most` candidates with their kinds, one of each kind, in any order, before the second of any."""
+    """Returns at most `most` candidates with their kinds. Each kind gives one before any kind gives a second."""
     pools: list[list[tuple[str, str]]] = []
     for kind in draws.sample(kinds, len(kinds)):
         pool = [(text, kind) for text in all_candidates(caption, tokens, kind)]

@@ -30,8 +30,8 @@ evaluate() {
   done
 }
 
-# arm NAME CONFIG SEED [SETTING...]: trains one model and scores it
-arm() {
+# train_run NAME CONFIG SEED [SETTING...]: trains one model and scores it
+train_run() {
   local folder=$out/$1 config=$2 seed=$3
   shift 3
   if [ "$seed" -gt 0 ]; then folder=$folder/seed-$seed; fi
@@ -62,7 +62,7 @@ for name in contrastive sds rank; do
   if [ "$name" = contrastive ]; then settings=(--set sds.lambda=0); fi
   if [ "$name" = rank ]; then config=quickstart-rank.yaml; fi
   for ((seed = 0; seed < seeds; seed++)); do
-    arm "$name" "$config" "$seed" ${settings[@]+"${settings[@]}"}
+    train_run "$name" "$config" "$seed" ${settings[@]+"${settings[@]}"}
     if [ "$seed" -gt 0 ]; then runs+=("$out/$name/seed-$seed"); else runs+=("$out/$name"); fi
   done
 done

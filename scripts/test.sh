@@ -42,8 +42,8 @@ run_tests() {
 echo "test: release build"
 run_tests build ${exclude[@]+"${exclude[@]}"}
 if [ "$quick" = no ]; then
-  rooms=(base data models benchmarks scoring losses training reporting)
-  scripts/build.sh asan "${rooms[@]/%/_test}"
+  modules=(base data models benchmarks scoring losses training reporting)
+  scripts/build.sh asan "${modules[@]/%/_test}"
   echo "test: sanitizers"
   run_tests build-asan --label-regex fast --label-exclude 'slow|gpu'
 fi

@@ -42,8 +42,8 @@ evaluate() {
   done
 }
 
-# arm NAME SETTING...: trains each seed with the common settings and the given ones, and scores it
-arm() {
+# train_run NAME SETTING...: trains each seed with the common settings and the given ones, and scores it
+train_run() {
   local name=$1 seed folder setting settings=()
   shift
   is_wanted "$name" || return 0
@@ -75,16 +75,16 @@ if is_wanted pretrained; then
   evaluate "$out/pretrained"
   runs+=("$out/pretrained")
 fi
-arm contrastive-layernorm "${layernorm[@]}"
-arm sds-layernorm "${layernorm[@]}" "${sds[@]}"
-arm feature-layernorm "${layernorm[@]}" feature.weight=0.064 feature.t_min=0.5
-arm negatives-layernorm "${layernorm[@]}" "${negatives[@]}"
-arm rank-layernorm "${layernorm[@]}" "${rank[@]}"
-arm rank-lora "${lora[@]}" "${rank[@]}"
-arm contrastive-all "${all[@]}"
-arm sds-all "${all[@]}" "${sds[@]}"
-arm negatives-all "${all[@]}" "${negatives[@]}"
-arm rank-all "${all[@]}" "${rank[@]}"
-arm rank-negatives-all "${all[@]}" "${rank[@]}" "${negatives[@]}"
+train_run contrastive-layernorm "${layernorm[@]}"
+train_run sds-layernorm "${layernorm[@]}" "${sds[@]}"
+train_run feature-layernorm "${layernorm[@]}" feature.weight=0.064 feature.t_min=0.5
+train_run negatives-layernorm "${layernorm[@]}" "${negatives[@]}"
+train_run rank-layernorm "${layernorm[@]}" "${rank[@]}"
+train_run rank-lora "${lora[@]}" "${rank[@]}"
+train_run contrastive-all "${all[@]}"
+train_run sds-all "${all[@]}" "${sds[@]}"
+train_run negatives-all "${all[@]}" "${negatives[@]}"
+train_run rank-all "${all[@]}" "${rank[@]}"
+train_run rank-negatives-all "${all[@]}" "${rank[@]}" "${negatives[@]}"
 "$sdsclip" report "${runs[@]}" --out "$out/report.html" > /dev/null
 .venv/bin/python scripts/shapes/arms_table.py "$out"
