@@ -145,6 +145,25 @@ class Documents(ProgramTest):
         self.assertGreater(len(named), 40)
         self.assertEqual(named - there, set())
 
+    def test_every_page_can_be_reached_from_the_readme(self) -> None:
+        reached = set()
+        pages = [ROOT / "README.md"]
+        while pages:
+            page = pages.pop()
+            if page in reached:
+                continue
+            reached.add(page)
+            links = LINK.findall(without_code(page.read_text(encoding="utf-8")))
+            targets = [(page.parent / link.partition("#")[0]).resolve() for link in links if link[0] != "#"]
+            pages += [target for target in targets if target.suffix == ".md"]
+        self.assertEqual([str(page.relative_to(ROOT)) for page in ALL_PAGES if page.resolve() not in reached], [])
+
+    def test_no_paragraph_of_the_readme_is_longer_than_five_lines(self) -> None:
+        text = outside_blocks((ROOT / "README.md").read_text(encoding="utf-8"))
+        for block in re.split(r"\n(?=\s*\n|[-*|] |#)", text):
+            lines = block.strip().splitlines()
+            self.assertLessEqual(len(lines), 5, lines[:1])
+
     def test_every_link_between_pages_leads_to_a_page_and_its_heading(self) -> None:
         found = 0
         for page in ALL_PAGES:
