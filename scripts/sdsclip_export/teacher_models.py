@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from sdsclip_export.teacher_configs import BUILT_IN_CONFIGS, read_config
 from sdsclip_export.tokenizer import Tokenizer
 from sdsclip_export.weight_files import chosen_variant
 
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SCHEDULE_KEYS = {"beta_schedule": str, "beta_start": float, "beta_end": float}
 
 
@@ -84,6 +86,9 @@ def load_diffusers(
     is_file = path.suffix in SINGLE_FILE_SUFFIXES and not path.is_dir()
     if is_file and variant:
         raise ExportError(USAGE, f"{model}: --variant chooses among the files of a folder, and this is one file")
+    place = "" if path.exists() or is_file else "no such folder here, and from the hub "
+    if place and not _HUB_ID.fullmatch(model):
+        raise ExportError(INPUT, f"{model}: cannot load it: no such folder or file, nor a hub id (owner/name)")
     try:
         parts = single_file_parts(path, config) if is_file else _folder_parts(model, variant)
     except ExportError as error:
@@ -91,7 +96,7 @@ def load_diffusers(
             raise
         raise ExportError(error.exit_code, f"{model}: diffusers cannot load it ({error})") from error
     except Exception as error:
-        raise ExportError(INPUT, f"{model}: diffusers cannot load it ({one_line(error)})") from error
+        raise ExportError(INPUT, f"{model}: {place}diffusers cannot load it ({one_line(error)})") from error
     unet, vae, text_encoder, library_tokenizer, scheduler = parts
     if changes.unet:
         unet = load_unet(changes.unet, variant)

@@ -1,6 +1,9 @@
 """Stable Diffusion as it lies on the hub, in folders: exported, held against the libraries, and trained with."""
 
 import json
+import os
+import re
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -8,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
 import torch
-from support import ExportTestCase, export, read_manifest, run, run_script, train_arguments
+from support import ROOT, ExportTestCase, export, read_manifest, run, run_script, train_arguments
 
 import export_clip
 import export_teacher
@@ -24,7 +27,7 @@ class TeacherFolders(ExportTestCase):
         super().setUpClass()
         cls.networks = {name: hub_teachers.random_networks(layout) for name, layout in LAYOUTS.items()}
 
-    def write(self, name: str, folder: str, **more: object) -> Path:
+    def write(self, name: str, folder: str | Path, **more: object) -> Path:
         hub_teachers.write_folder(LAYOUTS[name], self.networks[name], self.scratch / folder, **more)
         return self.scratch / folder
 
@@ -97,6 +100,32 @@ class TeacherFolders(ExportTestCase):
                 self.assertEqual(code, 3, stderr)
                 self.assertRegex(stderr.splitlines()[-1], r"^error: .*damaged-" + suffix)
                 self.assertTrue(all(line.isprintable() for line in stderr.splitlines()), stderr)
+
+    def test_the_documented_commands_take_what_the_hub_has(self) -> None:
+        """The command of docs/models.md as it stands, with the hub's files in the cache instead of a network."""
+        commands = re.findall(r"`(--diffusers (\S+) --out models/(\S+))`", (ROOT / "docs/models.md").read_text())
+        self.assertEqual({name for _, _, name in commands}, set(LAYOUTS))
+        for arguments, hub_id, name in commands:
+            snapshot = self.scratch / f"hub/models--{hub_id.replace('/', '--')}/snapshots/0"
+            if name in ("sd-v1-4", "sd-v2-1"):
+                self.write(name, snapshot)
+                (snapshot.parents[1] / "refs").mkdir()
+                (snapshot.parents[1] / "refs/main").write_text("0")
+                environment = os.environ | {"HF_HUB_CACHE": str(self.scratch / "hub"), "HF_HUB_OFFLINE": "1"}
+                command = [sys.executable, export_teacher.__file__, *arguments.split()]
+                finished = subprocess.run(command, cwd=self.scratch, env=environment, capture_output=True, text=True)
+                self.assertEqual(finished.returncode, 0, finished.stderr)
+                self.assertEqual(finished.stderr, "")
+                self.assertEqual(read_manifest(self.scratch / f"models/{name}")["source"]["checkpoint"], hub_id)
+
+    def test_without_a_network_the_hub_is_one_line(self) -> None:
+        environment = os.environ | {"HF_HUB_CACHE": str(self.scratch / "empty"), "HF_HUB_OFFLINE": "1"}
+        command = [sys.executable, export_teacher.__file__, "--diffusers", "owner/model", "--out", self.scratch / "x"]
+        finished = subprocess.run(command, env=environment, capture_output=True, text=True)
+        self.assertEqual(finished.returncode, 3)
+        self.assertRegex(finished.stderr, r"^error: owner/model: no such folder here, .* the hub cannot be reached .*\n$")
+        arguments = ("--diffusers", "nowhere", "--out", self.scratch / "x")
+        self.expect_error(export_teacher, 3, "no such folder or file, nor a hub id", *arguments)
 
     def test_v1_4_trains_two_steps_with_the_papers_losses(self) -> None:
         teacher, clip, world = (self.scratch / name for name in ("teacher", "clip", "world"))
