@@ -33,7 +33,8 @@ std::vector<fs::path> config_folders() {
 fs::path bundle_path(const std::string& name) {
   if (is_there(name)) return name;
   const fs::path below = from_environment("SDSCLIP_MODELS", "models") / name;
-  return is_there(below) ? below : fs::path(name);
+  const bool is_name = fs::path(name).filename() == fs::path(name);
+  return is_name || is_there(below) ? below : fs::path(name);
 }
 
 fs::path data_path(const std::string& data, const std::string& benchmark) {

@@ -9,7 +9,8 @@
 namespace sdsclip {
 
 /// A bundle as named on the command line or in a configuration: a folder, or the name of one below
-/// SDSCLIP_MODELS (default `models`). Left as it is where neither is there; opening it then says so.
+/// SDSCLIP_MODELS (default `models`). Where neither is there, a name means the latter, and opening it says how
+/// to make it.
 std::filesystem::path bundle_path(const std::string& name);
 
 /// `data` if it is given, else SDSCLIP_DATA/BENCHMARK (default `data/BENCHMARK`). Throws `Error(kUsage)` that

@@ -10,6 +10,7 @@
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/options.h"
 #include "sdsclip/base/sha256.h"
+#include "sdsclip/models/known_bundles.h"
 
 namespace sdsclip {
 namespace {
@@ -186,8 +187,14 @@ Bundle read_bundle(const fs::path& folder) {
   const fs::path json = folder / "bundle.json";
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored)) {
+    const std::string command = export_command(folder);
+    if (!command.empty()) {
+      throw usage_error("{}: no such bundle; make it with `{}`", folder.string(), command);
+    }
     throw usage_error(
-        "{}: no such bundle folder; make one with scripts/export_clip.py or scripts/export_teacher.py",
+        "{}: no such bundle, here or below SDSCLIP_MODELS (default models); make one with "
+        "scripts/export_clip.py "
+        "or scripts/export_teacher.py",
         folder.string());
   }
   const std::string text = read_file(json);
