@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Tries the models and data sets that lie in two folders, and ends with a table of what is sound:
+# Tries the models and data sets of two folders, and ends with a table of what is sound:
 #
 #   scripts/check_real.sh MODELS DATA
 #
 # MODELS holds bundles (MODELS/NAME/bundle.json), DATA one folder per benchmark (DATA/winoground) and DATA/coco. Each bundle is
 # inspected and verified. Each data set is checked and compared with the published counts. Each CLIP bundle scores 20 cases of
-# each benchmark, each teacher scores 2 cases, and each pair trains 2 steps. A failure does not stop the rest. Counts other than
-# the published ones are unsound, except in the shapes world of `sdsclip synth`, which has its own.
-# Exit codes: 0 all sound, 1 something is unsound, 2 wrong usage. The outputs lie in runs/check-real (or $SDSCLIP_CHECK_OUT).
+# each benchmark, each teacher scores 2 cases, and each pair trains 2 steps. A failure does not stop the rest. Counts that differ
+# from the published ones are unsound, except in the shapes world of `sdsclip synth`, which has its own counts.
+# Exit codes: 0 all sound, 1 something is unsound, 2 wrong usage. The outputs are in runs/check-real (or $SDSCLIP_CHECK_OUT).
 set -uo pipefail
 
 folders=()
@@ -33,20 +33,20 @@ fi
 out=${SDSCLIP_CHECK_OUT:-runs/check-real}
 rm -rf "$out/work"
 mkdir -p "$out/work"
-is_shapes_world=no # by its classes, which nobody else has
+is_shapes_world=no # recognised by its classes, which no other set has
 if [ -d "$data/zeroshot/cyan_ring" ] && [ -d "$data/zeroshot/pink_cross" ]; then is_shapes_world=yes; fi
 table=$out/table.tsv
 printf 'what\tof\tresult\tdetail\n' > "$table"
 unsound=0
 
-# row WHAT OF RESULT DETAIL: one line of the table, said at once and kept for the end
+# row WHAT OF RESULT DETAIL: prints one line of the table at once and keeps it for the end
 row() {
   printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >> "$table"
   echo "check_real: $1 $2: $3${4:+ ($4)}" >&2
   if [ "$3" = UNSOUND ]; then unsound=1; fi
 }
 
-# try WHAT OF COMMAND...: runs a command with its output in a file; its last line of error is the detail of a failure
+# try WHAT OF COMMAND...: runs a command with its output in a file; if it fails, the detail is its last error line
 try() {
   local what=$1 of=$2 log code
   shift 2
@@ -61,7 +61,7 @@ try() {
   return "$code"
 }
 
-# compare_counts LOG OF: the counts that `data check` printed, each beside the published one; a part without cases is absent
+# compare_counts LOG OF: compares the counts that `data check` printed with the published ones; a part without cases is absent
 compare_counts() {
   local log=$1 of=$2 parts='$NF ~ /^[0-9]+$/ && NF == 3' agree differ first absent
   agree=$(awk "$parts && \$2 == \$3" "$log" | wc -l)
@@ -89,7 +89,7 @@ for manifest in "$models"/*/bundle.json; do
 done
 if [ "${#clips[@]}" -eq 0 ]; then row bundles "$models" UNSOUND "no sound CLIP bundle; docs/models.md has the export commands"; fi
 
-# The names that the program knows, from what it says of one that it does not.
+# The benchmark names come from the program's error message for an unknown one.
 benchmarks=$("$sdsclip" data check "?" --data . 2>&1 | sed -n 's/.*expected one of //p' | tr -d ,)
 sets=()
 for folder in "$data"/*/; do
@@ -120,7 +120,7 @@ annotations=$data/coco/annotations/captions_train2017.json
 if [ ! -f "$annotations" ]; then
   row "2 steps" "$data/coco" "not tried" "no annotations/captions_train2017.json there"
 else
-  # train_with CLIP NAME SETTING...: two steps with the paper's losses
+  # train_with CLIP NAME SETTING...: trains two steps with the paper's losses
   train_with() {
     local clip=$1 name=$2 settings=()
     shift 2
