@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <unordered_set>
 
+#include "json_document.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/text.h"
@@ -16,18 +18,15 @@ namespace {
 namespace fs = std::filesystem;
 using Kind = ConfigNode::Kind;
 
+// A configuration is written by hand. These limits are far above what one needs, and aliases of aliases (461
+// bytes can stand for 10^9 nodes) or files that include each other many times over end at them.
 constexpr int kDeepestNesting = 64;
+constexpr std::int64_t kMostNodes = 20'000;
+constexpr std::int64_t kMostIncludes = 100;
+constexpr std::uint64_t kMostConfigurationBytes = 1 << 20;
 
 Error document_error(DocumentRole role, const std::string& message) {
   return Error(role == DocumentRole::kConfiguration ? ExitCode::kUsage : ExitCode::kInput, message);
-}
-
-void add_field(ConfigNode& map, const std::string& name, ConfigNode value, DocumentRole role) {
-  if (map.find(name) != nullptr) {
-    throw document_error(role, fmt::format("{}: '{}' is given twice (first at {}); keep one", value.origin,
-                                           name, map.find(name)->origin));
-  }
-  map.fields.emplace_back(name, std::move(value));
 }
 
 bool is_integer(std::string_view text) {
@@ -54,188 +53,143 @@ Kind plain_kind(std::string_view text) {
   return is_number(text) ? Kind::kNumber : Kind::kText;
 }
 
-ConfigNode from_yaml(const YAML::Node& node, const std::string& name, DocumentRole role, int depth) {
-  ConfigNode result;
-  result.origin = name.starts_with("--") ? name : fmt::format("{}:{}", name, node.Mark().line + 1);
-  if (depth > kDeepestNesting) {
-    throw document_error(role, fmt::format("{}: nested more than {} deep", result.origin, kDeepestNesting));
+/// Turns the library's nodes into ours. An alias is read anew wherever it stands.
+class YamlReader {
+ public:
+  YamlReader(const std::string& name, DocumentRole role) : name_(name), role_(role) {}
+
+  ConfigNode read(const YAML::Node& node, int depth = 0) {
+    ConfigNode result;
+    result.origin = name_.starts_with("--") ? name_ : fmt::format("{}:{}", name_, node.Mark().line + 1);
+    if (depth > kDeepestNesting)
+      throw error(result, fmt::format("nested more than {} deep", kDeepestNesting));
+    if (++nodes_ > kMostNodes) {
+      throw error(result, fmt::format("more than {} values, aliases written out", kMostNodes));
+    }
+    switch (node.Type()) {
+      case YAML::NodeType::Undefined:
+      case YAML::NodeType::Null:
+        break;
+      case YAML::NodeType::Scalar:
+        result.text = node.Scalar();
+        result.kind = node.Tag() == "!" ? Kind::kText : plain_kind(result.text);
+        break;
+      case YAML::NodeType::Sequence:
+        result.kind = Kind::kList;
+        for (const YAML::Node& item : node) result.items.push_back(read(item, depth + 1));
+        break;
+      case YAML::NodeType::Map:
+        result.kind = Kind::kMap;
+        read_fields(node, depth, result);
+        break;
+    }
+    return result;
   }
-  switch (node.Type()) {
-    case YAML::NodeType::Undefined:
-    case YAML::NodeType::Null:
-      break;
-    case YAML::NodeType::Scalar:
-      result.text = node.Scalar();
-      result.kind = node.Tag() == "!" ? Kind::kText : plain_kind(result.text);
-      break;
-    case YAML::NodeType::Sequence:
-      result.kind = Kind::kList;
-      for (const YAML::Node& item : node) result.items.push_back(from_yaml(item, name, role, depth + 1));
-      break;
-    case YAML::NodeType::Map:
-      result.kind = Kind::kMap;
-      for (const std::pair<YAML::Node, YAML::Node>& field : node) {
-        if (!field.first.IsScalar()) {
-          throw document_error(role, fmt::format("{}: got a key that is not plain text", result.origin));
-        }
-        add_field(result, field.first.Scalar(), from_yaml(field.second, name, role, depth + 1), role);
+
+ private:
+  void read_fields(const YAML::Node& node, int depth, ConfigNode& map) {
+    std::unordered_set<std::string> names;
+    for (const std::pair<YAML::Node, YAML::Node>& field : node) {
+      if (!field.first.IsScalar()) throw error(map, "got a key that is not plain text");
+      const std::string& name = field.first.Scalar();
+      ConfigNode value = read(field.second, depth + 1);
+      if (!names.insert(name).second) {
+        throw error(value,
+                    fmt::format("'{}' is given twice (first at {}); keep one", name, map.find(name)->origin));
       }
-      break;
-  }
-  return result;
-}
-
-/// Hands the parser one character after another and counts lines, which the JSON library does not report.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = const char&;
-
-  CountingIterator(const char* position, const char** seen) : position_(position), seen_(seen) {}
-  reference operator*() const { return *position_; }
-  CountingIterator& operator++() {
-    ++position_;
-    if (seen_ != nullptr) *seen_ = position_;
-    return *this;
-  }
-  bool operator==(const CountingIterator& other) const { return position_ == other.position_; }
-  bool operator!=(const CountingIterator& other) const { return position_ != other.position_; }
-
- private:
-  const char* position_;
-  const char** seen_;
-};
-
-/// Builds the tree from the parser's events.
-class JsonTreeBuilder : public nlohmann::json_sax<nlohmann::json> {
- public:
-  JsonTreeBuilder(std::string_view text, const std::string& name, DocumentRole role, const char** seen)
-      : text_(text), name_(name), role_(role), seen_(seen), counted_(text.data()) {}
-
-  ConfigNode take() { return std::move(root_); }
-
-  bool null() override { return add(Kind::kNull, ""); }
-  bool boolean(bool value) override { return add(Kind::kBoolean, value ? "true" : "false"); }
-  bool number_integer(number_integer_t value) override {
-    return add(Kind::kInteger, fmt::format("{}", value));
-  }
-  bool number_unsigned(number_unsigned_t value) override {
-    return add(Kind::kInteger, fmt::format("{}", value));
-  }
-  bool number_float(number_float_t, const string_t& value) override { return add(Kind::kNumber, value); }
-  bool string(string_t& value) override { return add(Kind::kText, value); }
-  bool binary(binary_t&) override { return false; }
-  bool start_object(std::size_t) override { return open(Kind::kMap); }
-  bool start_array(std::size_t) override { return open(Kind::kList); }
-  bool end_object() override { return close(); }
-  bool end_array() override { return close(); }
-  bool key(string_t& value) override {
-    keys_.back() = value;
-    return true;
-  }
-  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception& failure) override {
-    throw document_error(role_, fmt::format("{}: not JSON: {}", origin(), failure.what()));
-  }
-
- private:
-  std::string origin() {
-    // The parser may have looked one character ahead; a line break there belongs to the next line.
-    const char* end = std::max(counted_, *seen_ - 1);
-    line_ += std::count(counted_, end, '\n');
-    counted_ = end;
-    return fmt::format("{}:{}", name_, line_);
-  }
-
-  bool add(Kind kind, std::string value) {
-    ConfigNode node;
-    node.kind = kind;
-    node.text = std::move(value);
-    node.origin = origin();
-    place(std::move(node));
-    return true;
-  }
-
-  bool open(Kind kind) {
-    if (open_.size() >= static_cast<std::size_t>(kDeepestNesting)) {
-      throw document_error(role_, fmt::format("{}: nested more than {} deep", origin(), kDeepestNesting));
-    }
-    ConfigNode node;
-    node.kind = kind;
-    node.origin = origin();
-    open_.push_back(std::move(node));
-    keys_.emplace_back();
-    return true;
-  }
-
-  bool close() {
-    ConfigNode node = std::move(open_.back());
-    open_.pop_back();
-    keys_.pop_back();
-    place(std::move(node));
-    return true;
-  }
-
-  void place(ConfigNode node) {
-    if (open_.empty()) {
-      root_ = std::move(node);
-    } else if (open_.back().kind == Kind::kList) {
-      open_.back().items.push_back(std::move(node));
-    } else {
-      add_field(open_.back(), keys_.back(), std::move(node), role_);
+      map.fields.emplace_back(name, std::move(value));
     }
   }
 
-  std::string_view text_;
-  std::string name_;
+  [[nodiscard]] Error error(const ConfigNode& at, const std::string& what) const {
+    return document_error(role_, fmt::format("{}: {}", at.origin, what));
+  }
+
+  const std::string& name_;
   DocumentRole role_;
-  const char** seen_;
-  const char* counted_;
-  std::ptrdiff_t line_ = 1;
-  ConfigNode root_;
-  std::vector<ConfigNode> open_;
-  std::vector<std::string> keys_;
+  std::int64_t nodes_ = 0;
 };
 
-ConfigNode read_with_includes(const fs::path& path, std::vector<fs::path>& open) {
-  std::error_code ignored;
-  const fs::path canonical = fs::weakly_canonical(path, ignored);
-  if (std::find(open.begin(), open.end(), canonical) != open.end()) {
-    throw usage_error("{}: includes itself through {}", path.string(), open.back().string());
+/// `line` walks over the document's lines as the values begin.
+ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, const std::int64_t*& line) {
+  ConfigNode node;
+  node.origin = fmt::format("{}:{}", name, *line++);
+  if (value.is_object()) {
+    node.kind = Kind::kMap;
+    for (auto& field : value.get_ref<nlohmann::ordered_json::object_t&>()) {
+      node.fields.emplace_back(field.first, from_json(field.second, name, line));
+    }
+  } else if (value.is_array()) {
+    node.kind = Kind::kList;
+    for (nlohmann::ordered_json& item : value) node.items.push_back(from_json(item, name, line));
+  } else if (value.is_string()) {
+    node.kind = Kind::kText;
+    node.text = std::move(value.get_ref<std::string&>());
+  } else if (!value.is_null()) {
+    node.kind = value.is_boolean()        ? Kind::kBoolean
+                : value.is_number_float() ? Kind::kNumber
+                                          : Kind::kInteger;
+    node.text = value.dump();
   }
-  open.push_back(canonical);
-  std::string text;
-  try {
-    text = read_file(path);
-  } catch (const Error& error) {
-    throw usage_error("{}", error.what());
+  return node;
+}
+
+/// Reads a configuration and what it includes.
+class ConfigurationReader {
+ public:
+  ConfigNode read(const fs::path& path) {
+    std::error_code ignored;
+    const fs::path canonical = fs::weakly_canonical(path, ignored);
+    if (std::find(open_.begin(), open_.end(), canonical) != open_.end()) {
+      throw usage_error("{}: includes itself through {}", path.string(), open_.back().string());
+    }
+    if (++files_ > kMostIncludes) {
+      throw usage_error("{}: more than {} files are included in all", path.string(), kMostIncludes);
+    }
+    open_.push_back(canonical);
+    ConfigNode own = parse_yaml(text_of(path), path.string());
+    if (own.kind != Kind::kMap && own.kind != Kind::kNull) {
+      throw usage_error("{}: got {}, expected a map of options", own.origin, describe(own.kind));
+    }
+    ConfigNode result;
+    result.kind = Kind::kMap;
+    result.origin = own.origin;
+    for (const ConfigNode& file : take_includes(own)) overlay(result, read(path.parent_path() / file.text));
+    overlay(result, own);
+    open_.pop_back();
+    return result;
   }
-  ConfigNode own = parse_yaml(text, path.string());
-  ConfigNode result;
-  result.kind = Kind::kMap;
-  result.origin = own.origin;
-  if (own.kind == Kind::kMap) {
-    const auto include = std::find_if(own.fields.begin(), own.fields.end(),
-                                      [](const auto& field) { return field.first == "include"; });
-    if (include != own.fields.end()) {
-      const ConfigNode named = include->second;
-      own.fields.erase(include);
-      const std::vector<ConfigNode> files =
-          named.kind == Kind::kList ? named.items : std::vector<ConfigNode>{named};
-      for (const ConfigNode& file : files) {
-        if (file.kind != Kind::kText) {
-          throw usage_error("{}: include: got {}, expected a file's name", file.origin, describe(file.kind));
-        }
-        overlay(result, read_with_includes(path.parent_path() / file.text, open));
-      }
+
+ private:
+  [[nodiscard]] std::string text_of(const fs::path& path) const {
+    try {
+      return read_file(path, kMostConfigurationBytes);
+    } catch (const Error& error) {
+      const bool included = open_.size() > 1;
+      throw usage_error("{}{}", error.what(),
+                        included ? fmt::format(" (included by {})", open_[open_.size() - 2].string()) : "");
     }
   }
-  overlay(result, own);
-  open.pop_back();
-  return result;
-}
+
+  /// Takes `include` out of the map. Its value is a file's name or a list of them.
+  static std::vector<ConfigNode> take_includes(ConfigNode& map) {
+    const auto include = std::find_if(map.fields.begin(), map.fields.end(),
+                                      [](const auto& field) { return field.first == "include"; });
+    if (include == map.fields.end()) return {};
+    const ConfigNode named = std::move(include->second);
+    map.fields.erase(include);
+    std::vector<ConfigNode> files = named.kind == Kind::kList ? named.items : std::vector<ConfigNode>{named};
+    for (const ConfigNode& file : files) {
+      if (file.kind != Kind::kText) {
+        throw usage_error("{}: include: got {}, expected a file's name", file.origin, describe(file.kind));
+      }
+    }
+    return files;
+  }
+
+  std::vector<fs::path> open_;  // the files that include the present one
+  std::int64_t files_ = 0;
+};
 
 }  // namespace
 
@@ -268,23 +222,21 @@ std::string_view describe(Kind kind) {
 
 ConfigNode parse_yaml(std::string_view text, const std::string& name, DocumentRole role) {
   try {
-    return from_yaml(YAML::Load(std::string(text)), name, role, 0);
+    return YamlReader(name, role).read(YAML::Load(std::string(text)));
   } catch (const YAML::Exception& failure) {
     throw document_error(role, fmt::format("{}:{}: not YAML: {}", name, failure.mark.line + 1, failure.msg));
   }
 }
 
 ConfigNode parse_json(std::string_view text, const std::string& name, DocumentRole role) {
-  const char* seen = text.data();
-  JsonTreeBuilder builder(text, name, role, &seen);
-  nlohmann::json::sax_parse(CountingIterator(text.data(), &seen),
-                            CountingIterator(text.data() + text.size(), nullptr), &builder);
-  return builder.take();
+  const ExitCode on_error = role == DocumentRole::kConfiguration ? ExitCode::kUsage : ExitCode::kInput;
+  JsonDocument document = parse_json_document(text, name, on_error, JsonLines::kKept);
+  const std::int64_t* line = document.lines.data();
+  return from_json(document.root, name, line);
 }
 
 ConfigNode read_configuration(const fs::path& path) {
-  std::vector<fs::path> open;
-  return read_with_includes(path, open);
+  return ConfigurationReader().read(path);
 }
 
 void overlay(ConfigNode& base, const ConfigNode& over) {

@@ -2,15 +2,19 @@
 
 #include <algorithm>
 
+#include "sdsclip/base/text.h"
+
 namespace sdsclip {
 namespace {
 
-// Messages quote file names and library texts, which may hold line breaks; an error is one line whatever they
-// hold.
+constexpr std::size_t kLongestMessage = 4000;
+
+// Messages quote file names, values and library texts, which may hold anything; an error is one printable
+// line whatever they hold.
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   std::replace(text.begin(), text.end(), '\r', ' ');
-  return text;
+  return shortened(terminal_text(shortened(text, kLongestMessage)), kLongestMessage);
 }
 
 }  // namespace

@@ -8,8 +8,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 #include <vector>
 
@@ -70,15 +68,47 @@ Error write_failure(const fs::path& path, int error_number) {
                                       : "choose a folder that can be written"));
 }
 
-std::string read_file(const fs::path& path) {
-  std::error_code ignored;
-  if (fs::is_directory(path, ignored)) {
-    throw input_error("{}: is a folder, expected a file", path.string());
+int open_regular_file(const fs::path& path) {
+  // Without O_NONBLOCK, opening a pipe waits for its writer.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  struct stat status {};
+  if (descriptor < 0 || ::fstat(descriptor, &status) != 0) {
+    const int reason = errno;
+    if (descriptor >= 0) ::close(descriptor);
+    throw input_error("{}: cannot read: {}", path.string(), std::strerror(reason));
   }
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
-  std::string bytes((std::istreambuf_iterator<char>(stream)), std::istreambuf_iterator<char>());
-  if (stream.bad()) throw input_error("{}: cannot read to its end: {}", path.string(), std::strerror(errno));
+  if (S_ISREG(status.st_mode)) return descriptor;
+  ::close(descriptor);
+  const char* const kind = S_ISDIR(status.st_mode) ? "folder" : S_ISFIFO(status.st_mode) ? "pipe" : "device";
+  throw input_error("{}: is a {}, expected a regular file", path.string(), kind);
+}
+
+std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
+  const FileDescriptor file(open_regular_file(path));
+  struct stat status {};
+  if (::fstat(file.get(), &status) != 0)
+    throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
+  const auto check_size = [&](std::uint64_t size) {
+    if (size <= most_bytes) return;
+    throw input_error("{}: has more than {} bytes, the most that are read of such a file", path.string(),
+                      most_bytes);
+  };
+  std::string bytes;
+  check_size(static_cast<std::uint64_t>(status.st_size));
+  // One byte more than the file says, to see its end in the same read; those of /proc say 0.
+  std::size_t done = 0;
+  std::size_t room = static_cast<std::size_t>(status.st_size) + 1;
+  while (true) {
+    bytes.resize(room);
+    const ssize_t got = ::read(file.get(), bytes.data() + done, room - done);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw input_error("{}: cannot read to its end: {}", path.string(), std::strerror(errno));
+    done += static_cast<std::size_t>(got);
+    if (got == 0) break;
+    check_size(done);
+    if (done == room) room += std::size_t{1} << 16;
+  }
+  bytes.resize(done);
   return bytes;
 }
 

@@ -4,6 +4,9 @@
 #include <spdlog/spdlog.h>
 
 #include <memory>
+#include <string>
+
+#include "sdsclip/base/text.h"
 
 namespace sdsclip {
 namespace {
@@ -24,7 +27,8 @@ void set_up_logging(bool quiet) {
 }
 
 void log_message(LogLevel level, std::string_view message) {
-  const spdlog::string_view_t text(message.data(), message.size());
+  const std::string shown = terminal_text(message);
+  const spdlog::string_view_t text(shown.data(), shown.size());
   switch (level) {
     case LogLevel::kInfo:
       logger().info(text);

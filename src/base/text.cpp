@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
 namespace sdsclip {
 namespace {
@@ -22,6 +23,36 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
     }
   }
   return distance[a.size()][b.size()];
+}
+
+/// A letter of UTF-8, or a byte that is none.
+struct Letter {
+  char32_t code = 0;
+  std::size_t bytes = 0;  // 0: not UTF-8
+};
+
+Letter first_letter(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char first = byte(0);
+  if (first < 0x80) return {first, 1};
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < size) return {};
+  char32_t code = first & (0xffU >> (size + 1));
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {};
+    code = code << 6 | (byte(i) & 0x3fU);
+  }
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
+  if (code < kLeast[size] || code > 0x10ffff || surrogate) return {};
+  return {code, size};
+}
+
+bool is_shown(char32_t code) {
+  const bool control = code < 0x20 || (code >= 0x7f && code < 0xa0);
+  const bool breaks_line = code == 0x2028 || code == 0x2029;
+  const bool turns_direction = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return !control && !breaks_line && !turns_direction;
 }
 
 }  // namespace
@@ -53,6 +84,36 @@ std::vector<std::string> split(std::string_view text, char separator) {
     if (end == std::string_view::npos) return pieces;
     start = end + 1;
   }
+}
+
+std::string terminal_text(std::string_view text) {
+  std::string shown;
+  while (!text.empty()) {
+    const Letter letter = first_letter(text);
+    const std::size_t bytes = std::max<std::size_t>(letter.bytes, 1);
+    if (letter.bytes > 0 && is_shown(letter.code)) {
+      shown += text.substr(0, bytes);
+    } else if (letter.bytes > 1) {
+      shown += fmt::format("\\u{:04x}", static_cast<std::uint32_t>(letter.code));
+    } else {
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
+    }
+    text.remove_prefix(bytes);
+  }
+  return shown;
+}
+
+std::string shortened(std::string_view text, std::size_t most_bytes) {
+  if (text.size() <= most_bytes) return std::string(text);
+  constexpr std::string_view kGap = " [...] ";
+  const auto continues_letter = [&](std::size_t i) {
+    return (static_cast<unsigned char>(text[i]) & 0xc0) == 0x80;
+  };
+  std::size_t head = most_bytes / 2;
+  std::size_t tail = text.size() - most_bytes / 2;
+  while (head > 0 && continues_letter(head)) --head;
+  while (tail < text.size() && continues_letter(tail)) ++tail;
+  return fmt::format("{}{}{}", text.substr(0, head), kGap, text.substr(tail));
 }
 
 std::string join(std::span<const std::string> pieces, std::string_view separator) {

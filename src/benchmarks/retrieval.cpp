@@ -13,10 +13,10 @@
 #include <unordered_map>
 
 #include "case_table_builder.h"
-#include "json_record.h"
 #include "judging.h"
 #include "registry.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/json.h"
 
 namespace sdsclip {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 
 #include "case_table_builder.h"
-#include "json_record.h"
 #include "judging.h"
 #include "registry.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/json.h"
 
 namespace sdsclip {
 namespace {

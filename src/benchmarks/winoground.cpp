@@ -12,11 +12,11 @@
 #include <utility>
 
 #include "case_table_builder.h"
-#include "json_record.h"
 #include "judging.h"
 #include "registry.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 
 namespace sdsclip {
 namespace {
@@ -82,7 +82,7 @@ CaseTable load(const LoadOptions& options) {
   for (std::int64_t number = 1; std::getline(lines, line) && !builder.part_is_full(); ++number) {
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
     const std::string where = fmt::format("{}: line {}", path.string(), number);
-    const ordered_json example = parse_json(line, where);
+    const ordered_json example = parse_json_value(line, where);
     const JsonRecord record(example, where);
     CaseDraft draft{.id = id_of(example, record), .images = {}, .captions = {}, .tags = {}, .where = where};
     for (const char* key : {"image_0", "image_1"}) {

@@ -5,6 +5,7 @@
 #include "commands.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/benchmarks/metrics.h"
 #include "sdsclip/reporting/table.h"
 #include "sdsclip/scoring/stored_marks.h"
@@ -76,9 +77,10 @@ std::vector<PairedDifference> compare(const StorePair& paths) {
   const StoredMarks a = read_stored_marks(paths.a);
   const StoredMarks b = read_stored_marks(paths.b);
   check_comparable(paths, a, b);
-  std::printf("%s: A %s (%s, %s), B %s (%s, %s)\n", a.benchmark.c_str(), a.model_name.c_str(),
-              a.scorer.c_str(), paths.a.parent_path().c_str(), b.model_name.c_str(), b.scorer.c_str(),
-              paths.b.parent_path().c_str());
+  const std::string title =
+      fmt::format("{}: A {} ({}, {}), B {} ({}, {})", a.benchmark, a.model_name, a.scorer,
+                  paths.a.parent_path().string(), b.model_name, b.scorer, paths.b.parent_path().string());
+  std::printf("%s\n", terminal_text(title).c_str());
   std::vector<PairedDifference> differences;
   for (std::size_t i = 0; i < a.metrics.size(); ++i) {
     differences.push_back(compare_marks(a.metrics[i], b.metrics[i]));

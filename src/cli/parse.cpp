@@ -286,8 +286,8 @@ ParsedArguments parse_arguments(int argc, const char* const* argv) {
     parsed.exit_code = app.exit(help_or_version);
   } catch (const CLI::ParseError& wrong) {
     const std::string hint = command_hint(argc, argv);
-    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n", hint.empty() ? wrong.what() : hint.c_str(),
-                 name_of(app).c_str());
+    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n",
+                 terminal_text(hint.empty() ? wrong.what() : hint).c_str(), name_of(app).c_str());
     parsed.exit_code = static_cast<int>(ExitCode::kUsage);
   }
   return parsed;

@@ -203,7 +203,8 @@ void run_sweep(const Arguments& arguments) {
   std::fputs(format_terminal(to_table(sweep, outcomes)).c_str(), stdout);
   const std::optional<std::size_t> best = best_outcome(outcomes, higher_is_better(sweep.metric));
   if (best) {
-    std::printf("best: %s (%s %.5g)\n", (sweep.out / sweep.points[*best].name).c_str(), sweep.metric.c_str(),
+    std::printf("best: %s (%s %.5g)\n",
+                terminal_text((sweep.out / sweep.points[*best].name).string()).c_str(), sweep.metric.c_str(),
                 *outcomes[*best].value);
   }
   const auto failed = std::count_if(outcomes.begin(), outcomes.end(), [](const SweepOutcome& outcome) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
@@ -108,35 +109,77 @@ void require(bool condition, const fs::path& json, std::string_view key, std::st
   if (!condition) throw input_error("{}: {}: got {}, expected {}", json.string(), key, got, expected);
 }
 
-void check_content(const Bundle& bundle, const fs::path& json) {
-  const BundleImage& image = bundle.image;
-  require(image.size >= 1 && image.size <= 8192, json, "image.size", std::to_string(image.size), "1 to 8192");
+template <typename Number>
+void require_range(Number value, Number least, Number most, const fs::path& json, std::string_view key) {
+  require(value >= least && value <= most, json, key, fmt::format("{}", value),
+          fmt::format("{} to {}", least, most));
+}
+
+/// The integer that a node is written as. The largest sizes of today's models are far below these limits,
+/// which keep products of a few of them within 64 bits.
+std::int64_t integer_of(const ConfigNode& node, std::string_view key, std::int64_t most) {
+  std::int64_t value = 0;
+  const char* const end = node.text.data() + node.text.size();
+  const auto [stop, failure] = std::from_chars(node.text.data(), end, value);
+  const bool sound = node.kind == ConfigNode::Kind::kInteger && failure == std::errc() && stop == end;
+  if (!sound || value < 0 || value > most) {
+    throw input_error("{}: {}: got {}, expected an integer of 0 to {}", node.origin, key,
+                      node.text.empty() ? describe(node.kind) : node.text, most);
+  }
+  return value;
+}
+
+constexpr std::int64_t kMostPixels = 8192;
+constexpr std::int64_t kMostWidth = 65536;
+constexpr std::int64_t kMostIds = 1 << 24;
+constexpr std::int64_t kMostTimesteps = 1'000'000;
+constexpr std::int64_t kMostLatent = 4096;
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 50;
+
+void check_image(const BundleImage& image, const fs::path& json) {
+  require_range<std::int64_t>(image.size, 1, kMostPixels, json, "image.size");
   require(image.mean.size() == 3 && image.std.size() == 3, json, "image.mean, image.std",
           fmt::format("{} and {} numbers", image.mean.size(), image.std.size()), "3 and 3");
-  for (const double deviation : image.std) {
-    require(deviation > 0, json, "image.std", fmt::format("{}", deviation), "positive numbers");
-  }
-  const BundleTokenizer& tokenizer = bundle.tokenizer;
+  for (const double mean : image.mean) require_range(mean, -100.0, 100.0, json, "image.mean");
+  for (const double deviation : image.std) require_range(deviation, 1e-4, 100.0, json, "image.std");
+}
+
+void check_tokenizer(const BundleTokenizer& tokenizer, const fs::path& json) {
   require(tokenizer.kind == "clip_bpe", json, "tokenizer.kind", tokenizer.kind, "clip_bpe");
   require(tokenizer.clean == "open_clip" || tokenizer.clean == "transformers", json, "tokenizer.clean",
           tokenizer.clean, "open_clip or transformers");
-  require(tokenizer.context_length >= 2, json, "tokenizer.context_length",
-          std::to_string(tokenizer.context_length), "2 or more");
+  require_range<std::int64_t>(tokenizer.context_length, 2, kMostWidth, json, "tokenizer.context_length");
+  require_range<std::int64_t>(tokenizer.vocab_size, 1, kMostIds, json, "tokenizer.vocab_size");
+  const std::int64_t last = tokenizer.vocab_size - 1;
+  require_range<std::int64_t>(tokenizer.sot, 0, last, json, "tokenizer.sot");
+  require_range<std::int64_t>(tokenizer.eot, 0, last, json, "tokenizer.eot");
+  require_range<std::int64_t>(tokenizer.pad, 0, last, json, "tokenizer.pad");
   require(tokenizer.overflow == "truncate" || tokenizer.overflow == "error", json, "tokenizer.overflow",
           tokenizer.overflow, "truncate or error");
-  std::vector<std::string> needed = {tokenizer.merges};
+}
+
+void check_teacher(const Bundle& bundle, const fs::path& json) {
+  const BundleSchedule& schedule = bundle.schedule;
+  require(schedule.beta_schedule == "linear" || schedule.beta_schedule == "scaled_linear", json,
+          "schedule.beta_schedule", schedule.beta_schedule, "linear or scaled_linear");
+  require_range(schedule.beta_start, 0.0, 1.0, json, "schedule.beta_start");
+  require_range(schedule.beta_end, schedule.beta_start, 1.0, json, "schedule.beta_end");
+  require_range<std::int64_t>(schedule.train_timesteps, 1, kMostTimesteps, json, "schedule.train_timesteps");
+  require_range<std::int64_t>(bundle.latent.channels, 1, kMostLatent, json, "latent.channels");
+  require_range<std::int64_t>(bundle.latent.size, 1, kMostLatent, json, "latent.size");
+  require_range(bundle.latent.scaling_factor, 1e-6, 1e6, json, "latent.scaling_factor");
+  require_range<std::int64_t>(bundle.context_dim, 1, kMostWidth, json, "context_dim");
+}
+
+void check_content(const Bundle& bundle, const fs::path& json) {
+  check_image(bundle.image, json);
+  check_tokenizer(bundle.tokenizer, json);
+  std::vector<std::string> needed = {bundle.tokenizer.merges};
   if (bundle.kind == BundleKind::kClip) {
-    require(bundle.embed_dim >= 1, json, "embed_dim", std::to_string(bundle.embed_dim), "1 or more");
+    require_range<std::int64_t>(bundle.embed_dim, 1, kMostWidth, json, "embed_dim");
     needed.emplace_back("clip.ts");
   } else {
-    const BundleSchedule& schedule = bundle.schedule;
-    require(schedule.beta_schedule == "linear" || schedule.beta_schedule == "scaled_linear", json,
-            "schedule.beta_schedule", schedule.beta_schedule, "linear or scaled_linear");
-    require(schedule.train_timesteps >= 1, json, "schedule.train_timesteps",
-            std::to_string(schedule.train_timesteps), "1 or more");
-    require(bundle.latent.channels >= 1 && bundle.latent.size >= 1, json, "latent",
-            fmt::format("{} channels of size {}", bundle.latent.channels, bundle.latent.size),
-            "1 or more of each");
+    check_teacher(bundle, json);
     for (const char* name : {"unet.ts", "vae_encoder.ts", "text_encoder.ts"}) needed.emplace_back(name);
   }
   for (const std::string& name : needed) {
@@ -144,33 +187,44 @@ void check_content(const Bundle& bundle, const fs::path& json) {
   }
 }
 
+/// Whether it names a file of the folder itself.
+bool is_plain_name(const std::string& name) {
+  const bool dots = name == "." || name == "..";
+  return !name.empty() && !dots && name.find('/') == std::string::npos &&
+         name.find('\0') == std::string::npos;
+}
+
+bool is_digest(const ConfigNode& node) {
+  return node.kind == ConfigNode::Kind::kText && node.text.size() == 64 &&
+         node.text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
 std::map<std::string, BundleFile> read_files(const ConfigNode& node, const fs::path& json) {
   require(node.kind == ConfigNode::Kind::kMap, json, "files", describe(node.kind), "a map of file names");
   std::map<std::string, BundleFile> files;
   for (const std::pair<std::string, ConfigNode>& field : node.fields) {
-    const fs::path name = field.first;
-    require(name.filename() == name && name != "..", json, "files", field.first, "a name without a folder");
+    require(is_plain_name(field.first), json, "files", fmt::format("'{}'", field.first),
+            "a name without a folder");
     const ConfigNode* bytes = field.second.find("bytes");
     const ConfigNode* digest = field.second.find("sha256");
-    if (bytes == nullptr || bytes->kind != ConfigNode::Kind::kInteger || digest == nullptr ||
-        digest->text.size() != 64) {
+    if (bytes == nullptr || digest == nullptr || !is_digest(*digest)) {
       throw input_error("{}: files.{}: expected 'bytes' (an integer) and 'sha256' (64 digits)",
                         field.second.origin, field.first);
     }
-    files[field.first] = {std::stoll(bytes->text), digest->text};
+    files[field.first] = {integer_of(*bytes, fmt::format("files.{}.bytes", field.first), kMostBytes),
+                          digest->text};
   }
   return files;
 }
 
 /// `[[32, 4, 4], ...]`; nothing where the document does not say.
 std::vector<std::vector<std::int64_t>> read_shapes(const ConfigNode& node, const fs::path& json) {
+  require(node.kind == ConfigNode::Kind::kNull || node.kind == ConfigNode::Kind::kList, json, "features",
+          describe(node.kind), "a list of sizes [C, h, w]");
   std::vector<std::vector<std::int64_t>> shapes;
   for (const ConfigNode& item : node.items) {
     std::vector<std::int64_t>& shape = shapes.emplace_back();
-    for (const ConfigNode& side : item.items) {
-      require(side.kind == ConfigNode::Kind::kInteger, json, "features", describe(side.kind), "an integer");
-      shape.push_back(std::stoll(side.text));
-    }
+    for (const ConfigNode& side : item.items) shape.push_back(integer_of(side, "features", kMostWidth));
     const bool sound = shape.size() == 3 && *std::min_element(shape.begin(), shape.end()) >= 1;
     require(sound, json, "features", fmt::format("[{}]", fmt::join(shape, ", ")), "three sizes [C, h, w]");
   }
@@ -197,7 +251,7 @@ Bundle read_bundle(const fs::path& folder) {
         "or scripts/export_teacher.py",
         folder.string());
   }
-  const std::string text = read_file(json);
+  const std::string text = read_file(json, kSmallFileBytes);
   ConfigNode root = parse_json(text, json.string());
   if (root.kind != ConfigNode::Kind::kMap) {
     throw input_error("{}: got {}, expected a map", json.string(), describe(root.kind));

@@ -9,6 +9,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/models/safetensors.h"
 #include "torchscript.h"
@@ -121,12 +122,12 @@ void save_bundle(const ClipModel& model, const std::string& name, const std::fil
   AtomicFolder made(folder);
   for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
     if (file.first == kArchive) continue;
-    write_file_atomically(made.path() / file.first, read_file(bundle.folder / file.first));
+    write_file_atomically(made.path() / file.first, read_file(bundle.folder / file.first, kAnySize));
   }
   const fs::path archive = made.path() / kArchive;
   write_file_atomically(archive, archive_of(model));
   const fs::path json = bundle.folder / "bundle.json";
-  nlohmann::ordered_json document = nlohmann::ordered_json::parse(read_file(json));
+  nlohmann::ordered_json document = read_json_file(json, kSmallFileBytes);
   document["name"] = name;
   document["files"][kArchive] = {{"bytes", fs::file_size(archive)}, {"sha256", sha256_of_file(archive)}};
   write_file_atomically(made.path() / "bundle.json", document.dump(2) + "\n");

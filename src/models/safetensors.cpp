@@ -10,6 +10,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 
 // The format: eight bytes of header length (little endian), a JSON header {name: {dtype, shape,
 // data_offsets}}, then the tensors' bytes. https://github.com/huggingface/safetensors, "Format".
@@ -23,6 +24,8 @@ using Json = nlohmann::ordered_json;
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::uint64_t kLongestHeader = 100'000'000;  // of the reference implementation
 constexpr std::size_t kAlignment = 8;
+constexpr std::size_t kMostDimensions = 64;
+constexpr std::uint64_t kMostElements = std::numeric_limits<std::int64_t>::max() / sizeof(double);
 
 constexpr std::pair<std::string_view, at::ScalarType> kTypes[] = {
     {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf},  {"BF16", at::kBFloat16},
@@ -68,11 +71,13 @@ Entry read_entry(const std::string& name, const Json& value, std::uint64_t data_
   entry.name = name;
   entry.type = type_of(value["dtype"].get<std::string>(), path, name);
   std::uint64_t elements = 1;
+  std::uint64_t stride = 1;  // zeros counted as ones: strides are computed of such shapes too
+  if (value["shape"].size() > kMostDimensions) throw bad(fmt::format("more than {} sizes", kMostDimensions));
   for (const Json& size : value["shape"]) {
     if (!size.is_number_unsigned()) throw bad("a size that is not a natural number");
     const std::uint64_t extent = size.get<std::uint64_t>();
-    if (extent != 0 && elements > std::numeric_limits<std::int64_t>::max() / extent / 8)
-      throw bad("too large a shape");
+    if (extent > kMostElements / stride) throw bad("too large a shape");
+    stride *= std::max<std::uint64_t>(extent, 1);
     elements *= extent;
     entry.shape.push_back(static_cast<std::int64_t>(extent));
   }
@@ -107,6 +112,13 @@ void check_layout(std::vector<Entry> entries, std::uint64_t data_bytes, const fs
   }
 }
 
+/// Any other byte in a tensor of booleans makes what is computed with it undefined.
+void check_booleans(std::string_view bytes, const Entry& entry, const fs::path& path) {
+  if (bytes.find_first_not_of(std::string_view("\0\1", 2)) == std::string_view::npos) return;
+  throw input_error("{}: tensor '{}': a byte other than 0 and 1 in booleans; the file is damaged",
+                    path.string(), entry.name);
+}
+
 }  // namespace
 
 const at::Tensor& SafetensorsFile::at(const std::string& name, const fs::path& path) const {
@@ -117,7 +129,7 @@ const at::Tensor& SafetensorsFile::at(const std::string& name, const fs::path& p
 }
 
 SafetensorsFile read_safetensors(const fs::path& path) {
-  const std::string bytes = read_file(path);
+  const std::string bytes = read_file(path, kAnySize);
   std::uint64_t header_length = 0;
   if (bytes.size() < kLengthBytes) {
     throw input_error("{}: got {} bytes, expected a safetensors file", path.string(), bytes.size());
@@ -128,9 +140,9 @@ SafetensorsFile read_safetensors(const fs::path& path) {
                       header_length);
   }
   const std::string_view header(bytes.data() + kLengthBytes, header_length);
-  const Json json = Json::parse(header, nullptr, false);
-  if (!json.is_object())
-    throw input_error("{}: not a safetensors file: its header is not JSON", path.string());
+  const std::string where = fmt::format("{}: the header of a safetensors file", path.string());
+  const Json json = parse_json_value(header, where);
+  const JsonRecord record(json, where);
 
   const std::uint64_t data_bytes = bytes.size() - kLengthBytes - header_length;
   SafetensorsFile file;
@@ -140,7 +152,7 @@ SafetensorsFile read_safetensors(const fs::path& path) {
       entries.push_back(read_entry(name, value, data_bytes, path));
       continue;
     }
-    for (const auto& [key, text] : value.items()) {
+    for (const auto& [key, text] : record.child(name).object().items()) {
       if (!text.is_string()) throw input_error("{}: __metadata__.{}: expected text", path.string(), key);
       file.metadata[key] = text.get<std::string>();
     }
@@ -148,6 +160,7 @@ SafetensorsFile read_safetensors(const fs::path& path) {
   check_layout(entries, data_bytes, path);
   const char* data = bytes.data() + kLengthBytes + header_length;
   for (const Entry& entry : entries) {
+    if (entry.type == at::kBool) check_booleans({data + entry.begin, entry.end - entry.begin}, entry, path);
     at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.type));
     if (entry.end > entry.begin) std::memcpy(tensor.data_ptr(), data + entry.begin, entry.end - entry.begin);
     file.tensors.emplace_back(entry.name, std::move(tensor));
@@ -161,14 +174,16 @@ void write_safetensors(const fs::path& path, std::span<const std::pair<std::stri
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t position = 0;
   std::vector<at::Tensor> contiguous;
+  std::set<std::string> names;
   for (const std::pair<std::string, at::Tensor>& tensor : tensors) {
-    if (header.contains(tensor.first))
+    if (!names.insert(tensor.first).second)
       throw runtime_failure("{}: two tensors named '{}'", path.string(), tensor.first);
     contiguous.push_back(tensor.second.detach().cpu().contiguous());
     const std::uint64_t size = contiguous.back().nbytes();
-    header[tensor.first] = {{"dtype", name_of(tensor.second.scalar_type())},
-                            {"shape", tensor.second.sizes().vec()},
-                            {"data_offsets", {position, position + size}}};
+    append_field(header, tensor.first,
+                 {{"dtype", name_of(tensor.second.scalar_type())},
+                  {"shape", tensor.second.sizes().vec()},
+                  {"data_offsets", {position, position + size}}});
     position += size;
   }
   std::string text = header.dump();

@@ -1,9 +1,10 @@
 #include <algorithm>
-#include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
-#include "sdsclip/base/text.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/reporting/report.h"
 
 namespace sdsclip {
@@ -22,23 +23,27 @@ bool holds_run(const fs::path& folder) {
 // The losses keep the order in which the log first names them.
 std::vector<LossCurve> read_losses(const fs::path& path) {
   std::vector<LossCurve> curves;
+  std::unordered_map<std::string, std::size_t> place_of;
+  const std::string text = read_file(path);
   std::int64_t number = 0;
-  for (const std::string& text : split(read_file(path), '\n')) {
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t end = text.find('\n', start);
+    if (end == std::string::npos) break;  // the run writes this line, or was killed while it did
+    const std::string_view line = std::string_view(text).substr(start, end - start);
+    start = end + 1;
     ++number;
-    if (text.empty()) continue;
-    const ordered_json line = ordered_json::parse(text, nullptr, false);
-    const bool well_formed = line.is_object() && line.contains("step") && line["step"].is_number_integer() &&
-                             line.contains("loss") && line["loss"].is_object();
-    if (!well_formed)
-      throw input_error("{}: line {}: expected {{\"step\": N, \"loss\": {{...}}}}", path.string(), number);
-    for (const auto& [name, value] : line["loss"].items()) {
+    if (line.empty()) continue;
+    const std::string where = fmt::format("{}: line {}", path.string(), number);
+    const ordered_json parsed = parse_json_value(line, where);
+    const JsonRecord record(parsed, where);
+    const std::int64_t step = record.count("step");
+    for (const auto& [name, value] : record.child("loss").object().items()) {
       if (!value.is_number()) continue;
-      auto curve =
-          std::find_if(curves.begin(), curves.end(), [&](const LossCurve& c) { return c.name == name; });
-      if (curve == curves.end())
-        curve = curves.insert(curves.end(), {.name = name, .steps = {}, .values = {}});
-      curve->steps.push_back(line["step"].get<std::int64_t>());
-      curve->values.push_back(value.get<double>());
+      const auto [place, is_new] = place_of.emplace(name, curves.size());
+      if (is_new) curves.push_back({.name = name, .steps = {}, .values = {}});
+      LossCurve& curve = curves[place->second];
+      curve.steps.push_back(step);
+      curve.values.push_back(value.get<double>());
     }
   }
   return curves;

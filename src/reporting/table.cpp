@@ -6,8 +6,19 @@
 
 #include <algorithm>
 
+#include "sdsclip/base/text.h"
+
 namespace sdsclip {
 namespace {
+
+// Names of runs, models and tags come from files.
+Table with_printable_cells(Table table) {
+  for (std::string& title : table.header) title = terminal_text(title);
+  for (std::vector<std::string>& row : table.rows) {
+    for (std::string& cell : row) cell = terminal_text(cell);
+  }
+  return table;
+}
 
 std::string padding(std::size_t width, std::string_view text) {
   const std::size_t taken = display_width(text);
@@ -79,7 +90,8 @@ std::size_t display_width(std::string_view text) {
   return width;
 }
 
-std::string format_terminal(const Table& table) {
+std::string format_terminal(const Table& given) {
+  const Table table = with_printable_cells(given);
   const std::vector<std::size_t> widths = column_widths(table);
   std::vector<std::string> rules;
   for (const std::size_t width : widths) rules.emplace_back(width, '-');
@@ -88,7 +100,8 @@ std::string format_terminal(const Table& table) {
   return text;
 }
 
-std::string format_markdown(const Table& table) {
+std::string format_markdown(const Table& given) {
+  const Table table = with_printable_cells(given);
   std::string text = markdown_line(table.header) + "|";
   for (std::size_t column = 0; column < table.header.size(); ++column)
     text += column == 0 ? " --- |" : " ---: |";
@@ -146,14 +159,14 @@ std::string format_data_report(const DataReport& report) {
     table.rows.push_back(
         {part.name, std::to_string(part.cases), part.published ? std::to_string(*part.published) : "-"});
   }
-  std::string text = fmt::format("{} in {}: {} images, {} captions\n", report.benchmark, report.data.string(),
-                                 report.images, report.captions);
+  std::string text = fmt::format("{} in {}: {} images, {} captions\n", report.benchmark,
+                                 terminal_text(report.data.string()), report.images, report.captions);
   text += format_terminal(table);
   if (report.missing_files.empty()) return text + "no image is missing\n";
   text += fmt::format("{} images are missing, {} cases need them:\n", report.missing_files.size(),
                       report.skipped_missing);
   for (std::size_t i = 0; i < std::min(kNamed, report.missing_files.size()); ++i) {
-    text += "  " + report.missing_files[i].string() + "\n";
+    text += "  " + terminal_text(report.missing_files[i].string()) + "\n";
   }
   if (report.missing_files.size() > kNamed) {
     text += fmt::format("  and {} more\n", report.missing_files.size() - kNamed);

@@ -1,5 +1,6 @@
 #include "sdsclip/base/config_tree.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "sdsclip/base/files.h"
@@ -14,6 +15,12 @@ using testing::expect_error;
 
 Kind yaml_kind(const std::string& scalar) {
   return parse_yaml("x: " + scalar, "t").find("x")->kind;
+}
+
+std::string nested_maps(int depth) {
+  std::string text;
+  for (int i = 0; i < depth; ++i) text += std::string(static_cast<std::size_t>(i), ' ') + "a:\n";
+  return text;
 }
 
 TEST(ParseYaml, TellsTheKindsOfScalarsApart) {
@@ -43,6 +50,31 @@ TEST(ParseYaml, RefusesAKeyThatIsGivenTwice) {
 
 TEST(ParseYaml, NamesTheLineThatDoesNotParse) {
   expect_error(ExitCode::kUsage, {"f.yaml:2", "not YAML"}, [] { parse_yaml("a: 1\nb: [1, }\n", "f.yaml"); });
+}
+
+TEST(ParseYaml, RefusesAliasesThatStandForMoreThanMemoryHolds) {
+  std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";  // 9^10 values in 500 bytes
+  for (int i = 1; i < 10; ++i) {
+    const std::string before = "*a" + std::to_string(i - 1);
+    text += fmt::format("a{0}: &a{0} [{1}, {1}, {1}, {1}, {1}, {1}, {1}, {1}, {1}]\n", i, before);
+  }
+  expect_error(ExitCode::kUsage, {"f.yaml:", "more than 20000 values"}, [&] { parse_yaml(text, "f.yaml"); });
+}
+
+TEST(ParseYaml, ReadsAnAliasWhereverItStands) {
+  const ConfigNode root = parse_yaml("a: &x {b: 1}\nc: *x\n", "f.yaml");
+  EXPECT_EQ(root.find("c")->find("b")->text, "1");
+}
+
+TEST(ParseYaml, RefusesAnAliasOfItself) {
+  expect_error(ExitCode::kUsage, {"f.yaml:1", "nested more than"},
+               [] { parse_yaml("a: &a [*a]\n", "f.yaml"); });
+}
+
+TEST(ParseYaml, RefusesNestingThatWouldOverflowTheStack) {
+  for (const std::string& text : {std::string(100'000, '['), std::string(100'000, '{'), nested_maps(1000)}) {
+    expect_error(ExitCode::kUsage, {"f.yaml:"}, [&] { parse_yaml(text, "f.yaml"); });
+  }
 }
 
 TEST(ParseJson, KnowsTheLineOfEveryNodeEvenBeforeALineBreak) {
@@ -89,6 +121,38 @@ TEST(ReadConfiguration, RefusesACircle) {
   write_file_atomically(folder / "a.yaml", "include: b.yaml\n");
   write_file_atomically(folder / "b.yaml", "include: a.yaml\n");
   expect_error(ExitCode::kUsage, {"includes itself"}, [&] { read_configuration(folder / "a.yaml"); });
+}
+
+TEST(ReadConfiguration, RefusesFilesThatIncludeEachOtherTimesAndAgain) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "0.yaml", "a: 1\n");
+  for (int i = 1; i < 40; ++i) {  // 2^39 readings of the innermost
+    write_file_atomically(folder / fmt::format("{}.yaml", i),
+                          fmt::format("include: [{0}.yaml, {0}.yaml]\n", i - 1));
+  }
+  expect_error(ExitCode::kUsage, {"more than 100 files"}, [&] { read_configuration(folder / "39.yaml"); });
+}
+
+TEST(ReadConfiguration, RefusesAnIncludedFileThatIsNoMap) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "own.yaml", "include: base.yaml\nb: 1\n");
+  for (const std::string text : {"- a: 1\n", "only words\n", "3\n"}) {
+    write_file_atomically(folder / "base.yaml", text);
+    expect_error(ExitCode::kUsage, {"base.yaml:1", "expected a map of options"},
+                 [&] { read_configuration(folder / "own.yaml"); });
+  }
+  write_file_atomically(folder / "base.yaml", "# nothing yet\n");
+  EXPECT_EQ(read_configuration(folder / "own.yaml").find("b")->text, "1");
+}
+
+TEST(ReadConfiguration, RefusesAnIncludeThatIsNoRegularFileOrTooLarge) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "own.yaml", "include: /dev/zero\n");
+  expect_error(ExitCode::kUsage, {"/dev/zero", "is a device", "included by", "own.yaml"},
+               [&] { read_configuration(folder / "own.yaml"); });
+  write_file_atomically(folder / "large.yaml", "a: 1 #" + std::string(1 << 20, ' '));
+  expect_error(ExitCode::kUsage, {"large.yaml", "more than 1048576 bytes"},
+               [&] { read_configuration(folder / "large.yaml"); });
 }
 
 TEST(ReadConfiguration, OfAMissingFileIsWrongUsage) {

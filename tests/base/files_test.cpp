@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -72,6 +73,27 @@ TEST(ReadFile, OfAFolderOrAMissingFileIsBadInput) {
   testing::expect_error(ExitCode::kInput, {"is a folder"}, [&] { read_file(folder.path()); });
   testing::expect_error(ExitCode::kInput, {"missing", "No such file"},
                         [&] { read_file(folder / "missing"); });
+}
+
+TEST(ReadFile, OfAPipeOrADeviceIsRefusedWithoutWaiting) {
+  const testing::TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
+  testing::expect_error(ExitCode::kInput, {"pipe", "is a pipe, expected a regular file"},
+                        [&] { read_file(folder / "pipe"); });
+  fs::create_symlink("/dev/zero", folder / "zero");
+  testing::expect_error(ExitCode::kInput, {"zero", "is a device"}, [&] { read_file(folder / "zero"); });
+}
+
+TEST(ReadFile, ReadsNoMoreThanItMay) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "a", "12345");
+  EXPECT_EQ(read_file(folder / "a", 5), "12345");
+  testing::expect_error(ExitCode::kInput, {"more than 4 bytes"}, [&] { read_file(folder / "a", 4); });
+}
+
+TEST(ReadFile, ReadsAFileThatDoesNotKnowItsSize) {
+  EXPECT_NE(read_file("/proc/self/status").find("VmHWM"), std::string::npos);
+  testing::expect_error(ExitCode::kInput, {"more than 4 bytes"}, [] { read_file("/proc/self/status", 4); });
 }
 
 TEST(AtomicFolder, AppearsOnCommitAndReplacesWhatWasThere) {

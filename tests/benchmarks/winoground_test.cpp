@@ -138,7 +138,7 @@ TEST_F(Winoground, RefusesMalformedRecordsByLine) {
   write(example(0, "Object", 1) + example(0, "Object", 1));
   expect_error(ExitCode::kInput, {"line 2", "id '0' is there twice"}, [&] { load(); });
   write(example(0, "Object", 1) + "{\"id\": 1,\n");
-  expect_error(ExitCode::kInput, {"line 2", "not valid JSON"}, [&] { load(); });
+  expect_error(ExitCode::kInput, {"line 2", "not JSON"}, [&] { load(); });
   write("[1]\n");
   expect_error(ExitCode::kInput, {"line 1", "a list", "an object"}, [&] { load(); });
   write(R"({"id": 1.5, "image_0": "a"})");

@@ -1,6 +1,7 @@
 #include "sdsclip/models/bundle.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -18,7 +19,9 @@ using testing::expect_error;
 /// A copy of the shipped student that a test may damage.
 class CopiedBundle {
  public:
-  CopiedBundle() { fs::copy("models/shapes-clip", folder(), fs::copy_options::recursive); }
+  explicit CopiedBundle(const std::string& model = "shapes-clip") {
+    fs::copy("models/" + model, folder(), fs::copy_options::recursive);
+  }
 
   [[nodiscard]] fs::path folder() const { return temporary_ / "bundle"; }
 
@@ -108,6 +111,62 @@ TEST(ReadBundle, RefusesAFileNameThatLeavesTheFolder) {
   copy.change_json(
       [](nlohmann::json& document) { document["files"]["../x"] = document["files"]["clip.ts"]; });
   expect_error(ExitCode::kInput, {"../x", "without a folder"}, [&] { read_bundle(copy.folder()); });
+  for (const std::string& name : {std::string(".."), std::string("."), std::string(),
+                                  std::string("/etc/passwd"), std::string("a\0b", 3)}) {
+    CopiedBundle other;
+    other.change_json(
+        [&](nlohmann::json& document) { document["files"][name] = document["files"]["clip.ts"]; });
+    expect_error(ExitCode::kInput, {"files", "without a folder"}, [&] { read_bundle(other.folder()); });
+  }
+}
+
+TEST(ReadBundle, RefusesNumbersThatNoModelHas) {
+  const auto expect_refused = [](const std::string& model, const std::string& key,
+                                 const nlohmann::json& value) {
+    CopiedBundle copy(model);
+    copy.change_json([&](nlohmann::json& document) { document[nlohmann::json::json_pointer(key)] = value; });
+    const std::string name = key.substr(key.rfind('/') + 1);
+    expect_error(ExitCode::kInput, {"bundle.json", name == "0" ? "image" : name},
+                 [&] { read_bundle(copy.folder()); });
+  };
+  const std::uint64_t beyond = 9223372036854775808U;
+  const std::int64_t last = 9223372036854775807;
+  for (const char* key : {"/image/size", "/embed_dim", "/tokenizer/context_length", "/tokenizer/vocab_size",
+                          "/tokenizer/sot", "/tokenizer/eot", "/tokenizer/pad", "/files/clip.ts/bytes"}) {
+    for (const nlohmann::json& value : {nlohmann::json(beyond), nlohmann::json(last), nlohmann::json(-1),
+                                        nlohmann::json(3.7), nlohmann::json(true), nlohmann::json(1e30)}) {
+      expect_refused("shapes-clip", key, value);
+    }
+  }
+  for (const char* key : {"/schedule/train_timesteps", "/latent/channels", "/latent/size", "/context_dim"}) {
+    for (const nlohmann::json& value : {nlohmann::json(beyond), nlohmann::json(last), nlohmann::json(0)}) {
+      expect_refused("shapes-teacher", key, value);
+    }
+  }
+  for (const char* key : {"/schedule/beta_start", "/schedule/beta_end", "/latent/scaling_factor"}) {
+    for (const nlohmann::json& value : {nlohmann::json(-1.0), nlohmann::json(1e300)}) {
+      expect_refused("shapes-teacher", key, value);
+    }
+  }
+  for (const double value : {0.0, -1.0, 1e300}) expect_refused("shapes-clip", "/image/std/0", value);
+  expect_refused("shapes-clip", "/image/mean/0", 1e300);
+}
+
+TEST(ReadBundle, RefusesFeaturesThatAreNoShapes) {
+  for (const char* features : {"7", "[7]", "[[1, 2]]", "[[1, 2, 0]]", "[[1, 2, 9223372036854775808]]",
+                               "[[1, 2, 3.5]]", "{\"a\": 1}"}) {
+    CopiedBundle copy("shapes-teacher");
+    copy.change_json(
+        [&](nlohmann::json& document) { document["features"] = nlohmann::json::parse(features); });
+    expect_error(ExitCode::kInput, {"bundle.json", "features"}, [&] { read_bundle(copy.folder()); });
+  }
+}
+
+TEST(ReadBundle, RefusesAPipeWithoutWaiting) {
+  const CopiedBundle copy;
+  fs::remove(copy.folder() / "bundle.json");
+  ASSERT_EQ(::mkfifo((copy.folder() / "bundle.json").c_str(), 0600), 0);
+  expect_error(ExitCode::kInput, {"bundle.json", "is a pipe"}, [&] { read_bundle(copy.folder()); });
 }
 
 }  // namespace

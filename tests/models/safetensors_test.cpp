@@ -1,9 +1,11 @@
 #include "sdsclip/models/safetensors.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
 #include <cstring>
+#include <ctime>
 
 #include "sdsclip/base/files.h"
 #include "support/expect_error.h"
@@ -76,6 +78,45 @@ TEST(Safetensors, RefuseDamagedFiles) {
   expect_refused(
       with_header(R"({"t":{"dtype":"F32","shape":[4611686018427387904,8],"data_offsets":[0,0]}})", ""),
       "too large");
+}
+
+TEST(Safetensors, RefuseShapesThatNoTensorHas) {
+  for (const std::string shape :
+       {"[0,9223372036854775808]", "[9223372036854775808,0]", "[0,18446744073709551615]",
+        "[0,4294967296,4294967296]", "[1e3]", "[3.0]", "[true]", "[\"2\"]", "[null]"}) {
+    expect_refused(with_header(R"({"t":{"dtype":"F32","shape":)" + shape + R"(,"data_offsets":[0,0]}})", ""),
+                   "'t'");
+  }
+  std::string many = "1";
+  for (int i = 0; i < 100; ++i) many += ",1";
+  expect_refused(
+      with_header(R"({"t":{"dtype":"F32","shape":[)" + many + R"(],"data_offsets":[0,4]}})", "1234"), "'t'");
+}
+
+TEST(Safetensors, RefuseBooleansThatAreNone) {
+  expect_refused(with_header(R"({"t":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", "\1\2"), "'t'");
+}
+
+TEST(Safetensors, RefuseAHeaderThatIsAmbiguousOrOfAnotherKind) {
+  const std::string entry = R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
+  expect_refused(with_header("{\"t\":" + entry + ",\"t\":" + entry + "}", "1234"), "'t' is given twice");
+  expect_refused(with_header("[1]", ""), "expected an object");
+  expect_refused(with_header(R"({"__metadata__":"text"})", ""), "expected an object");
+  expect_refused(with_header(R"({"__metadata__":{"a":1}})", ""), "__metadata__.a");
+  expect_refused(with_header(std::string(3000, '['), ""), "nested more than");
+  expect_refused(
+      with_header(R"({"a":)" + entry + R"(,"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}})", "123456"),
+      "begins at byte 2");
+}
+
+TEST(Safetensors, TakeTimeInProportionToTheNumberOfTensors) {
+  const TemporaryFolder folder;
+  NamedTensors tensors;
+  for (int i = 0; i < 80'000; ++i) tensors.emplace_back(fmt::format("t{}", i), torch::zeros({0}));
+  const std::clock_t start = std::clock();
+  write_safetensors(folder / "x", tensors);
+  EXPECT_EQ(read_safetensors(folder / "x").tensors.size(), tensors.size());
+  EXPECT_LT(std::clock() - start, 10 * CLOCKS_PER_SEC);  // a look-up per name along the others takes minutes
 }
 
 TEST(Safetensors, NameATensorThatIsNotThere) {

@@ -97,16 +97,31 @@ TEST_F(Result, NeverWritesAValueThatIsNotFinite) {
 TEST_F(Result, RefusesOtherFilesByKey) {
   expect_error(ExitCode::kInput, {"result.json"}, [&] { read_result(path_); });
   std::ofstream(path_) << "{";
-  expect_error(ExitCode::kInput, {"result.json", "not valid JSON"}, [&] { read_result(path_); });
+  expect_error(ExitCode::kInput, {"result.json", "not JSON"}, [&] { read_result(path_); });
   expect_error(ExitCode::kInput, {"'schema'", "got 2", "expected 1"},
                [&] { read_changed([](ordered_json& file) { file["schema"] = 2; }); });
-  expect_error(ExitCode::kInput, {"'command'", "got 5", "a text"},
+  expect_error(ExitCode::kInput, {"'command'", "got a whole number (5)", "a text"},
                [&] { read_changed([](ordered_json& file) { file["command"] = 5; }); });
-  expect_error(ExitCode::kInput, {"result.json.metrics.winoground/text", "'ci95'", "two numbers"}, [&] {
-    read_changed([](ordered_json& file) { file["metrics"]["winoground/text"]["ci95"] = {1}; });
-  });
+  expect_error(
+      ExitCode::kInput,
+      {"result.json.metrics.winoground/text", "'ci95'", "got 1 numbers", "expected a list of 2"},
+      [&] { read_changed([](ordered_json& file) { file["metrics"]["winoground/text"]["ci95"] = {1}; }); });
+  for (const nlohmann::ordered_json& n :
+       {nlohmann::ordered_json(3.7), nlohmann::ordered_json(true),
+        nlohmann::ordered_json(9223372036854775808U), nlohmann::ordered_json(-1)}) {
+    expect_error(ExitCode::kInput, {"result.json.metrics.winoground/text", "'n'"}, [&] {
+      read_changed([&](ordered_json& file) { file["metrics"]["winoground/text"]["n"] = n; });
+    });
+  }
   expect_error(ExitCode::kInput, {"result.json.work", "'vae_encodings' is missing"},
                [&] { read_changed([](ordered_json& file) { file["work"].erase("vae_encodings"); }); });
+}
+
+TEST_F(Result, RefusesNestingThatWouldOverflowTheStack) {
+  std::string text = "{\"schema\": ";
+  for (int i = 0; i < 3000; ++i) text += "[";
+  std::ofstream(path_) << text + std::string(3000, ']') + "}";
+  expect_error(ExitCode::kInput, {"result.json", "nested more than"}, [&] { read_result(path_); });
 }
 
 }  // namespace

@@ -89,5 +89,26 @@ TEST(Table, NamesTheFirstMissingFilesOfADataSet) {
             "  and 1 more\n");
 }
 
+TEST(FormatTerminal, ShowsWhatWouldSteerTheTerminal) {
+  const Table table{.header = {"run", "\x1b]0;owned\a"},
+                    .rows = {{"a\x1b[2Jb\xff", "\u732b\u202e"}, {"c\nd", "1"}}};
+  for (const std::string& text : {format_terminal(table), format_markdown(table)}) {
+    for (const char* part : {"a\\x1b[2Jb\\xff", "\\x1b]0;owned\\x07", "\u732b\\u202e", "c\\x0ad"}) {
+      EXPECT_NE(text.find(part), std::string::npos) << part << " in\n" << text;
+    }
+    EXPECT_EQ(text.find_first_of("\x1b\a\xff"), std::string::npos);
+  }
+}
+
+TEST(FormatDataReport, ShowsNamesOfFilesWithoutControlCharacters) {
+  DataReport report;
+  report.benchmark = "aro";
+  report.data = "data\x1b[31m";
+  report.missing_files = {"a\nb.jpg"};
+  const std::string text = format_data_report(report);
+  EXPECT_NE(text.find("data\\x1b[31m"), std::string::npos);
+  EXPECT_NE(text.find("a\\x0ab.jpg"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace sdsclip

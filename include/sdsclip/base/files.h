@@ -7,8 +7,19 @@
 
 namespace sdsclip {
 
-/// The whole file as bytes. Throws `Error(kInput)` that names the file where it is missing or unreadable.
-std::string read_file(const std::filesystem::path& path);
+/// What a file that is read whole may have at most.
+inline constexpr std::uint64_t kSmallFileBytes = std::uint64_t{64} << 20;  ///< a result, a list of names
+inline constexpr std::uint64_t kDataFileBytes = std::uint64_t{2} << 30;    ///< a table, annotations
+inline constexpr std::uint64_t kAnySize = ~std::uint64_t{0};               ///< weights
+
+/// Opens a file for reading and returns its descriptor. Throws `Error(kInput)` that names the file where it
+/// is missing or unreadable, or is anything but a regular file: a folder, a device, a pipe, on which it never
+/// waits.
+int open_regular_file(const std::filesystem::path& path);
+
+/// The whole file as bytes. Throws `Error(kInput)` as `open_regular_file` does, and where the file has more
+/// than `most_bytes`.
+std::string read_file(const std::filesystem::path& path, std::uint64_t most_bytes = kDataFileBytes);
 
 /// Writes `bytes` so that `path` appears whole or not at all, even across a crash: a temporary file beside it
 /// is flushed to the disk and renamed over it; those of killed writers of `path` are removed. Throws

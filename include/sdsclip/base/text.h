@@ -21,4 +21,12 @@ std::vector<std::string> split(std::string_view text, char separator);
 /// "a, b, c"
 std::string join(std::span<const std::string> pieces, std::string_view separator);
 
+/// Text from outside as a terminal may show it: letters of every script stay, while control characters, marks
+/// that turn the direction of writing around them, and bytes that are not UTF-8 become `\x1b`, `\u202e`.
+std::string terminal_text(std::string_view text);
+
+/// The text with its middle left out where it has more than `most_bytes`: its beginning and end say what it
+/// is about.
+std::string shortened(std::string_view text, std::size_t most_bytes);
+
 }  // namespace sdsclip
