@@ -77,6 +77,12 @@ at::Tensor ClipModel::logit_scale() const {
   return module_->attr("logit_scale").toTensor();
 }
 
+at::Tensor ClipModel::logit_bias() const {
+  if (!module_->hasattr("logit_bias")) return {};
+  const c10::IValue value = module_->attr("logit_bias");
+  return value.isTensor() ? value.toTensor() : at::Tensor();
+}
+
 std::vector<NamedTensor> ClipModel::parameters() const {
   std::vector<NamedTensor> list;
   for (const auto& parameter : module_->named_parameters())

@@ -11,6 +11,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::string_view kTemperature = "logit_scale";
+constexpr std::string_view kLogitBias = "logit_bias";
 constexpr std::string_view kImageTower = "visual";          // open_clip
 constexpr std::string_view kImageTowerHf = "vision_model";  // transformers
 
@@ -73,12 +74,15 @@ bool is_tuned(const std::string& name, const std::set<std::string>& norms, Tune 
 
 }  // namespace
 
-std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature) {
+std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature,
+                                          bool tune_bias) {
   const std::set<std::string> norms = norm_parameters(model.module());
   std::vector<NamedTensor> selected;
   for (const NamedTensor& parameter : model.parameters()) {
     const std::string& name = parameter.first;
-    const bool trains = name == kTemperature ? tune_temperature : is_tuned(name, norms, tune);
+    bool trains = is_tuned(name, norms, tune);
+    if (name == kTemperature) trains = tune_temperature;
+    if (name == kLogitBias) trains = tune_bias;
     at::Tensor tensor = parameter.second;
     tensor.set_requires_grad(trains);
     if (trains) selected.emplace_back(name, tensor);

@@ -49,7 +49,8 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
                  "largest norm of all gradients together; 0: no clipping");
   visitor.choice("tune", options.tune, kTuneNames, "which of CLIP's parameters train");
   visitor.section("lora", options.lora, "low-rank updates of weights, where `tune` is lora");
-  visitor.option("tune_temperature", options.tune_temperature, "whether `logit_scale` trains too");
+  visitor.option("tune_temperature", options.tune_temperature,
+                 "whether `logit_scale` trains too, and `logit_bias` with the sigmoid loss");
   visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
   visitor.option("checkpoint_every", options.checkpoint_every,
                  "steps between checkpoints; 0: only at the end");
@@ -77,6 +78,10 @@ void visit_options(OptionVisitor& visitor, TrainConfig& config) {
                   "distilling the UNet's features (appendix A.2), the paper's control");
   visitor.section("rank", config.rank, "L_rank: the teacher's ranking of candidate captions");
   visitor.section("evaluate", config.evaluate, "benchmarks during training");
+}
+
+bool trains_logit_bias(const TrainConfig& config) {
+  return config.train.tune_temperature && config.contrastive.kind == ContrastiveKind::kSigmoid;
 }
 
 bool uses_teacher(const TrainConfig& config) {

@@ -81,9 +81,15 @@ Session::Session(const TrainConfig& config, const Placement& placement)
     : clip_bundle(read_bundle(config.clip, BundleKind::kClip)),
       clip(clip_bundle, placement),
       clip_tokenizer(load_tokenizer(clip_bundle)),
-      trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)),
+      trained(select_trainable(clip, config.train.tune, config.train.tune_temperature,
+                               trains_logit_bias(config))),
       outcome(trained),
       dataset(open_captions({config.data.format, config.data.annotations, config.data.images})) {
+  if (config.contrastive.kind == ContrastiveKind::kSigmoid && !clip.logit_bias().defined()) {
+    throw usage_error(
+        "contrastive.kind: got sigmoid, but {} has no logit_bias, which SigLIP's models have; set softmax",
+        config.clip);
+  }
   const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);
   if (config.train.tune == Tune::kLora) {
     lora = add_lora(clip, config.train.lora, seed);

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include "diffusion_terms.h"
-#include "sdsclip/losses/contrastive.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
 #include "tower_pass.h"
@@ -23,6 +22,13 @@ EncodeRows text_tower(const ClipModel& clip, const StepBatch& batch) {
     const at::Tensor ids = cut_padding(batch.text_ids.narrow(0, first, count), clip.bundle().tokenizer);
     return clip.encode_text(ids.to(clip.placement().device));
   };
+}
+
+/// `L_CLIP` of either kind.
+at::Tensor clip_loss(const ClipModel& clip, ContrastiveKind kind, const at::Tensor& images,
+                     const at::Tensor& texts) {
+  if (kind == ContrastiveKind::kSoftmax) return contrastive_loss(images, texts, clip.logit_scale());
+  return sigmoid_contrastive_loss(images, texts, clip.logit_scale(), clip.logit_bias());
 }
 
 at::Tensor leaf_of(const at::Tensor& embeddings) {
@@ -98,7 +104,8 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
   if (options.contrastive_weight > 0 && tunes_clip) {
     result.contrastive = terms.run([&](const at::Tensor& image_leaf) {
       const at::Tensor columns = text_leaf.narrow(0, 0, images + batch.hard_negatives);
-      return backward(contrastive_loss(image_leaf, columns, clip.logit_scale()), options.contrastive_weight);
+      return backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns),
+                      options.contrastive_weight);
     });
     result.total += options.contrastive_weight * result.contrastive->loss;
   } else {

@@ -309,6 +309,7 @@ TrainSummary Life::run() {
 StepOptions step_options(const TrainConfig& config, std::int64_t step) {
   StepOptions options;
   options.contrastive_weight = config.contrastive.weight;
+  options.contrastive_kind = config.contrastive.kind;
   options.sds = config.sds;
   options.feature = config.feature;
   options.rank_weight = config.rank.weight;

@@ -20,6 +20,7 @@ class StepSettings:
     """The options of the losses, under the names of a training configuration."""
 
     contrastive_weight: float = 1.0
+    contrastive_kind: str = "softmax"
     sds_lambda: float = 0.0
     noising: str = "ddpm"
     embedding: str = "projected"
@@ -100,6 +101,18 @@ def contrastive(
     by_image = F.cross_entropy(scale * images @ torch.cat([texts, negatives]).T, own)
     by_text = F.cross_entropy(scale * texts @ images.T, own)
     return (by_image + by_text) / 2
+
+
+def sigmoid_contrastive(
+    images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
+) -> torch.Tensor:
+    """open_clip's loss for SigLIP; with hard negatives each of them is one more pair that does not match."""
+    images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
+    loss = open_clip.SigLipLoss()(images, texts, scale, bias)
+    for negative in negatives:
+        for image in images:
+            loss = loss - F.logsigmoid(-(scale * image @ negative + bias)).squeeze() / len(images)
+    return loss
 
 
 def sds(
@@ -195,7 +208,11 @@ def plain_step(
         texts = clip.encode_text(inputs.text_ids)
         no_negatives = inputs.hard_negative_ids is None
         negatives = texts[:0] if no_negatives else clip.encode_text(inputs.hard_negative_ids)
-        losses["contrastive"] = contrastive(embeddings, texts, negatives, clip.logit_scale.exp())
+        scale = clip.logit_scale.exp()
+        if how.contrastive_kind == "sigmoid":
+            losses["contrastive"] = sigmoid_contrastive(embeddings, texts, negatives, scale, model.logit_bias)
+        else:
+            losses["contrastive"] = contrastive(embeddings, texts, negatives, scale)
     if how.warm_up:
         embeddings = embeddings.detach()
     if weights["sds"]:

@@ -109,7 +109,8 @@ struct Setup {
   Setup(const TrainConfig& config, const Inputs& inputs, const std::string& device)
       : placement(prepare_compute({.device = device, .precision = config.train.precision, .threads = 1})),
         clip(read_bundle(config.clip, BundleKind::kClip), placement),
-        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature)) {
+        trained(select_trainable(clip, config.train.tune, config.train.tune_temperature,
+                                 trains_logit_bias(config))) {
     const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);
     if (config.train.tune == Tune::kLora) {
       lora = add_lora(clip, config.train.lora, seed);

@@ -26,6 +26,7 @@ import model_support
 from export_support import ExportTestCase
 from plain_step import StepInputs, StepSettings, plain_step
 from step_models import (
+    Student,
     TeacherBundle,
     layer_norm_names,
     normalised,
@@ -33,7 +34,7 @@ from step_models import (
     random_teacher,
     shapes_student,
 )
-from tiny_clips import write_tiny_clips
+from tiny_clips import CONFIGS, write_tiny_clips
 
 from sdsclip_export.teacher_models import BUILT_IN_CONFIGS
 
@@ -47,7 +48,7 @@ ALPHA = 3.0
 SETTINGS = {f"sds.{name}": name for name in (
     "noising", "embedding", "reduction", "jacobian", "error", "weight", "samples",
 )} | {f"{section}.{name}": f"{section}_{name}" for section, name in (
-    ("contrastive", "weight"), ("sds", "lambda"), ("feature", "weight"), ("feature", "block"),
+    ("contrastive", "weight"), ("contrastive", "kind"), ("sds", "lambda"), ("feature", "weight"), ("feature", "block"),
     ("feature", "reduction"), ("rank", "weight"), ("rank", "temperature"),
 )}  # fmt: skip
 SDS = {"sds.lambda": 0.01}
@@ -107,7 +108,7 @@ class Step(ExportTestCase):
         super().setUpClass()
         write_tiny_clips(cls.scratch)
         tiny_vit = random_student(cls.scratch / "tiny-vit.json", SEED, cls.scratch / "tiny-vit")
-        cls.students = {"tiny-vit": tiny_vit, "shapes-clip": shapes_student()}
+        cls.students = {"tiny-vit": tiny_vit, "shapes-clip": shapes_student(), "tiny-sigmoid": cls.sigmoid_student()}
         cls.teachers = tiny_teachers(cls.scratch)
         for student in cls.students.values():
             student.model.double()
@@ -116,6 +117,12 @@ class Step(ExportTestCase):
                 network.double()
         cls.pixels = model_support.blurred_images(BATCH, 32)
         cls.worst = 0.0
+
+    @classmethod
+    def sigmoid_student(cls) -> Student:
+        """The tiny ViT with SigLIP's `logit_bias`."""
+        config = cls.write_json(cls, "tiny-sigmoid.json", CONFIGS["tiny-vit"] | {"init_logit_bias": -3.0})
+        return random_student(config, SEED, cls.scratch / "tiny-sigmoid")
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -325,6 +332,21 @@ class Step(ExportTestCase):
 
     def test_hard_negatives(self) -> None:
         self.check(Case(SDS, hard_negatives=True), micro_batches=(0, 4))
+
+    def test_the_sigmoid_loss(self) -> None:
+        sigmoid = {"sds.lambda": 0, "contrastive.kind": "sigmoid"}
+        model = self.students["tiny-sigmoid"].model
+        trained = layer_norm_names(model) | {"logit_scale", "logit_bias"}
+        self.check(Case(sigmoid, student="tiny-sigmoid"), trained, micro_batches=(0, 4))
+        self.check(Case(sigmoid, student="tiny-sigmoid", hard_negatives=True), trained)
+        everything = set(dict(model.named_parameters()))
+        self.check(Case(sigmoid | {"train.tune": "all"}, student="tiny-sigmoid"), everything)
+        with_bias = trained | {name for name in everything if name.endswith("bias")}
+        self.check(Case(sigmoid | {"train.tune": "layernorm+bias"}, student="tiny-sigmoid"), with_bias)
+
+    def test_the_bias_of_the_logits_has_no_part_in_the_softmax_loss(self) -> None:
+        trained = layer_norm_names(self.students["tiny-sigmoid"].model) | {"logit_scale"}
+        self.check(Case({"sds.lambda": 0}, student="tiny-sigmoid"), trained)
 
     def test_feature_distillation(self) -> None:
         for keys in ({}, {"feature.block": 2}, {"feature.reduction": "mean", "feature.weight": 1.0}):

@@ -6,9 +6,16 @@
 
 namespace sdsclip {
 
+/// Which loss `L_CLIP` is.
+enum class ContrastiveKind {
+  kSoftmax,  ///< CLIP's: each image among all texts, and each text among all images
+  kSigmoid   ///< SigLIP's: each pair by itself, which needs a bundle with `logit_bias`
+};
+
 /// The section `contrastive` of a configuration.
 struct ContrastiveOptions {
-  double weight = 1.0;          ///< of L_CLIP in L_total; 0: without it
+  double weight = 1.0;                               ///< of L_CLIP in L_total; 0: without it
+  ContrastiveKind kind = ContrastiveKind::kSoftmax;  ///< which loss it is
   bool hard_negatives = false;  ///< the data set's negative captions as further text columns (NegCLIP)
 };
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options);
@@ -22,5 +29,11 @@ void visit_options(OptionVisitor& visitor, ContrastiveOptions& options);
 /// differentiable in all three.
 at::Tensor contrastive_loss(const at::Tensor& image_embeds, const at::Tensor& text_embeds,
                             const at::Tensor& logit_scale);
+
+/// SigLIP's loss (Zhai et al. 2023; open_clip's `SigLipLoss`): the sum over all pairs of
+/// `-log sigmoid(y (exp(logit_scale) * cos + logit_bias))`, divided by B, with y = 1 for the matching pairs
+/// and -1 for all others, the K hard negatives of every image among them. `logit_bias` is f32[] or f32[1].
+at::Tensor sigmoid_contrastive_loss(const at::Tensor& image_embeds, const at::Tensor& text_embeds,
+                                    const at::Tensor& logit_scale, const at::Tensor& logit_bias);
 
 }  // namespace sdsclip

@@ -36,6 +36,8 @@ class ClipModel {
   [[nodiscard]] at::Tensor encode_text(const at::Tensor& ids) const;
   /// The stored logarithm, f32[] or f32[1].
   [[nodiscard]] at::Tensor logit_scale() const;
+  /// What SigLIP adds to each logit, f32[] or f32[1]; undefined where the model has none.
+  [[nodiscard]] at::Tensor logit_bias() const;
 
   /// Every parameter, and every buffer, by name in the archive's order. The tensors share the model's
   /// storage.

@@ -12,11 +12,13 @@ namespace sdsclip {
 /// Basu et al.): weights and biases of every LayerNorm; an image tower without one (ResNet-50's) has the
 /// scale and shift of its BatchNorm layers instead, whose statistics stay frozen. `layernorm+bias` adds every
 /// other bias. `lora`: none of them, but low-rank updates of some weights (`models/lora.h`). `all`:
-/// everything but `logit_scale`, which only `train.tune_temperature` names.
+/// everything but `logit_scale` and SigLIP's `logit_bias`, which only `train.tune_temperature` names.
 enum class Tune { kLayerNorm, kLayerNormBias, kLora, kAll };
 
 /// The archive's parameters that train, in its order, `requires_grad` set on them and on no other.
-std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature);
+/// `tune_bias`: `logit_bias` too, which only the sigmoid loss has a gradient for.
+std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature,
+                                          bool tune_bias = false);
 
 /// Whether any of them belongs to the image tower, the one that L_SDS reaches.
 bool any_in_image_tower(const std::vector<NamedTensor>& tensors);

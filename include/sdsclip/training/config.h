@@ -36,7 +36,7 @@ struct TrainOptions {
   double grad_clip_norm = 0;      ///< largest norm of all gradients together; 0: no clipping
   Tune tune = Tune::kLayerNorm;   ///< which of CLIP's parameters train
   LoraOptions lora;               ///< low-rank updates, where `tune` is lora
-  bool tune_temperature = false;  ///< whether `logit_scale` trains too
+  bool tune_temperature = false;  ///< whether `logit_scale` (and SigLIP's `logit_bias`) trains too
   Precision precision = Precision::kFp32;  ///< of the networks
   std::int64_t checkpoint_every = 100;     ///< steps between checkpoints; 0: only the last
   double checkpoint_minutes = 0;           ///< a checkpoint also after so many minutes without one; 0: never
@@ -64,6 +64,9 @@ void visit_options(OptionVisitor& visitor, TrainConfig& config);
 
 /// Throws `Error(kUsage)` on values that make no sense, naming the key.
 void check_train_config(const TrainConfig& config);
+
+/// Whether SigLIP's `logit_bias` trains.
+bool trains_logit_bias(const TrainConfig& config);
 
 /// Whether the run needs the teacher at all. L_rank does not: its targets were computed before.
 bool uses_teacher(const TrainConfig& config);

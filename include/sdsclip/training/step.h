@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "sdsclip/data/pixel_store.h"
+#include "sdsclip/losses/contrastive.h"
 #include "sdsclip/losses/feature.h"
 #include "sdsclip/losses/ranking.h"
 #include "sdsclip/losses/sds.h"
@@ -34,11 +35,12 @@ struct StepModels {
 };
 
 struct StepOptions {
-  double contrastive_weight = 1.0;    ///< of L_CLIP
-  SdsOptions sds;                     ///< L_SDS
-  FeatureOptions feature;             ///< the feature loss
-  double rank_weight = 0;             ///< of L_rank
-  double rank_temperature = 0.01;     ///< of its soft targets
+  double contrastive_weight = 1.0;                               ///< of L_CLIP
+  ContrastiveKind contrastive_kind = ContrastiveKind::kSoftmax;  ///< which loss it is
+  SdsOptions sds;                                                ///< L_SDS
+  FeatureOptions feature;                                        ///< the feature loss
+  double rank_weight = 0;                                        ///< of L_rank
+  double rank_temperature = 0.01;                                ///< of its soft targets
   std::int64_t micro_batch_clip = 0;  ///< pairs through CLIP at a time; 0: the whole batch
   std::int64_t micro_batch_unet = 0;  ///< latents through the UNet at a time; 0: the whole batch
   std::uint64_t seed = 0;             ///< of the draws
