@@ -15,6 +15,7 @@ import torch
 from sdsclip_export.bundle import bundle_folder, write_manifest
 from sdsclip_export.clip_models import ClipSource, Weights, load_clip
 from sdsclip_export.errors import run_main
+from sdsclip_export.sentencepiece_tokenizer import SentencePieceTokenizer
 from sdsclip_export.tokenizer import Tokenizer
 from sdsclip_export.tracing import save_without_sources, trace_methods
 from sdsclip_export.verify import TOLERANCE, Comparison, load_exported, value_and_gradient
@@ -24,7 +25,7 @@ from torch import nn
 def main() -> None:
     arguments = parse_arguments()
     weights = Weights(arguments.pretrained, arguments.checkpoint, arguments.random, arguments.variant)
-    clip = load_clip(arguments.model, weights, arguments.activation, arguments.merges)
+    clip = load_clip(arguments.model, weights, arguments.activation, arguments.merges, arguments.tokenizer)
     clip.name = arguments.name or clip.name
     with bundle_folder(arguments.out, arguments.force) as folder:
         write_clip_bundle(clip, folder)
@@ -47,13 +48,19 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--variant", metavar="NAME", help="which of a transformers folder's weights, such as fp16")
     parser.add_argument("--merges", metavar="FILE", type=Path, help="merges list, text or .gz (default: OpenAI's)")
+    parser.add_argument(
+        "--tokenizer",
+        metavar="FOLDER",
+        type=Path,
+        help="Hugging Face tokenizer folder (default: the one that the model's configuration names, from the hub)",
+    )
     parser.add_argument("--name", help="name of the bundle (default: the model's)")
     parser.add_argument("--force", action="store_true", help="replace an existing bundle")
     return parser.parse_args()
 
 
 def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
-    """Writes `clip.ts`, the merges and `bundle.json` into `folder`."""
+    """Writes `clip.ts`, the tokenizer's files and `bundle.json` into `folder`."""
     # Gradients on while tracing: the exported parameters keep requires_grad.
     clip.towers.requires_grad_(True)
     with torch.enable_grad(), clip.while_tracing():
@@ -62,7 +69,7 @@ def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
             {"encode_image": example_images(clip, 2), "encode_text": clip.tokenizer.example_ids(2, seed=2)},
         )
     save_without_sources(traced, folder / "clip.ts")
-    clip.tokenizer.write_merges(folder)
+    clip.tokenizer.write_files(folder)
     any_length = takes_any_length(load_exported(folder / "clip.ts"), clip.tokenizer)
     details = {
         "image": clip.image,
@@ -73,7 +80,7 @@ def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
     write_manifest(folder, "clip", clip.name, clip.source, details)
 
 
-def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer) -> bool:
+def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer | SentencePieceTokenizer) -> bool:
     """Returns whether `encode_text` gives the same result for ids that are cut after the end of the longest text.
 
     This holds where attention is causal and the embedding is taken at the end of the text. It does not hold for CoCa,

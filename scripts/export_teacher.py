@@ -92,7 +92,7 @@ def write_teacher_bundle(teacher: TeacherSource, resize: str, folder: Path) -> N
     save_without_sources(traced_unet, folder / "unet.ts")
     save_without_sources(traced_vae, folder / "vae_encoder.ts")
     save_without_sources(traced_text, folder / "text_encoder.ts")
-    teacher.tokenizer.write_merges(folder)
+    teacher.tokenizer.write_files(folder)
     details = {
         "schedule": teacher.schedule,
         "prediction_type": teacher.prediction_type,

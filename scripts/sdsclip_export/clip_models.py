@@ -12,9 +12,12 @@ import open_clip
 import torch
 from torch import nn
 
+from sdsclip_export import sentencepiece_tokenizer
 from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
+from sdsclip_export.exportable import reason_against
 from sdsclip_export.random_weights import perturb_all
+from sdsclip_export.sentencepiece_tokenizer import SentencePieceTokenizer
 from sdsclip_export.tokenizer import Tokenizer
 from sdsclip_export.tracing import take_token
 from sdsclip_export.weight_files import WeightsFile, chosen_variant, read_weights
@@ -49,21 +52,24 @@ class ClipSource:
     encode_text: Callable[[torch.Tensor], torch.Tensor]  # the library's own: i64[B,L] to [B,D], not normalised
     towers: nn.Module  # what is traced: the same two methods, the library's parameter names
     while_tracing: Callable[[], AbstractContextManager]  # makes the library's code portable
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | SentencePieceTokenizer
     image: dict  # size, resize, mean, std
     embed_dim: int
     activation: str  # "quick_gelu" or "gelu"
 
 
-def load_clip(model: str, weights: Weights, activation: str | None, merges: Path | None) -> ClipSource:
+def load_clip(
+    model: str, weights: Weights, activation: str | None, merges: Path | None, tokenizer: Path | None = None
+) -> ClipSource:
     """Loads `model`: an open_clip name, an open_clip JSON config, or a transformers `CLIPModel` folder.
 
-    `activation` overrides the config's (for a checkpoint file, of which open_clip knows nothing), `merges` OpenAI's list.
+    `activation` overrides the config's (for a checkpoint file, of which open_clip knows nothing), `merges` OpenAI's list,
+    `tokenizer` the Hugging Face tokenizer that the config names.
     """
     path = Path(model)
     if path.is_dir():
-        if activation or merges:
-            raise ExportError(USAGE, f"{model}: a transformers folder says its own activation and merges")
+        if activation or merges or tokenizer:
+            raise ExportError(USAGE, f"{model}: a transformers folder says its own activation, merges and tokenizer")
         return _load_transformers(path, weights)
     if weights.variant is not None:
         raise ExportError(USAGE, f"{model}: --variant chooses among the files of a transformers folder")
@@ -74,7 +80,7 @@ def load_clip(model: str, weights: Weights, activation: str | None, merges: Path
         near = difflib.get_close_matches(model, open_clip.list_models(), n=3)
         hint = f" (near: {', '.join(near)})" if near else ""
         raise ExportError(USAGE, f"{model}: neither an open_clip model{hint} nor a JSON config nor a folder")
-    return _load_open_clip(name, weights, activation, merges)
+    return _load_open_clip(name, weights, activation, merges, tokenizer)
 
 
 # --- open_clip -------------------------------------------------------------------------------------------------------
@@ -109,9 +115,12 @@ def _register_config(path: Path) -> str:
     return path.stem
 
 
-def _load_open_clip(name: str, weights: Weights, activation: str | None, merges: Path | None) -> ClipSource:
+def _load_open_clip(
+    name: str, weights: Weights, activation: str | None, merges: Path | None, tokenizer_folder: Path | None
+) -> ClipSource:
     config = open_clip.get_model_config(name)
-    _refuse_foreign_towers(name, config)
+    _refuse_unknown_parts(name, config)
+    tokenizer = _open_clip_tokenizer(name, config["text_cfg"], merges, tokenizer_folder)
     file = read_weights(weights.checkpoint) if weights.checkpoint else None
     quick_gelu = _trained_with_quick_gelu(name, config, weights, activation, file)
     if weights.random is not None:
@@ -126,13 +135,6 @@ def _load_open_clip(name: str, weights: Weights, activation: str | None, merges:
         perturb_all(model, weights.random)
     model.eval()
     is_coca = isinstance(model, open_clip.CoCa)
-    tokenizer = Tokenizer(
-        merges=tokenizers.read_merges(merges) if merges else tokenizers.openai_merges(),
-        clean="open_clip",
-        context_length=config["text_cfg"].get("context_length", 77),
-        pad=0,
-    )
-    _check_vocab_size(name, tokenizer, config["text_cfg"].get("vocab_size", 49408))
     return ClipSource(
         name=name,
         source={"library": "open_clip", "version": open_clip.__version__, "checkpoint": weights.label()},
@@ -141,20 +143,44 @@ def _load_open_clip(name: str, weights: Weights, activation: str | None, merges:
         towers=ContrastiveTowers(model) if is_coca else model,
         while_tracing=_portable_open_clip,
         tokenizer=tokenizer,
-        image=_open_clip_image(name, model.visual.preprocess_cfg),
+        image=_open_clip_image(name, _preprocessing_of(name, weights, model)),
         embed_dim=config["embed_dim"],
         activation="quick_gelu" if quick_gelu else "gelu",
     )
 
 
-def _refuse_foreign_towers(name: str, config: dict) -> None:
-    """Only CLIP's own tokenizer and towers are known to the C++ side."""
-    text, vision = config["text_cfg"], config["vision_cfg"]
-    foreign = text.get("hf_tokenizer_name") or text.get("hf_model_name") or vision.get("timm_model_name")
-    if foreign or text.get("tokenizer_kwargs") or "siglip" in name.lower():
+def _open_clip_tokenizer(
+    name: str, text: dict, merges: Path | None, folder: Path | None
+) -> Tokenizer | SentencePieceTokenizer:
+    """The tokenizer that open_clip's configuration names, or that of a Hugging Face folder in its place."""
+    context_length, vocab_size = text.get("context_length", 77), text.get("vocab_size", 49408)
+    source = text.get("hf_tokenizer_name")
+    if source is None:
+        if folder:
+            raise ExportError(USAGE, f"{name}: has CLIP's own tokenizer; leave out --tokenizer, or give --merges")
+        if "siglip" in name.lower():
+            raise ExportError(INPUT, f"{name}: has no hf_tokenizer_name in its text_cfg, as SigLIP's models have today")
+        own = tokenizers.read_merges(merges) if merges else tokenizers.openai_merges()
+        tokenizer = Tokenizer(merges=own, clean="open_clip", context_length=context_length, pad=0)
+        _check_vocab_size(name, tokenizer, vocab_size)
+        return tokenizer
+    if merges:
+        raise ExportError(USAGE, f"{name}: has the tokenizer {source} and no merges; leave out --merges")
+    options = text.get("tokenizer_kwargs") or {}
+    tokenizer = sentencepiece_tokenizer.load(str(folder or source), options, context_length, name)
+    if tokenizer.vocab_size > vocab_size:
         raise ExportError(
-            INPUT, f"{name}: uses {foreign or 'a tokenizer of its own'}; only open_clip's own towers and tokenizer export"
+            INPUT,
+            f"{name}: the model has {vocab_size} token embeddings, its tokenizer {folder or source} makes "
+            f"{tokenizer.vocab_size} ids; give the right one with --tokenizer",
         )
+    return tokenizer
+
+
+def _refuse_unknown_parts(name: str, config: dict) -> None:
+    reason = reason_against(config)
+    if reason:
+        raise ExportError(INPUT, f"{name}: {reason}")
 
 
 def _load_file(model: nn.Module, path: Path, file: WeightsFile) -> None:
@@ -215,9 +241,37 @@ def _open_clip_image(name: str, preprocess: dict) -> dict:
     size = preprocess["size"]
     width, height = (size, size) if isinstance(size, int) else size
     resize = {"shortest": "shortest_edge", "squash": "squash"}.get(preprocess["resize_mode"])
-    if width != height or resize is None or preprocess["interpolation"] != "bicubic":
-        raise ExportError(INPUT, f"{name}: preprocessing {preprocess}; expected a square, bicubic, shortest or squash")
-    return {"size": width, "resize": resize, "mean": list(preprocess["mean"]), "std": list(preprocess["std"])}
+    # open_clip evaluates "random" with bicubic.
+    interpolation = {"random": "bicubic"}.get(preprocess["interpolation"], preprocess["interpolation"])
+    if width != height or resize is None or interpolation not in ("bicubic", "bilinear"):
+        raise ExportError(
+            INPUT, f"{name}: preprocessing {preprocess}; expected a square, bicubic or bilinear, shortest or squash"
+        )
+    mean, std = (_three(preprocess[key]) for key in ("mean", "std"))
+    return {"size": width, "resize": resize, "interpolation": interpolation, "mean": mean, "std": std}
+
+
+def _preprocessing_of(name: str, weights: Weights, model: nn.Module) -> dict:
+    """open_clip's preprocessing of the weights. It knows a tag's; of a file it says CLIP's, whatever the model.
+
+    So for weights without a tag it is the one that all tags of this model share.
+    """
+    own = model.visual.preprocess_cfg
+    if weights.pretrained is not None:
+        return own
+    tags = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    shared = {key: {_hashable(tag[key]) for tag in tags if key in tag} for key in keys}
+    return own | {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
+
+
+def _three(value: float | list[float] | tuple[float, ...]) -> list[float]:
+    """One number per channel; open_clip takes one for all."""
+    return list(value) if isinstance(value, (list, tuple)) else [value] * 3
+
+
+def _hashable(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
 
 
 @contextmanager
@@ -344,7 +398,8 @@ def _transformers_activation(folder: Path, config: "transformers.CLIPConfig") ->
 def _transformers_image(folder: Path, image_size: int) -> dict:
     """`image` of the bundle, from preprocessor_config.json; CLIP's own numbers where a folder has none."""
     path = folder / "preprocessor_config.json"
-    image = {"size": image_size, "resize": "shortest_edge", "mean": CLIP_MEAN, "std": CLIP_STD}
+    image = {"size": image_size, "resize": "shortest_edge", "interpolation": "bicubic"}
+    image |= {"mean": CLIP_MEAN, "std": CLIP_STD}
     if not path.exists():
         return image
     try:

@@ -96,9 +96,7 @@ def load_diffusers(
             raise
         raise ExportError(error.exit_code, f"{model}: diffusers cannot load it ({error})") from error
     except Exception as error:
-        lacks_plain = place and variant is None and "file named" in str(error)
-        hint = "; if it has half precision alone, add --variant fp16" if lacks_plain else ""
-        raise ExportError(INPUT, f"{model}: {place}diffusers cannot load it ({one_line(error)}){hint}") from error
+        raise ExportError(INPUT, f"{model}: {place}diffusers cannot load it ({one_line(error)})") from error
     unet, vae, text_encoder, library_tokenizer, scheduler = parts
     if changes.unet:
         unet = load_unet(changes.unet, variant)

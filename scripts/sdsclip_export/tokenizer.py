@@ -57,7 +57,7 @@ class Tokenizer:
             "overflow": "truncate",
         }
 
-    def write_merges(self, folder: Path) -> None:
+    def write_files(self, folder: Path) -> None:
         """Writes `merges.txt`, one merge a line and no header."""
         (folder / MERGES_FILE).write_text("".join(merge + "\n" for merge in self.merges), encoding="utf-8")
 

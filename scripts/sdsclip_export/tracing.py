@@ -1,5 +1,6 @@
 """Makes TorchScript traces without a device or a floating dtype, so that C++ can move and cast them after loading."""
 
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,7 @@ def save_without_sources(traced: torch.jit.ScriptModule, path: Path) -> None:
     torch.jit.save(traced, str(complete))
     reader = torch._C.PyTorchFileReader(str(complete))
     writer = torch._C.PyTorchFileWriter(str(path))
+    writer.set_min_version(_format_version(complete))
     for record in reader.get_all_records():
         if not record.endswith(_DEBUG_SUFFIX) and not record.startswith(_WRITTEN_BY_TORCH):
             data = reader.get_record(record)
@@ -96,6 +98,13 @@ def save_without_sources(traced: torch.jit.ScriptModule, path: Path) -> None:
     writer.write_end_of_file()
     del reader
     complete.unlink()
+
+
+def _format_version(archive: Path) -> int:
+    """The version of the format, which says how operators are read: GELU by tanh needs a newer one than most archives."""
+    with zipfile.ZipFile(archive) as content:
+        name = next(name for name in content.namelist() if name.endswith("version"))
+        return int(content.read(name))
 
 
 def _all_nodes(block: torch._C.Graph | torch._C.Block) -> Iterator[torch._C.Node]:

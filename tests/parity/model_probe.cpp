@@ -65,8 +65,10 @@ ordered_json run_clip(const std::vector<std::string>& arguments) {
     outputs.emplace_back("image_embeds", model.encode_image(pixel_tensor(pixels, preprocess).to(device)));
     outputs.emplace_back("text_embeds", model.encode_text(batch.text_ids.to(device)));
   }
-  const std::vector<NamedTensor> trained = select_trainable(model, Tune::kLayerNorm, true);
+  const bool is_sigmoid = model.logit_bias().defined();
+  const std::vector<NamedTensor> trained = select_trainable(model, Tune::kLayerNorm, true, is_sigmoid);
   StepOptions options;
+  if (is_sigmoid) options.contrastive_kind = ContrastiveKind::kSigmoid;
   options.micro_batch_clip = 2;
   const StepResult result = accumulate_gradients({.clip = &model}, batch, options);
   for (const NamedTensor& tensor : trained)

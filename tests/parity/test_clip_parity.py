@@ -2,8 +2,8 @@
 
   test_clip_parity.py PROBE MODEL [DEVICE]
 
-MODEL is a configuration of the paper's tables (`vitb32`) at its real size, a tiny one of the same architecture, or
-`tiny-transformers`, a transformers folder instead of an open_clip model.
+MODEL is a configuration of the paper's tables (`vitb32`) at its real size, another model of open_clip's (`siglip-b16`), a
+tiny one of the same architecture, or `tiny-transformers`, a transformers folder instead of an open_clip model.
 """
 
 import sys
@@ -15,15 +15,18 @@ import safetensors.torch
 import torch
 import torch.nn.functional as F
 import transformers
+from open_clip.tokenizer import HFTokenizer
 from torch import nn
 
 PROBE, MODEL = sys.argv.pop(1), sys.argv.pop(1)
 DEVICE = sys.argv.pop(1) if len(sys.argv) > 1 else "cpu"
 sys.path.insert(0, str(Path(__file__).parent))
 
+import hub_tokenizers
 import model_support
 from export_support import ExportTestCase, read_manifest
-from tiny_clips import write_tiny_clips, write_tiny_transformers
+from tiny_clips import CONFIGS, write_tiny_clips, write_tiny_transformers
+from tiny_timm import SIGLIP_CONFIGS, TIMM_CONFIGS
 
 import export_clip
 from sdsclip_export.bundle import bundle_folder
@@ -43,6 +46,19 @@ ROWS = {
     "tiny-resnet": ("tiny-resnet", "gelu"),
     "tiny-coca": ("tiny-coca", "gelu"),
     "tiny-transformers": ("tiny-transformers", "gelu"),
+    # Models that the paper does not have: image towers of timm, and SigLIP's.
+    "siglip-b16": ("ViT-B-16-SigLIP", "gelu"),
+    "siglip2-b32": ("ViT-B-32-SigLIP2-256", "gelu"),
+    "eva02-b16": ("EVA02-B-16", "gelu"),
+    "convnext-base": ("convnext_base", "gelu"),
+    "mobileclip-s1": ("MobileCLIP-S1", "gelu"),
+    "pe-core-b16": ("PE-Core-B-16", "gelu"),
+} | {name: (name, "gelu") for name in TIMM_CONFIGS | SIGLIP_CONFIGS}
+TOKENIZERS = {
+    "ViT-B-16-SigLIP": hub_tokenizers.write_siglip,
+    "tiny-siglip": hub_tokenizers.write_siglip,
+    "ViT-B-32-SigLIP2-256": hub_tokenizers.write_siglip2,
+    "tiny-siglip2": hub_tokenizers.write_siglip2,
 }
 SEED = sum(MODEL.encode())  # other weights for each row
 IMAGE_TOWERS = ("visual", "vision_model")  # open_clip's name and transformers'
@@ -58,7 +74,8 @@ def trained_names(towers: nn.Module) -> set[str]:
     if not any(name.startswith(IMAGE_TOWERS) for name in norms):
         batch_norms = {name for name, module in towers.named_modules() if isinstance(module, nn.BatchNorm2d)}
         norms |= {name for name in batch_norms if name.startswith(IMAGE_TOWERS)}
-    return {f"{name}.{kind}" for name in norms for kind in ("weight", "bias")} | {"logit_scale"}
+    names = {f"{name}.{kind}" for name in norms for kind in ("weight", "bias")} | {"logit_scale", "logit_bias"}
+    return names & set(dict(towers.named_parameters()))  # some norms have no bias, most models no logit_bias
 
 
 def library_model(name: str, folder: Path) -> ClipSource:
@@ -66,13 +83,20 @@ def library_model(name: str, folder: Path) -> ClipSource:
     if name == "tiny-transformers":
         write_tiny_transformers(folder / name, eos_token_id=49407)
         return load_clip(str(folder / name), Weights(random=SEED), None, None)
-    write_tiny_clips(folder)
+    write_tiny_clips(folder, CONFIGS | TIMM_CONFIGS | SIGLIP_CONFIGS)
     model = str(folder / f"{name}.json") if name.startswith("tiny") else name
-    return load_clip(model, Weights(random=SEED), None, None)
+    if name in TOKENIZERS:
+        TOKENIZERS[name](folder / "tokenizer")
+    tokenizer = folder / "tokenizer" if name in TOKENIZERS else None
+    return load_clip(model, Weights(random=SEED), None, None, tokenizer)
 
 
 def library_ids(name: str, folder: Path, captions: list[str]) -> torch.Tensor:
     """The captions' ids by the library's own tokenizer."""
+    if name in TOKENIZERS:
+        text = open_clip.get_model_config(name)["text_cfg"]
+        library = HFTokenizer(str(folder / "tokenizer"), text["context_length"], **text["tokenizer_kwargs"])
+        return library(captions)
     if name != "tiny-transformers":
         return open_clip.get_tokenizer(name)(captions)
     tokenizer = transformers.CLIPTokenizer.from_pretrained(folder / name)
@@ -89,7 +113,9 @@ def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> di
     images = source.encode_image((pixels.permute(0, 3, 1, 2).contiguous().float() / 255 - mean) / std)
     texts = source.encode_text(ids)
     scale = source.towers.logit_scale.exp()
-    loss = open_clip.ClipLoss()(F.normalize(images, dim=-1), F.normalize(texts, dim=-1), scale)
+    pair = F.normalize(images, dim=-1), F.normalize(texts, dim=-1)
+    bias = getattr(source.towers, "logit_bias", None)
+    loss = open_clip.ClipLoss()(*pair, scale) if bias is None else open_clip.SigLipLoss()(*pair, scale, bias)
     loss.backward()
     gradients = {f"grad.{name}": source.towers.get_parameter(name).grad for name in wanted}
     return {"image_embeds": images, "text_embeds": texts, "loss": loss} | gradients

@@ -24,9 +24,9 @@ COCA = {
 CONFIGS = {"tiny-vit": VIT, "tiny-resnet": RESNET, "tiny-coca": COCA}
 
 
-def write_tiny_clips(folder: Path) -> None:
+def write_tiny_clips(folder: Path, configs: dict[str, dict] = CONFIGS) -> None:
     """Writes each configuration as `NAME.json`, which `export_clip.py` reads."""
-    for name, config in CONFIGS.items():
+    for name, config in configs.items():
         (folder / f"{name}.json").write_text(json.dumps(config), encoding="utf-8")
 
 

@@ -1,0 +1,132 @@
+"""Hugging Face tokenizer folders of SigLIP and SigLIP 2 as the hub has them, around vocabularies trained here.
+
+The real ones are T5's `cc_en.32000` and mT5's (Unigram) and Gemma's (pairs with bytes for the rest). The folders of
+`timm/ViT-B-16-SigLIP` and `timm/ViT-B-16-SigLIP2` hold `tokenizer.json`, `tokenizer_config.json` and
+`special_tokens_map.json`, and no SentencePiece model.
+"""
+
+import base64
+import io
+import json
+import random
+from pathlib import Path
+
+import sentencepiece
+import text_corpus
+from sentencepiece.sentencepiece_model_pb2 import ModelProto
+
+SPACE = "\u2581"
+SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+T5 = {"model_type": "unigram", "pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "normalization_rule_name": "nmt_nfkc",
+      "hard_vocab_limit": False}  # fmt: skip
+GEMMA = {
+    "model_type": "bpe", "pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, "eos_piece": "<eos>", "bos_piece": "<bos>",
+    "byte_fallback": True, "normalization_rule_name": "identity", "add_dummy_prefix": False,
+    "remove_extra_whitespaces": False, "split_digits": True, "allow_whitespace_only_pieces": True,
+    "user_defined_symbols": ["<mask>", "\n\n", SPACE * 2, SPACE * 3, "<table>", "\t"],
+}  # fmt: skip
+
+
+def train(settings: dict, vocab_size: int = 4000) -> ModelProto:
+    """A SentencePiece model of texts that captions may hold."""
+    texts = text_corpus.corpus(5000) + text_corpus.shapes(random.Random(1), 8000)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.replace("\n", " ") for text in texts),
+        model_writer=model, vocab_size=vocab_size, character_coverage=0.98, num_threads=1, minloglevel=2, **settings,
+    )  # fmt: skip
+    return ModelProto.FromString(model.getvalue())
+
+
+def write_siglip(folder: Path) -> None:
+    """As transformers 4 saved open_clip's `SigLipTokenizer` (T5TokenizerFast, extra_ids 0, legacy False)."""
+    proto = train(T5)
+    normalizers = [
+        {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()},
+        {"type": "Strip", "strip_left": False, "strip_right": True},
+        {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": SPACE},
+    ]
+    metaspace = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "first", "split": False}
+    write_folder(
+        folder,
+        {
+            "added_tokens": [{"id": 1, "content": "</s>"} | SPECIAL, {"id": 2, "content": "<unk>"} | SPECIAL],
+            "normalizer": {"type": "Sequence", "normalizers": normalizers},
+            "pre_tokenizer": metaspace,
+            "post_processor": ending("</s>", 1),
+            "decoder": metaspace,
+            "model": {
+                "type": "Unigram",
+                "unk_id": 2,
+                "vocab": [[piece.piece, piece.score] for piece in proto.pieces],
+                "byte_fallback": False,
+            },
+        },
+        {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "legacy": False, "additional_special_tokens": []},
+        {"eos_token": "</s>", "pad_token": "</s>", "unk_token": "<unk>"},
+    )
+
+
+def write_siglip2(folder: Path) -> None:
+    """As transformers 4 saved it for Gemma's vocabulary (GemmaTokenizerFast, padding on the right, `<eos>` behind)."""
+    proto = train(GEMMA)
+    ids = {piece.piece: number for number, piece in enumerate(proto.pieces)}
+    merges = []
+    for piece in proto.pieces:
+        if piece.type == ModelProto.SentencePiece.NORMAL:
+            splits = ((piece.piece[:cut], piece.piece[cut:]) for cut in range(1, len(piece.piece)))
+            pairs = [pair for pair in splits if pair[0] in ids and pair[1] in ids]
+            merges += [(piece.score, pair) for pair in sorted(pairs, key=lambda pair: (ids[pair[0]], ids[pair[1]]))]
+    merges.sort(key=lambda merge: -merge[0])
+    kinds = ModelProto.SentencePiece
+    added = [
+        {"id": number, "content": piece.piece} | SPECIAL | {"special": piece.type != kinds.USER_DEFINED}
+        for number, piece in enumerate(proto.pieces)
+        if piece.type in (kinds.CONTROL, kinds.UNKNOWN, kinds.USER_DEFINED)
+    ]
+    write_folder(
+        folder,
+        {
+            "added_tokens": added,
+            "normalizer": {"type": "Replace", "pattern": {"String": " "}, "content": SPACE},
+            "pre_tokenizer": {
+                "type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False,
+            },
+            "post_processor": ending("<eos>", 1),
+            "decoder": {"type": "Sequence", "decoders": [{"type": "ByteFallback"}, {"type": "Fuse"}]},
+            "model": {
+                "type": "BPE", "dropout": None, "unk_token": "<unk>", "continuing_subword_prefix": None,
+                "end_of_word_suffix": None, "fuse_unk": True, "byte_fallback": True, "ignore_merges": False,
+                "vocab": ids, "merges": [" ".join(pair) for _, pair in merges],
+            },
+        },
+        {"tokenizer_class": "GemmaTokenizer", "add_bos_token": False, "add_eos_token": True, "padding_side": "right"},
+        {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"},
+    )  # fmt: skip
+
+
+def write_siglip_model(folder: Path) -> None:
+    """T5's own layout: the SentencePiece model alone."""
+    folder.mkdir()
+    (folder / "spiece.model").write_bytes(train(T5).SerializeToString())
+    config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "eos_token": "</s>", "pad_token": "</s>"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def ending(token: str, number: int) -> dict:
+    """The post-processor that puts `token` behind a text."""
+    text, end = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": token, "type_id": 0}}
+    second = {"Sequence": {"id": "B", "type_id": 0}}
+    special = {token: {"id": token, "ids": [number], "tokens": [token]}}
+    return {"type": "TemplateProcessing", "single": [text, end], "pair": [text, end, second, end], "special_tokens": special}
+
+
+def write_folder(folder: Path, tokenizer: dict, config: dict, names: dict[str, str]) -> None:
+    folder.mkdir()
+    whole = {"version": "1.0", "truncation": None, "padding": None} | tokenizer
+    for name, content in (
+        ("tokenizer.json", whole),
+        ("tokenizer_config.json", config | names | {"clean_up_tokenization_spaces": False}),
+        ("special_tokens_map.json", names),
+    ):
+        (folder / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
