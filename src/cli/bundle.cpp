@@ -24,8 +24,8 @@ void run_bundle(const Arguments& arguments) {
       fmt::format("{} {}, {}", bundle.source.library, bundle.source.version, bundle.source.checkpoint));
   row("image", fmt::format("{0} x {0}", bundle.image.size));
   row("tokenizer",
-      fmt::format("{}, {} ids of {}, pad {}", bundle.tokenizer.clean, bundle.tokenizer.context_length,
-                  bundle.tokenizer.vocab_size, bundle.tokenizer.pad));
+      fmt::format("{}, {}, {} ids of {}, pad {}", bundle.tokenizer.kind, bundle.tokenizer.clean,
+                  bundle.tokenizer.context_length, bundle.tokenizer.vocab_size, bundle.tokenizer.pad));
   if (bundle.kind == BundleKind::kClip) {
     row("embed_dim", std::to_string(bundle.embed_dim));
     row("activation", bundle.activation);

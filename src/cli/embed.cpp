@@ -56,7 +56,7 @@ void run_embed(const Arguments& arguments) {
                          }));
   }
   if (!given.text.empty()) {
-    const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
+    const Tokenizer tokenizer = load_tokenizer(model.bundle());
     tensors.emplace_back("text_embeds",
                          encode_all(read_lines(given.text), [&](std::span<const std::string> texts) {
                            return model.encode_text(tokenize(tokenizer, texts).to(placement.device));

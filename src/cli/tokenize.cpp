@@ -10,7 +10,7 @@ namespace sdsclip {
 
 void run_tokenize(const Arguments& arguments) {
   const TokenizeArguments& given = arguments.tokenize;
-  const ClipTokenizer tokenizer = load_tokenizer(read_bundle(bundle_path(given.bundle)));
+  const Tokenizer tokenizer = load_tokenizer(read_bundle(bundle_path(given.bundle)));
   const auto print = [&](const std::string& text) {
     std::printf("%s\n", nlohmann::json(tokenizer.encode(text)).dump().c_str());
   };

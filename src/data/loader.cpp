@@ -63,7 +63,7 @@ void visit_options(OptionVisitor& visitor, DataOptions& options) {
 
 class CaptionLoader::Implementation {
  public:
-  Implementation(const CaptionDataset& dataset, const ClipTokenizer& tokenizer, const LoaderOptions& options,
+  Implementation(const CaptionDataset& dataset, const Tokenizer& tokenizer, const LoaderOptions& options,
                  const LoaderPosition& start)
       : dataset_(dataset), tokenizer_(tokenizer), options_(options), position_(start) {
     own_samples_ = dataset.size() / options.processes;
@@ -276,7 +276,7 @@ class CaptionLoader::Implementation {
   }
 
   const CaptionDataset& dataset_;
-  const ClipTokenizer& tokenizer_;
+  const Tokenizer& tokenizer_;
   LoaderOptions options_;
   LoaderPosition position_;       // the consumer's
   LoaderStatistics statistics_;   // the consumer's
@@ -295,7 +295,7 @@ class CaptionLoader::Implementation {
   std::vector<std::thread> workers_;
 };
 
-CaptionLoader::CaptionLoader(const CaptionDataset& dataset, const ClipTokenizer& tokenizer,
+CaptionLoader::CaptionLoader(const CaptionDataset& dataset, const Tokenizer& tokenizer,
                              const LoaderOptions& options, const LoaderPosition& start)
     : implementation_(std::make_unique<Implementation>(dataset, tokenizer, options, start)) {}
 

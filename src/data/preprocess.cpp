@@ -34,13 +34,13 @@ int crop_offset(int side, int size) {
 
 }  // namespace
 
-Image resize_bicubic(const Image& image, int width, int height) {
+Image resize_image(const Image& image, int width, int height, Interpolation interpolation) {
   if (width < 1 || height < 1) {
     throw input_error("resize: got {} x {} pixels, expected 1 x 1 or more", width, height);
   }
   Image result{width, height, {}};
   result.pixels.resize(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3);
-  resample_window(image, width, height, {0, 0, width, height}, result.pixels.data());
+  resample_window(image, width, height, {0, 0, width, height}, interpolation, result.pixels.data());
   return result;
 }
 
@@ -57,7 +57,7 @@ void resize_and_crop(const Image& image, const PreprocessOptions& options, std::
   }
   const Window window = {crop_offset(width, options.size), crop_offset(height, options.size), options.size,
                          options.size};
-  resample_window(image, width, height, window, out.data());
+  resample_window(image, width, height, window, options.interpolation, out.data());
 }
 
 void normalize_pixels(std::span<const std::uint8_t> pixels, const PreprocessOptions& options,

@@ -27,7 +27,6 @@ namespace {
 constexpr int kPrecisionBits =
     32 - 8 - 2;  // of a weight: 8 bits are the pixel's, 2 keep sums from overflowing
 constexpr std::int32_t kHalf = 1 << (kPrecisionBits - 1);  // makes the shift round to the nearest
-constexpr double kBicubicSupport = 2.0;
 constexpr std::size_t kTileRows = 32;
 
 double bicubic(double x) {
@@ -36,6 +35,20 @@ double bicubic(double x) {
   if (x < 1.0) return ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0;
   if (x < 2.0) return (((x - 5.0) * x + 8.0) * x - 4.0) * a;
   return 0.0;
+}
+
+double triangle(double x) {
+  return std::max(0.0, 1.0 - std::abs(x));
+}
+
+/// A weight by distance, in input pixels of an enlarged image, and the distance from which on it is 0.
+struct Filter {
+  double (*weight)(double);
+  double support;
+};
+
+Filter filter_of(Interpolation interpolation) {
+  return interpolation == Interpolation::kBilinear ? Filter{triangle, 1.0} : Filter{bicubic, 2.0};
 }
 
 /// The input pixels that an output pixel is the weighted sum of.
@@ -51,10 +64,10 @@ struct Axis {
   std::vector<std::int32_t> weights;  // fixed point, kPrecisionBits after the point
 
   /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, in the same order of operations.
-  Axis(int input_size, int output_size, int first_output, int outputs) {
+  Axis(int input_size, int output_size, int first_output, int outputs, const Filter& filter) {
     const double scale = static_cast<double>(input_size) / output_size;
     const double filter_scale = std::max(scale, 1.0);
-    const double support = kBicubicSupport * filter_scale;
+    const double support = filter.support * filter_scale;
     const double inverse_filter_scale = 1.0 / filter_scale;
     std::vector<double> raw;
     for (int output = first_output; output < first_output + outputs; ++output) {
@@ -64,7 +77,7 @@ struct Axis {
       raw.clear();
       double total = 0;
       for (int x = 0; x < end - first; ++x) {
-        raw.push_back(bicubic((x + first - center + 0.5) * inverse_filter_scale));
+        raw.push_back(filter.weight((x + first - center + 0.5) * inverse_filter_scale));
         total += raw.back();
       }
       taps.push_back({first, raw.size(), weights.size()});
@@ -183,9 +196,11 @@ bool height_first(const Image& image, int width, int height) {
 
 }  // namespace
 
-void resample_window(const Image& image, int width, int height, const Window& window, std::uint8_t* out) {
-  const Axis across(image.width, width, window.x, window.width);
-  const Axis down(image.height, height, window.y, window.height);
+void resample_window(const Image& image, int width, int height, const Window& window,
+                     Interpolation interpolation, std::uint8_t* out) {
+  const Filter filter = filter_of(interpolation);
+  const Axis across(image.width, width, window.x, window.width, filter);
+  const Axis down(image.height, height, window.y, window.height, filter);
   const std::size_t rows = static_cast<std::size_t>(down.input_end() - down.first_input());
   const std::size_t column_bytes = static_cast<std::size_t>(across.input_end() - across.first_input()) * 3;
   const std::uint8_t* source =

@@ -3,6 +3,7 @@
 #include <cstdint>
 
 #include "sdsclip/data/image.h"
+#include "sdsclip/data/preprocess.h"
 
 namespace sdsclip {
 
@@ -14,8 +15,9 @@ struct Window {
   int height = 0;
 };
 
-/// The pixels in `window` of `image` resized to `width` x `height` by Pillow's bicubic resampling, to `out`
+/// The pixels in `window` of `image` resized to `width` x `height` by Pillow's resampling, to `out`
 /// (window.height x window.width x 3 bytes). Nothing outside the window is computed.
-void resample_window(const Image& image, int width, int height, const Window& window, std::uint8_t* out);
+void resample_window(const Image& image, int width, int height, const Window& window,
+                     Interpolation interpolation, std::uint8_t* out);
 
 }  // namespace sdsclip

@@ -146,6 +146,12 @@ std::u32string fix_segment(std::u32string text, bool unescape) {
   }
 }
 
+/// Python's `string.punctuation`.
+bool is_ascii_punctuation(char32_t c) {
+  return (c >= U'!' && c <= U'/') || (c >= U':' && c <= U'@') || (c >= U'[' && c <= U'`') ||
+         (c >= U'{' && c <= U'~');
+}
+
 /// Python's `" ".join(text.split())`.
 std::u32string join_words(const std::u32string& text) {
   std::u32string result;
@@ -182,8 +188,19 @@ std::u32string fix_text(std::u32string_view text) {
   return result;
 }
 
+std::u32string clean_whitespace(const std::u32string& text) {
+  return join_words(html_unescape(html_unescape(fix_text(text))));
+}
+
 std::u32string clean_as_open_clip(const std::u32string& text) {
-  return lower_text(join_words(html_unescape(html_unescape(fix_text(text)))));
+  return lower_text(clean_whitespace(text));
+}
+
+std::u32string canonicalize(const std::u32string& text) {
+  std::u32string cleaned = html_unescape(html_unescape(fix_text(text)));
+  std::replace(cleaned.begin(), cleaned.end(), U'_', U' ');
+  std::erase_if(cleaned, is_ascii_punctuation);
+  return join_words(lower_text(cleaned));
 }
 
 std::u32string clean_as_transformers(std::u32string text) {

@@ -1,5 +1,6 @@
 #include "unicode.h"
 
+#include <unicode/brkiter.h>
 #include <unicode/locid.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
@@ -8,6 +9,7 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "sdsclip/base/error.h"
 
@@ -165,6 +167,31 @@ char32_t from_windows_1252(char32_t character) {
                                         0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
                                         0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
   return character >= 0x80 && character <= 0x9F ? kCharacters[character - 0x80] : character;
+}
+
+std::vector<std::string_view> graphemes(std::string_view utf8) {
+  std::vector<std::string_view> result;
+  const bool is_ascii =
+      std::all_of(utf8.begin(), utf8.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+  if (is_ascii && utf8.find('\r') == std::string_view::npos) {
+    for (std::size_t at = 0; at < utf8.size(); ++at) result.push_back(utf8.substr(at, 1));
+    return result;
+  }
+  UErrorCode status = U_ZERO_ERROR;
+  const std::unique_ptr<icu::BreakIterator> breaks(
+      icu::BreakIterator::createCharacterInstance(icu::Locale::getRoot(), status));
+  check(status);
+  UText text = UTEXT_INITIALIZER;
+  utext_openUTF8(&text, utf8.data(), static_cast<int64_t>(utf8.size()), &status);
+  check(status);
+  breaks->setText(&text, status);
+  check(status);
+  for (int32_t start = breaks->first(), end = breaks->next(); end != icu::BreakIterator::DONE;
+       start = end, end = breaks->next()) {
+    result.push_back(utf8.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(end - start)));
+  }
+  utext_close(&text);
+  return result;
 }
 
 bool is_letter(char32_t character) {

@@ -2,6 +2,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sdsclip {
 
@@ -24,6 +25,9 @@ std::u32string lower_characters(const std::u32string& text);
 /// What Windows-1252 has for a C1 control character (U+0080 to U+009F); the five that it leaves open, and
 /// every other character, stand for themselves.
 char32_t from_windows_1252(char32_t character);
+
+/// The extended grapheme clusters of UTF-8 text, in its order.
+std::vector<std::string_view> graphemes(std::string_view utf8);
 
 bool is_letter(char32_t character);         ///< general category L
 bool is_number(char32_t character);         ///< general category N

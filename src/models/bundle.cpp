@@ -22,6 +22,7 @@ constexpr std::string_view kFormat = "sdsclip-bundle";
 constexpr std::int64_t kVersion = 1;
 constexpr std::array<std::string_view, 2> kKindNames = {"clip", "teacher"};
 constexpr std::array<std::string_view, 2> kResizeNames = {"shortest_edge", "squash"};
+constexpr std::array<std::string_view, 2> kInterpolationNames = {"bicubic", "bilinear"};
 constexpr std::array<std::string_view, 2> kPredictionNames = {"epsilon", "v_prediction"};
 
 /// `bundle.json` as it is written, before `files`, whose keys are free, is taken apart.
@@ -36,14 +37,18 @@ struct BundleDocument {
 void visit_options(OptionVisitor& visitor, BundleImage& image) {
   visitor.option("size", image.size, "pixels a side");
   visitor.choice("resize", image.resize, kResizeNames, "how another shape is brought to a square");
+  visitor.choice("interpolation", image.interpolation, kInterpolationNames, "of the resize");
   visitor.option("mean", image.mean, "subtracted from each channel in [0, 1]");
   visitor.option("std", image.std, "divides each channel after that");
 }
 
 void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
-  visitor.option("kind", tokenizer.kind, "clip_bpe");
-  visitor.option("clean", tokenizer.clean, "whose text cleaning: open_clip or transformers");
-  visitor.option("merges", tokenizer.merges, "file of merges");
+  visitor.option("kind", tokenizer.kind, "clip_bpe or sentencepiece");
+  visitor.option("clean", tokenizer.clean, "text cleaning: open_clip, transformers or canonicalize");
+  visitor.option("merges", tokenizer.merges, "clip_bpe: file of merges");
+  visitor.option("algorithm", tokenizer.algorithm, "sentencepiece: unigram or bpe");
+  visitor.option("model", tokenizer.model, "sentencepiece: file of the model");
+  visitor.option("charsmap", tokenizer.charsmap, "sentencepiece: file of character replacements");
   visitor.option("context_length", tokenizer.context_length, "ids a text");
   visitor.option("vocab_size", tokenizer.vocab_size, "number of ids");
   visitor.option("sot", tokenizer.sot, "id that opens a text");
@@ -144,14 +149,27 @@ void check_image(const BundleImage& image, const fs::path& json) {
   for (const double deviation : image.std) require_range(deviation, 1e-4, 100.0, json, "image.std");
 }
 
+void check_tokenizer_kind(const BundleTokenizer& tokenizer, const fs::path& json) {
+  const bool is_pieces = tokenizer.kind == "sentencepiece";
+  require(is_pieces || tokenizer.kind == "clip_bpe", json, "tokenizer.kind", tokenizer.kind,
+          "clip_bpe or sentencepiece");
+  if (!is_pieces) {
+    require(tokenizer.clean == "open_clip" || tokenizer.clean == "transformers", json, "tokenizer.clean",
+            tokenizer.clean, "open_clip or transformers");
+    return;
+  }
+  require(tokenizer.clean == "canonicalize", json, "tokenizer.clean", tokenizer.clean, "canonicalize");
+  require(tokenizer.algorithm == "unigram" || tokenizer.algorithm == "bpe", json, "tokenizer.algorithm",
+          tokenizer.algorithm, "unigram or bpe");
+}
+
 void check_tokenizer(const BundleTokenizer& tokenizer, const fs::path& json) {
-  require(tokenizer.kind == "clip_bpe", json, "tokenizer.kind", tokenizer.kind, "clip_bpe");
-  require(tokenizer.clean == "open_clip" || tokenizer.clean == "transformers", json, "tokenizer.clean",
-          tokenizer.clean, "open_clip or transformers");
+  check_tokenizer_kind(tokenizer, json);
   require_range<std::int64_t>(tokenizer.context_length, 2, kMostWidth, json, "tokenizer.context_length");
   require_range<std::int64_t>(tokenizer.vocab_size, 1, kMostIds, json, "tokenizer.vocab_size");
   const std::int64_t last = tokenizer.vocab_size - 1;
-  require_range<std::int64_t>(tokenizer.sot, 0, last, json, "tokenizer.sot");
+  require_range<std::int64_t>(tokenizer.sot, tokenizer.kind == "clip_bpe" ? 0 : -1, last, json,
+                              "tokenizer.sot");
   require_range<std::int64_t>(tokenizer.eot, 0, last, json, "tokenizer.eot");
   require_range<std::int64_t>(tokenizer.pad, 0, last, json, "tokenizer.pad");
   require(tokenizer.overflow == "truncate" || tokenizer.overflow == "error", json, "tokenizer.overflow",
@@ -174,7 +192,7 @@ void check_teacher(const Bundle& bundle, const fs::path& json) {
 void check_content(const Bundle& bundle, const fs::path& json) {
   check_image(bundle.image, json);
   check_tokenizer(bundle.tokenizer, json);
-  std::vector<std::string> needed = {bundle.tokenizer.merges};
+  std::vector<std::string> needed = tokenizer_files(bundle.tokenizer);
   if (bundle.kind == BundleKind::kClip) {
     require_range<std::int64_t>(bundle.embed_dim, 1, kMostWidth, json, "embed_dim");
     needed.emplace_back("clip.ts");
@@ -232,6 +250,12 @@ std::vector<std::vector<std::int64_t>> read_shapes(const ConfigNode& node, const
 }
 
 }  // namespace
+
+std::vector<std::string> tokenizer_files(const BundleTokenizer& tokenizer) {
+  if (tokenizer.kind != "sentencepiece") return {tokenizer.merges};
+  if (tokenizer.charsmap.empty()) return {tokenizer.model};
+  return {tokenizer.model, tokenizer.charsmap};
+}
 
 std::string_view kind_name(BundleKind kind) {
   return kKindNames[static_cast<std::size_t>(kind)];

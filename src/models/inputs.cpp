@@ -4,14 +4,26 @@
 
 #include <algorithm>
 
+#include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 
 namespace sdsclip {
+
+namespace {
+
+TextCleaning cleaning_of(const std::string& name) {
+  if (name == "transformers") return TextCleaning::kTransformers;
+  return name == "canonicalize" ? TextCleaning::kCanonicalize : TextCleaning::kOpenClip;
+}
+
+}  // namespace
 
 PreprocessOptions preprocess_options(const BundleImage& image) {
   PreprocessOptions options;
   options.size = static_cast<int>(image.size);
   options.resize = image.resize == ResizeRule::kSquash ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
+  options.interpolation = image.interpolation == InterpolationRule::kBilinear ? Interpolation::kBilinear
+                                                                              : Interpolation::kBicubic;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     options.mean[channel] = static_cast<float>(image.mean[channel]);
     options.std[channel] = static_cast<float>(image.std[channel]);
@@ -19,21 +31,43 @@ PreprocessOptions preprocess_options(const BundleImage& image) {
   return options;
 }
 
-ClipTokenizer load_tokenizer(const Bundle& bundle) {
+namespace {
+
+Tokenizer make_tokenizer(const Bundle& bundle) {
   const BundleTokenizer& tokenizer = bundle.tokenizer;
-  verify_bundle(bundle, {tokenizer.merges});
   TokenizerOptions options;
-  options.clean = tokenizer.clean == "transformers" ? TextCleaning::kTransformers : TextCleaning::kOpenClip;
+  options.clean = cleaning_of(tokenizer.clean);
   options.context_length = static_cast<int>(tokenizer.context_length);
   options.sot = tokenizer.sot;
   options.eot = tokenizer.eot;
   options.pad = tokenizer.pad;
   options.overflow = tokenizer.overflow == "error" ? Overflow::kError : Overflow::kTruncate;
+  if (tokenizer.kind == "sentencepiece") {
+    const std::filesystem::path model = bundle.folder / tokenizer.model;
+    SentencePieceFiles files;
+    files.model = read_file(model);
+    if (!tokenizer.charsmap.empty()) files.charsmap = read_file(bundle.folder / tokenizer.charsmap);
+    files.is_pairs = tokenizer.algorithm == "bpe";
+    return sentencepiece_tokenizer(files, options, model.string());
+  }
   const std::filesystem::path merges = bundle.folder / tokenizer.merges;
-  return ClipTokenizer(read_file(merges), options, merges.string());
+  return clip_tokenizer(read_file(merges), options, merges.string());
 }
 
-at::Tensor tokenize(const ClipTokenizer& tokenizer, std::span<const std::string> texts) {
+}  // namespace
+
+Tokenizer load_tokenizer(const Bundle& bundle) {
+  verify_bundle(bundle, tokenizer_files(bundle.tokenizer));
+  Tokenizer tokenizer = make_tokenizer(bundle);
+  if (tokenizer.vocab_size() != bundle.tokenizer.vocab_size) {
+    throw input_error("{}: tokenizer.vocab_size: got {}, expected {}, which its files make",
+                      (bundle.folder / "bundle.json").string(), bundle.tokenizer.vocab_size,
+                      tokenizer.vocab_size());
+  }
+  return tokenizer;
+}
+
+at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> texts) {
   std::vector<std::int64_t> ids;
   for (const std::string& text : texts) {
     const std::vector<std::int64_t> own = tokenizer.encode(text);

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+
 namespace sdsclip {
 
 at::Tensor cut_padding(const at::Tensor& ids, const BundleTokenizer& tokenizer) {
@@ -11,7 +13,9 @@ at::Tensor cut_padding(const at::Tensor& ids, const BundleTokenizer& tokenizer) 
 }
 
 at::Tensor longest_texts(std::int64_t count, const BundleTokenizer& tokenizer) {
-  at::Tensor ids = at::full({count, tokenizer.context_length}, tokenizer.sot, at::kLong);
+  // Any id will do; the start is one that never ends a text.
+  const std::int64_t filler = std::max<std::int64_t>(tokenizer.sot, 0);
+  at::Tensor ids = at::full({count, tokenizer.context_length}, filler, at::kLong);
   ids.select(1, tokenizer.context_length - 1).fill_(tokenizer.eot);
   return ids;
 }

@@ -188,7 +188,7 @@ void encode_images(const ClipModel& model, const CaseTable& table, const Encodin
 
 void encode_texts(const ClipModel& model, const TextTable& texts, const EncodingPlan& plan,
                   const ClipScoreOptions& options, EmbeddingCache* cache, ScoreStore& store) {
-  const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
+  const Tokenizer tokenizer = load_tokenizer(model.bundle());
   const std::span<const std::string> encoded(texts.texts.data(), static_cast<std::size_t>(plan.count));
   Rows rows{.names = {encoded.begin(), encoded.end()},
             .key = [&](std::size_t row) { return cache_key(store.identity(), encoded[row]); }};

@@ -42,7 +42,7 @@ class SampleEvaluator {
   const DiffusionScoreOptions& options_;
   std::span<const SamplePoint> points_;
   PreprocessOptions preprocessing_;
-  ClipTokenizer tokenizer_;
+  Tokenizer tokenizer_;
   UnitCache latents_;
   UnitCache contexts_;
   std::unordered_map<std::int32_t, at::Tensor> noises_;

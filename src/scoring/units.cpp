@@ -80,8 +80,8 @@ at::Tensor DecodeAhead::next() {
   return pixels;
 }
 
-at::Tensor tokenize_unit(const ClipTokenizer& tokenizer, std::span<const std::string> texts,
-                         std::int64_t first, std::int64_t size) {
+at::Tensor tokenize_unit(const Tokenizer& tokenizer, std::span<const std::string> texts, std::int64_t first,
+                         std::int64_t size) {
   const std::int64_t count = rows_there(texts.size(), first, size);
   at::Tensor ids = at::zeros({size, tokenizer.options().context_length}, at::kLong);
   ids.narrow(0, 0, count)

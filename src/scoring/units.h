@@ -54,8 +54,8 @@ class DecodeAhead {
 };
 
 /// Ids of texts, i64[size, context_length]; rows behind their end are zero.
-at::Tensor tokenize_unit(const ClipTokenizer& tokenizer, std::span<const std::string> texts,
-                         std::int64_t first, std::int64_t size);
+at::Tensor tokenize_unit(const Tokenizer& tokenizer, std::span<const std::string> texts, std::int64_t first,
+                         std::int64_t size);
 
 /// Rows of a tensor that is computed a unit at a time on demand and kept while there is room: the units that
 /// were not used for longest go first. A unit that comes back is computed in the same shape again, hence to

@@ -25,12 +25,12 @@ struct Session {
 
   Bundle clip_bundle;
   ClipModel clip;
-  ClipTokenizer clip_tokenizer;
+  Tokenizer clip_tokenizer;
   std::vector<NamedTensor> trained;  ///< what the optimizer changes and checkpoints hold
   std::vector<NamedTensor> outcome;  ///< as `tuned.safetensors` names it: low-rank updates merged
   std::vector<LoraAdapter> lora;     ///< empty unless `train.tune` is lora
   std::optional<DiffusionTeacher> teacher;
-  std::optional<ClipTokenizer> teacher_tokenizer;
+  std::optional<Tokenizer> teacher_tokenizer;
   std::optional<LatentMap> latent_map;   ///< of L_SDS
   std::optional<LinearMap> feature_map;  ///< of the feature loss
   std::optional<RankTargets> targets;    ///< of L_rank

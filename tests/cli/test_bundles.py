@@ -19,7 +19,7 @@ class MissingBundles(ProgramTest):
         environment = {name: value for name, value in os.environ.items() if name != "SDSCLIP_MODELS"}
         if models is not None:
             environment["SDSCLIP_MODELS"] = models
-        command = [str(PROGRAM.resolve()), *arguments]
+        command = [str(PROGRAM), *arguments]
         finished = subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment)
         self.assertEqual(finished.returncode, 2, finished.stderr)
         self.assertEqual(len(finished.stderr.splitlines()), 1, finished.stderr)

@@ -33,8 +33,8 @@ class NumberedCaptions : public CaptionDataset {
   std::set<std::int64_t> bad_;
 };
 
-ClipTokenizer small_tokenizer() {
-  return {"a b\n", {.context_length = 6, .sot = 513, .eot = 514, .pad = 0}};
+Tokenizer small_tokenizer() {
+  return clip_tokenizer("a b\n", {.context_length = 6, .sot = 513, .eot = 514, .pad = 0});
 }
 
 LoaderOptions small_options() {
@@ -57,14 +57,14 @@ std::vector<std::int64_t> samples_of(CaptionLoader& loader, int batches) {
 
 std::vector<std::int64_t> samples_of(const CaptionDataset& dataset, const LoaderOptions& options, int batches,
                                      const LoaderPosition& start = {}) {
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, options, start);
   return samples_of(loader, batches);
 }
 
 TEST(CaptionLoader, FillsABatchWithWhatBelongsTogether) {
   const NumberedCaptions dataset(10);
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, small_options());
   const Batch batch = loader.next();
   ASSERT_EQ(batch.samples.size(), 4U);
@@ -111,7 +111,7 @@ TEST(CaptionLoader, GivesTheSameWhateverTheNumberOfWorkers) {
 TEST(CaptionLoader, ReplacesABadSampleByTheNextOfTheOrder) {
   const SampleOrder order(20, 5, 0);
   const NumberedCaptions dataset(20, {order.sample_at(1), order.sample_at(2), order.sample_at(15)});
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, small_options());
   std::vector<std::int64_t> expected;
   for (const std::int64_t position : {0, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 17, 18}) {
@@ -131,7 +131,7 @@ TEST(CaptionLoader, ReplacesABadSampleByTheNextOfTheOrder) {
 TEST(CaptionLoader, GoesOnFromAnyPosition) {
   const NumberedCaptions dataset(30, {2, 9, 25, 26});
   const LoaderOptions options = small_options();
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader whole(dataset, tokenizer, options);
   std::vector<LoaderPosition> positions = {LoaderPosition{}};
   std::vector<std::vector<std::int64_t>> batches;
@@ -148,7 +148,7 @@ TEST(CaptionLoader, GoesOnFromAnyPosition) {
 
 TEST(CaptionLoader, ChoosesAnotherCaptionInAnotherEpoch) {
   const NumberedCaptions dataset(4);
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, small_options());
   std::set<std::string> captions;
   for (int epoch = 0; epoch < 12; ++epoch) {
@@ -174,7 +174,7 @@ TEST(CaptionLoader, FailsOnTheFirstBadSampleWhereAsked) {
   options.on_bad_sample = OnBadSample::kFail;
   const std::int64_t bad = SampleOrder(10, 5, 0).sample_at(5);
   const NumberedCaptions dataset(10, {bad});
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, options);
   EXPECT_NO_THROW(loader.next());
   testing::expect_error(ExitCode::kInput, {std::to_string(bad) + ".png", "data.on_bad_sample"},
@@ -196,7 +196,7 @@ TEST(CaptionLoader, RefusesABatchThatIsLargerThanTheDataSet) {
 
 TEST(CaptionLoader, EndsAtOnceWhileWorkersAreBusy) {
   const NumberedCaptions dataset(100);
-  const ClipTokenizer tokenizer = small_tokenizer();
+  const Tokenizer tokenizer = small_tokenizer();
   for (int i = 0; i < 20; ++i) CaptionLoader loader(dataset, tokenizer, small_options());
 }
 

@@ -27,9 +27,16 @@ Pixels cropped(const Image& image, const PreprocessOptions& options) {
 
 TEST(ResizeBicubic, ShrinksAndGrowsARowAsPillowDoes) {
   const Image row{4, 1, {0, 0, 0, 10, 20, 30, 200, 100, 50, 255, 255, 255}};
-  EXPECT_EQ(resize_bicubic(row, 2, 1).pixels, (Pixels{19, 12, 10, 210, 165, 143}));
-  EXPECT_EQ(resize_bicubic(row, 6, 1).pixels,
+  EXPECT_EQ(resize_image(row, 2, 1).pixels, (Pixels{19, 12, 10, 210, 165, 143}));
+  EXPECT_EQ(resize_image(row, 6, 1).pixels,
             (Pixels{0, 0, 0, 0, 5, 13, 33, 29, 32, 174, 82, 36, 240, 187, 160, 255, 255, 255}));
+}
+
+TEST(ResizeBilinear, ShrinksAndGrowsARowAsPillowDoes) {
+  const Image row{4, 1, {0, 0, 0, 10, 20, 30, 200, 100, 50, 255, 255, 255}};
+  EXPECT_EQ(resize_image(row, 2, 1, Interpolation::kBilinear).pixels, (Pixels{33, 23, 20, 196, 155, 135}));
+  EXPECT_EQ(resize_image(row, 6, 1, Interpolation::kBilinear).pixels,
+            (Pixels{0, 0, 0, 5, 10, 15, 42, 33, 33, 168, 87, 47, 228, 178, 153, 255, 255, 255}));
 }
 
 TEST(ResizeBicubic, TakesTheHeightFirstWherePillowDoes) {
@@ -39,18 +46,18 @@ TEST(ResizeBicubic, TakesTheHeightFirstWherePillowDoes) {
                           185, 75,  138, 236, 70,  185, 41,  82,  248, 107, 132, 74,  29, 108, 159, 116, 198,
                           92,  156, 197, 234, 109, 10,  183, 135, 223, 117, 94,  15,  117}};
   // With the width first, eight of these bytes are different by one or two.
-  EXPECT_EQ(resize_bicubic(tall, 4, 2).pixels,
+  EXPECT_EQ(resize_image(tall, 4, 2).pixels,
             (Pixels{121, 85, 154, 124, 115, 139, 125, 134, 120, 125, 129, 109,
                     148, 47, 181, 119, 122, 157, 105, 144, 139, 115, 99,  138}));
 }
 
 TEST(ResizeBicubic, OfTheSameSizeChangesNothing) {
   const Image image = counting_image(7, 5);
-  EXPECT_EQ(resize_bicubic(image, 7, 5), image);
+  EXPECT_EQ(resize_image(image, 7, 5), image);
 }
 
 TEST(ResizeBicubic, RefusesAnEmptySize) {
-  testing::expect_error(ExitCode::kInput, {"0 x 5"}, [] { resize_bicubic(counting_image(2, 2), 0, 5); });
+  testing::expect_error(ExitCode::kInput, {"0 x 5"}, [] { resize_image(counting_image(2, 2), 0, 5); });
 }
 
 TEST(ResizeAndCrop, CutsTheMiddleOfTheResizedImage) {
@@ -74,7 +81,7 @@ TEST(ResizeAndCrop, RoundsTheCornerHalfToEven) {
 TEST(ResizeAndCrop, SquashesBothSides) {
   const Image image = counting_image(6, 3);
   const PreprocessOptions options = {.size = 4, .resize = ResizeMode::kSquash};
-  EXPECT_EQ(cropped(image, options), resize_bicubic(image, 4, 4).pixels);
+  EXPECT_EQ(cropped(image, options), resize_image(image, 4, 4).pixels);
 }
 
 TEST(ResizeAndCrop, OfAVeryLongImageMakesOnlyWhatItKeeps) {

@@ -2,9 +2,11 @@
 // tests beside it:
 //
 //   data_probe decode LIST OUT
-//   data_probe preprocess SIZE shortest_edge|squash LIST OUT
+//   data_probe preprocess SIZE shortest_edge|squash bicubic|bilinear LIST OUT
 //   data_probe measure SIZE ROUNDS LIST OUT      (processor seconds of one image, as a 64-bit float)
 //   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
+//   data_probe sentencepiece MODEL CHARSMAP|- unigram|bpe canonicalize|whitespace CONTEXT_LENGTH EOT PAD LIST
+//   OUT
 //
 // LIST holds the inputs (file names or texts), and OUT the outputs, as records: a 32-bit length and so many
 // bytes. An output record starts with a byte: 0 and the raw result, or 1 and the text of an error.
@@ -27,11 +29,12 @@
 
 namespace {
 
-using sdsclip::ClipTokenizer;
 using sdsclip::Image;
+using sdsclip::Interpolation;
 using sdsclip::PreprocessOptions;
 using sdsclip::ResizeMode;
 using sdsclip::TextCleaning;
+using sdsclip::Tokenizer;
 using sdsclip::TokenizerOptions;
 
 template <typename T>
@@ -82,12 +85,27 @@ std::string measured(const std::string& path, const PreprocessOptions& options, 
   return raw<double>({&seconds, 1});
 }
 
+Tokenizer sentencepiece(const std::vector<std::string>& arguments) {
+  sdsclip::SentencePieceFiles files;
+  files.model = sdsclip::read_file(arguments[1]);
+  if (arguments[2] != "-") files.charsmap = sdsclip::read_file(arguments[2]);
+  files.is_pairs = arguments[3] == "bpe";
+  TokenizerOptions options;
+  options.clean = arguments[4] == "whitespace" ? TextCleaning::kWhitespace : TextCleaning::kCanonicalize;
+  options.context_length = std::stoi(arguments[5]);
+  options.sot = TokenizerOptions::kNone;
+  options.eot = std::stoll(arguments[6]);
+  options.pad = std::stoll(arguments[7]);
+  return sdsclip::sentencepiece_tokenizer(files, options, arguments[1]);
+}
+
 std::function<std::string(const std::string&)> make_function(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && arguments[0] == "decode") return decoded;
-  if (arguments.size() == 3 && arguments[0] == "preprocess") {
+  if (arguments.size() == 4 && arguments[0] == "preprocess") {
     PreprocessOptions options;
     options.size = std::stoi(arguments[1]);
     options.resize = arguments[2] == "squash" ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
+    options.interpolation = arguments[3] == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
     return [options](const std::string& path) { return preprocessed(path, options); };
   }
   if (arguments.size() == 3 && arguments[0] == "measure") {
@@ -101,8 +119,12 @@ std::function<std::string(const std::string&)> make_function(const std::vector<s
     options.clean = arguments[2] == "transformers" ? TextCleaning::kTransformers : TextCleaning::kOpenClip;
     options.context_length = std::stoi(arguments[3]);
     options.pad = std::stoll(arguments[4]);
-    const auto tokenizer =
-        std::make_shared<ClipTokenizer>(sdsclip::read_file(arguments[1]), options, arguments[1]);
+    const auto tokenizer = std::make_shared<Tokenizer>(
+        sdsclip::clip_tokenizer(sdsclip::read_file(arguments[1]), options, arguments[1]));
+    return [tokenizer](const std::string& text) { return raw<std::int64_t>(tokenizer->encode(text)); };
+  }
+  if (arguments.size() == 8 && arguments[0] == "sentencepiece") {
+    const auto tokenizer = std::make_shared<Tokenizer>(sentencepiece(arguments));
     return [tokenizer](const std::string& text) { return raw<std::int64_t>(tokenizer->encode(text)); };
   }
   throw sdsclip::usage_error("data_probe: wrong arguments; see the head of data_probe.cpp");

@@ -85,15 +85,16 @@ class Decoding(unittest.TestCase):
 
 
 class Preprocessing(unittest.TestCase):
-    def check(self, size: int, mode: str, cases: Sequence[Case]) -> None:
-        resize = Resize(size if mode == "shortest_edge" else (size, size), interpolation=InterpolationMode.BICUBIC)
+    def check(self, size: int, mode: str, cases: Sequence[Case], interpolation: str = "bicubic") -> None:
+        filter_of = InterpolationMode(interpolation)
+        resize = Resize(size if mode == "shortest_edge" else (size, size), interpolation=filter_of)
         transform = Compose([resize, CenterCrop(size), ToTensor(), Normalize(MEAN, STD)])
-        for case, answer in zip(cases, ours(["preprocess", str(size), mode], cases), strict=True):
+        for case, answer in zip(cases, ours(["preprocess", str(size), mode, interpolation], cases), strict=True):
             with self.subTest(case.name):
                 self.assertIsInstance(answer, bytes, str(answer))
                 got = np.frombuffer(answer, np.float32).reshape(3, size, size)
                 np.testing.assert_array_equal(got, transform(pillow_rgb(case)).numpy())
-        print(f"preprocessing {mode} {size}: {len(cases)} images, every float equal to torchvision's")
+        print(f"preprocessing {mode} {interpolation} {size}: {len(cases)} images, every float equal to torchvision's")
 
     def test_shortest_edge_and_crop_equal_torchvision(self):
         cases = [case for case in corpus() if "1200x9" not in case.name and "9x1200" not in case.name]
@@ -109,6 +110,11 @@ class Preprocessing(unittest.TestCase):
     def test_squashing_equals_torchvision(self):
         self.check(64, "squash", corpus()[::3])
         self.check(512, "squash", corpus()[:40:8])
+
+    def test_bilinear_resizing_equals_torchvision(self):
+        self.check(57, "shortest_edge", corpus()[::5], "bilinear")
+        self.check(256, "squash", corpus()[::7], "bilinear")
+        self.check(32, "shortest_edge", [case for case in corpus() if "1200" in case.name], "bilinear")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ TEST_F(ClipScorer, AveragesAnEnsembleAsClipBenchmarkDoes) {
   const ClipScoring scoring = score(table);
   // With unit vectors u and v, the class is (u + v) / |u + v|, and x.(u + v) = x.u + x.v.
   const at::NoGradGuard no_grad;
-  const ClipTokenizer tokenizer = load_tokenizer(model_.bundle());
+  const Tokenizer tokenizer = load_tokenizer(model_.bundle());
   const at::Tensor texts =
       model_.encode_text(tokenize(tokenizer, std::vector<std::string>{"a photo", "ab"})).to(at::kDouble);
   const at::Tensor unit = texts / texts.norm(2, 1, true);

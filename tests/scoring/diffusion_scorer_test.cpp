@@ -77,7 +77,7 @@ void expect_errors_of_equation_1(const std::string& prediction_type, DiffusionTe
   const at::Tensor embedding =
       model.encode_text(at::arange(0, 6, at::kLong).unsqueeze(0));  // loads the table
   ASSERT_EQ(embedding.dim(), 3);
-  const ClipTokenizer tokenizer = load_tokenizer(model.bundle());
+  const Tokenizer tokenizer = load_tokenizer(model.bundle());
   const TextTable texts = unique_texts(table);
   const std::vector<SamplePoint> points = store.read_sample_points();
   const std::vector<SampleErrorRow> rows = store.read_errors();

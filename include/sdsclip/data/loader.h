@@ -84,7 +84,7 @@ class CaptionLoader {
  public:
   /// `dataset` and `tokenizer` must outlive the loader. Throws `Error(kUsage)` where the data set has fewer
   /// samples than a batch.
-  CaptionLoader(const CaptionDataset& dataset, const ClipTokenizer& tokenizer, const LoaderOptions& options,
+  CaptionLoader(const CaptionDataset& dataset, const Tokenizer& tokenizer, const LoaderOptions& options,
                 const LoaderPosition& start = {});
   ~CaptionLoader();
   CaptionLoader(const CaptionLoader&) = delete;

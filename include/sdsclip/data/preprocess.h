@@ -15,10 +15,14 @@ enum class ResizeMode {
   kSquash         ///< both sides become `size`
 };
 
+/// Pillow's filters for the resize, both with antialiasing.
+enum class Interpolation { kBicubic, kBilinear };
+
 /// The image part of a bundle.
 struct PreprocessOptions {
-  int size = 224;                                 ///< pixels of both sides
-  ResizeMode resize = ResizeMode::kShortestEdge;  ///< how to get there
+  int size = 224;                                         ///< pixels of both sides
+  ResizeMode resize = ResizeMode::kShortestEdge;          ///< how to get there
+  Interpolation interpolation = Interpolation::kBicubic;  ///< of the resize
   std::array<float, 3> mean = {0.48145466F, 0.4578275F,
                                0.40821073F};  ///< of R, G, B in [0, 1] (OpenAI CLIP's)
   std::array<float, 3> std = {0.26862954F, 0.26130258F, 0.27577711F};  ///< likewise
@@ -29,10 +33,11 @@ struct PreprocessOptions {
   }
 };
 
-/// Bicubic resampling with antialiasing, bit for bit that of Pillow 13's `resize((width, height), BICUBIC)`
-/// of an RGB image (`src/libImaging/Resample.c`: a = -0.5, weights in 22-bit fixed point, one pass a
-/// direction with 8-bit pixels between them). `width` and `height` are 1 or more.
-Image resize_bicubic(const Image& image, int width, int height);
+/// Resampling with antialiasing, bit for bit that of Pillow 13's `resize((width, height), BICUBIC)` or
+/// `BILINEAR` of an RGB image (`src/libImaging/Resample.c`: a = -0.5, weights in 22-bit fixed point, one pass
+/// per direction with 8-bit pixels between them). `width` and `height` are 1 or more.
+Image resize_image(const Image& image, int width, int height,
+                   Interpolation interpolation = Interpolation::kBicubic);
 
 /// torchvision's `Resize` and `CenterCrop` on a Pillow image, bit for bit: the longer side becomes
 /// `int(size * long / short)`, the crop's corner is rounded half to even. `out` takes size x size x 3 bytes,

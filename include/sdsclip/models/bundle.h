@@ -11,24 +11,30 @@ namespace sdsclip {
 
 enum class BundleKind { kClip, kTeacher };
 enum class ResizeRule { kShortestEdge, kSquash };
+enum class InterpolationRule { kBicubic, kBilinear };
 enum class PredictionType { kEpsilon, kVPrediction };
 
 /// What a model expects of its images.
 struct BundleImage {
   std::int64_t size = 224;  ///< pixels a side
   ResizeRule resize = ResizeRule::kShortestEdge;
+  InterpolationRule interpolation = InterpolationRule::kBicubic;  ///< bundles without it: bicubic
   std::vector<double> mean = {0.5, 0.5, 0.5};
   std::vector<double> std = {0.5, 0.5, 0.5};
 };
 
 /// What a model expects of its texts.
 struct BundleTokenizer {
-  std::string kind = "clip_bpe";
-  std::string clean = "open_clip";    ///< whose text cleaning: open_clip or transformers
-  std::string merges = "merges.txt";  ///< file of the bundle, a merge a line
+  std::string kind = "clip_bpe";  ///< or sentencepiece
+  std::string clean =
+      "open_clip";  ///< whose text cleaning: open_clip, transformers; sentencepiece: canonicalize
+  std::string merges = "merges.txt";  ///< clip_bpe: file of the bundle, a merge a line
+  std::string algorithm;              ///< sentencepiece: unigram or bpe
+  std::string model;                  ///< sentencepiece: file of the bundle
+  std::string charsmap;               ///< sentencepiece: file of character replacements; empty: none
   std::int64_t context_length = 77;
   std::int64_t vocab_size = 49408;
-  std::int64_t sot = 49406;
+  std::int64_t sot = 49406;  ///< -1: none
   std::int64_t eot = 49407;
   std::int64_t pad = 0;
   std::string overflow = "truncate";  ///< a longer text: truncate (its last id becomes eot) or error
@@ -91,6 +97,9 @@ Bundle read_bundle(const std::filesystem::path& folder, BundleKind expected);
 /// Compares every file's SHA-256 with the one that `bundle.json` states. Throws `Error(kInput)` that names
 /// the file. `names` limits the check to these files; empty: all.
 void verify_bundle(const Bundle& bundle, const std::vector<std::string>& names = {});
+
+/// The files of the bundle that its tokenizer is made of.
+std::vector<std::string> tokenizer_files(const BundleTokenizer& tokenizer);
 
 std::string_view kind_name(BundleKind kind);
 

@@ -15,11 +15,11 @@ namespace sdsclip {
 /// How the bundle's model wants its images.
 PreprocessOptions preprocess_options(const BundleImage& image);
 
-/// The tokenizer of a bundle, with its merges file (whose SHA-256 is checked first).
-ClipTokenizer load_tokenizer(const Bundle& bundle);
+/// The tokenizer of a bundle, from its files (whose SHA-256 is checked first).
+Tokenizer load_tokenizer(const Bundle& bundle);
 
 /// i64[B, context_length] on the CPU.
-at::Tensor tokenize(const ClipTokenizer& tokenizer, std::span<const std::string> texts);
+at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> texts);
 
 /// Normalised floats f32[B, 3, size, size] on the CPU, from B squares of interleaved RGB bytes
 /// (`resize_and_crop`).
