@@ -32,9 +32,13 @@ OpenedRun open_run(const fs::path& folder) {
   if (!settings.contains("data") || !settings["data"].is_string()) {
     throw input_error("{}: settings.data: expected the data folder of the run", file.string());
   }
-  CaseTable table = find_benchmark(result.benchmark)
-                        .load({settings["data"].get<std::string>(), settings.value("limit", std::int64_t{0}),
-                               result.skipped_missing > 0});
+  const nlohmann::ordered_json limit = settings.value("limit", nlohmann::ordered_json(0));
+  if (!limit.is_number_integer() || limit.get<std::int64_t>() < 0) {
+    throw input_error("{}: settings.limit: expected a whole number, 0 or more", file.string());
+  }
+  CaseTable table =
+      find_benchmark(result.benchmark)
+          .load({settings["data"].get<std::string>(), limit.get<std::int64_t>(), result.skipped_missing > 0});
   ScoreStore store(folder / "scores.sqlite", {.scorer = "diffusion", .benchmark = result.benchmark}, table,
                    StoreOpening::kJudge);
   return {std::move(table), std::move(store)};
@@ -61,7 +65,15 @@ void run_diffusion_weights(const Arguments& arguments) {
     const OpenedRun& run = opened.emplace_back(open_run(folder));
     runs.push_back({.table = &run.table, .store = &run.store});
   }
-  const TimestepWeights fitted = fit_timestep_weights(runs, {.bins = given.bins});
+  const std::int64_t train_timesteps = train_timesteps_of(opened.front().store);
+  for (std::size_t i = 1; i < opened.size(); ++i) {
+    const std::int64_t own = train_timesteps_of(opened[i].store);
+    if (own == train_timesteps) continue;
+    throw input_error("{}: its teacher has {} timesteps, that of {} has {}; expected runs of one teacher",
+                      given.runs[i], own, given.runs.front(), train_timesteps);
+  }
+  const TimestepWeights fitted =
+      fit_timestep_weights(runs, {.train_timesteps = train_timesteps, .bins = given.bins});
   write_timestep_weights(given.out, fitted);
   print_weights(fitted);
 }

@@ -29,6 +29,10 @@ ordered_json to_json(const Metric& metric) {
 
 Metric metric_from(const std::string& name, const JsonRecord& record) {
   const std::vector<double> interval = record.numbers("ci95", 2);
+  if (interval[0] > interval[1]) {
+    throw input_error("{}: key 'ci95': got {} and {}, expected the smaller one first", record.where(),
+                      interval[0], interval[1]);
+  }
   return {.name = name,
           .value = record.number("value"),
           .n = record.count("n"),

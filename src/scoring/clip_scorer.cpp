@@ -4,6 +4,7 @@
 #include <ATen/Parallel.h>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "embedding_cache.h"
 #include "run_settings.h"
+#include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/progress.h"
@@ -67,6 +69,7 @@ struct EncodingPlan {
   EmbeddingKind kind = EmbeddingKind::kImage;
   std::int64_t count = 0;
   UnitShape shape;
+  std::int64_t dim = 0;  ///< of an embedding; 0: not known
 };
 
 /// A table's rows under encoding.
@@ -75,15 +78,16 @@ struct Rows {
   std::function<std::string(std::size_t)> key;  ///< of a row in the cache
 };
 
-EncodingPlan plan_images(const CaseTable& table, std::int64_t batch) {
+EncodingPlan plan_images(const CaseTable& table, std::int64_t batch, std::int64_t dim) {
   const std::int64_t count = static_cast<std::int64_t>(table.images.size());
-  return {.kind = EmbeddingKind::kImage, .count = count, .shape = even_units(count, batch)};
+  return {.kind = EmbeddingKind::kImage, .count = count, .shape = even_units(count, batch), .dim = dim};
 }
 
-EncodingPlan plan_texts(const TextTable& texts, std::int64_t batch) {
+EncodingPlan plan_texts(const TextTable& texts, std::int64_t batch, std::int64_t dim) {
   return {.kind = EmbeddingKind::kText,
           .count = texts.caption_texts,
-          .shape = even_units(texts.caption_texts, batch)};
+          .shape = even_units(texts.caption_texts, batch),
+          .dim = dim};
 }
 
 /// Rows of a unit that are no padding.
@@ -93,6 +97,10 @@ std::int64_t rows_of_unit(const EncodingPlan& plan, std::int64_t unit) {
 
 std::vector<std::int64_t> missing_units(const EncodingPlan& plan, const ScoreStore& store) {
   const std::set<std::int64_t> done = store.embedding_units(plan.kind);
+  if (!done.empty() && *done.rbegin() >= plan.shape.units) {
+    throw input_error("{}: is damaged: table embedding, column unit: got {}, expected 0 to {}",
+                      store.path().string(), *done.rbegin(), plan.shape.units - 1);
+  }
   std::vector<std::int64_t> missing;
   for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
     if (!done.contains(unit)) missing.push_back(unit);
@@ -120,7 +128,7 @@ void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache&
     const std::int64_t count = rows_of_unit(plan, unit);
     for (; found < count; ++found) {
       const std::size_t row = static_cast<std::size_t>(unit * plan.shape.size + found);
-      const std::optional<std::vector<float>> embedding = cache.find(rows.key(row));
+      const std::optional<std::vector<float>> embedding = cache.find(rows.key(row), plan.dim);
       if (!embedding) break;
       values.insert(values.end(), embedding->begin(), embedding->end());
     }
@@ -203,19 +211,15 @@ void encode_texts(const ClipModel& model, const TextTable& texts, const Encoding
 }
 
 Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
-  Embeddings embeddings;
+  Embeddings embeddings{.dim = static_cast<std::size_t>(plan.dim), .values = {}};
   for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
-    const std::vector<float> rows = store.read_embeddings(plan.kind, unit);
+    const std::vector<float> rows =
+        store.read_embeddings(plan.kind, unit, rows_of_unit(plan, unit) * plan.dim);
     embeddings.values.insert(embeddings.values.end(), rows.begin(), rows.end());
   }
-  const std::size_t count = static_cast<std::size_t>(plan.count);
-  if (count == 0) return embeddings;
-  if (embeddings.values.size() % count != 0) {
-    throw input_error("{}: {} numbers are no embeddings of {} rows; the store is damaged",
-                      store.path().string(), embeddings.values.size(), count);
+  for (std::size_t i = 0; i < static_cast<std::size_t>(plan.count); ++i) {
+    scale_to_unit_norm(embeddings.row(i));
   }
-  embeddings.dim = embeddings.values.size() / count;
-  for (std::size_t i = 0; i < count; ++i) scale_to_unit_norm(embeddings.row(i));
   return embeddings;
 }
 
@@ -272,9 +276,31 @@ ClipScoring scores_from_store(const CaseTable& table, const TextTable& texts, co
 
 std::int64_t stored_batch(const ScoreStore& store, const std::string& key) {
   for (const auto& [own_key, value] : store.identity().settings) {
-    if (own_key == key) return std::stoll(value);
+    if (own_key != key) continue;
+    std::int64_t batch = 0;
+    const auto [end, failure] = std::from_chars(value.data(), value.data() + value.size(), batch);
+    if (failure == std::errc() && end == value.data() + value.size() && batch >= 1) return batch;
+    throw input_error("{}: is damaged: table setting, row {}: got a value that is not a number from 1 on",
+                      store.path().string(), key);
   }
   throw input_error("{}: has no setting {}; it was not written by this version", store.path().string(), key);
+}
+
+/// How many numbers an embedding of the stored run has. Stores of earlier versions do not say it: there the
+/// first unit of images does.
+std::int64_t stored_dim(const ScoreStore& store, std::int64_t image_count, std::int64_t batch) {
+  if (const std::optional<std::int64_t> dim = store.choice(kEmbedDimChoice)) return *dim;
+  const EncodingPlan plan{
+      .kind = EmbeddingKind::kImage, .count = image_count, .shape = even_units(image_count, batch)};
+  if (plan.shape.units == 0) return 0;
+  const std::int64_t elements = static_cast<std::int64_t>(store.read_embeddings(plan.kind, 0).size());
+  const std::int64_t rows = rows_of_unit(plan, 0);
+  if (elements == 0 || elements % rows != 0) {
+    throw input_error(
+        "{}: is damaged: table embedding, row image 0, column data: got {} numbers for {} embeddings",
+        store.path().string(), elements, rows);
+  }
+  return elements / rows;
 }
 
 }  // namespace
@@ -304,8 +330,10 @@ ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, cons
   check_options(options);
   const at::NoGradGuard no_grad;
   const TextTable texts = unique_texts(table);
-  const EncodingPlan image_plan = plan_images(table, options.image_batch);
-  const EncodingPlan text_plan = plan_texts(texts, options.text_batch);
+  const std::int64_t dim = model.bundle().embed_dim;
+  store.keep_choice(kEmbedDimChoice, dim);
+  const EncodingPlan image_plan = plan_images(table, options.image_batch, dim);
+  const EncodingPlan text_plan = plan_texts(texts, options.text_batch, dim);
   std::optional<EmbeddingCache> cache;
   if (!options.cache.empty()) cache.emplace(options.cache);
   EmbeddingCache* const shared = cache ? &*cache : nullptr;
@@ -318,8 +346,10 @@ ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, cons
 
 ClipScoring judge_stored_clip(const CaseTable& table, const ScoreStore& store) {
   const TextTable texts = unique_texts(table);
-  return scores_from_store(table, texts, plan_images(table, stored_batch(store, "image_batch")),
-                           plan_texts(texts, stored_batch(store, "text_batch")), store);
+  const std::int64_t image_batch = stored_batch(store, "image_batch");
+  const std::int64_t dim = stored_dim(store, static_cast<std::int64_t>(table.images.size()), image_batch);
+  return scores_from_store(table, texts, plan_images(table, image_batch, dim),
+                           plan_texts(texts, stored_batch(store, "text_batch"), dim), store);
 }
 
 }  // namespace sdsclip

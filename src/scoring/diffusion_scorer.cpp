@@ -171,6 +171,7 @@ std::int64_t full_evaluations(const ScoreInputs& inputs) {
 
 DiffusionScoring scoring_of(CaseScores scores, std::int64_t evaluations, const CaseTable& table,
                             const ScoreInputs& inputs, const ScoreStore& store) {
+  check_finite(scores, table);
   return {.scores = std::move(scores),
           .work = store.work(),
           .matches = match_count(table),
@@ -221,6 +222,7 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
   const KeepFreedMemory keep_freed_memory;
   const std::vector<SamplePoint> points = sample_points(options.sampling, teacher);
   check_extension(options, static_cast<std::int64_t>(points.size()), store);
+  store.keep_choice(kTrainTimestepsChoice, teacher.bundle().schedule.train_timesteps);
   store.write_sample_points(points);
   const BundleLatent& latent = teacher.bundle().latent;
   store.keep_choice(kLatentElementsChoice, latent.channels * latent.size * latent.size);
@@ -248,12 +250,13 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
     }
     scores = score_cases(table, inputs.texts, estimator, inputs.errors, sample_count(inputs));
   }
-  store.write_scores(table, scores);
-  return scoring_of(std::move(scores), evaluations, table, inputs, store);
+  DiffusionScoring scoring = scoring_of(std::move(scores), evaluations, table, inputs, store);
+  store.write_scores(table, scoring.scores);
+  return scoring;
 }
 
 DiffusionScoreOptions judging_options(const DiffusionScoreOptions& given, const ScoreStore& store) {
-  DiffusionScoreOptions options = options_of_run(store.identity());
+  DiffusionScoreOptions options = options_of_run(store);
   options.sampling.samples = store.choice(kSamplesChoice).value_or(options.sampling.samples);
   options.estimator = given.estimator;
   if (!given.adaptive.enabled) return options;
@@ -280,7 +283,7 @@ DiffusionScoring judge_stored_diffusion(const CaseTable& table, const DiffusionS
                       full_evaluations(inputs), table, inputs, store);
   }
   // Who stopped when was decided by an adaptive run's own estimator.
-  const DiffusionScoreOptions run = options_of_run(store.identity());
+  const DiffusionScoreOptions run = options_of_run(store);
   const Estimator deciding(run.adaptive.enabled ? run.estimator : options.estimator, inputs.points);
   Race race(table, inputs.texts, deciding, sample_count(inputs), options.adaptive);
   while (!race.next_round(inputs.errors).empty()) {
@@ -304,6 +307,7 @@ std::vector<ConvergencePoint> convergence_curve(const CaseTable& table, const Be
   std::vector<ConvergencePoint> curve;
   for (const std::int64_t samples : curve_samples(shortest)) {
     const CaseScores scores = score_cases(table, inputs.texts, estimator, inputs.errors, samples);
+    check_finite(scores, table);
     const std::int64_t pairs = static_cast<std::int64_t>(inputs.pairs.size() + inputs.references.size());
     curve.push_back({.samples = samples,
                      .sample_evaluations = samples * pairs,

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "run_settings.h"
+#include "sdsclip/base/error.h"
 #include "sdsclip/base/sha256.h"
 
 namespace sdsclip {
@@ -37,14 +38,19 @@ std::vector<std::pair<std::string, std::string>> identity_settings(const Diffusi
   return settings;
 }
 
-DiffusionScoreOptions options_of_run(const RunIdentity& identity) {
-  ConfigNode root;
-  root.kind = ConfigNode::Kind::kMap;
-  for (const auto& [key, value] : identity.settings) {
-    if (!contains(kCircumstances, key)) apply_setting(root, key + "=" + value);
-  }
+DiffusionScoreOptions options_of_run(const ScoreStore& store) {
   DiffusionScoreOptions options;
-  bind_options(root, options, DocumentRole::kInput);
+  try {
+    ConfigNode root;
+    root.kind = ConfigNode::Kind::kMap;
+    for (const auto& [key, value] : store.identity().settings) {
+      if (!contains(kCircumstances, key)) apply_setting(root, key + "=" + value);
+    }
+    bind_options(root, options, DocumentRole::kInput);
+    check_options(options);
+  } catch (const Error& error) {
+    throw input_error("{}: is damaged: table setting: {}", store.path().string(), error.what());
+  }
   return options;
 }
 

@@ -1,12 +1,12 @@
 #include "embedding_cache.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fstream>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
+#include "stored_rows.h"
 
 namespace sdsclip {
 namespace {
@@ -58,16 +58,14 @@ std::string digest_of_image(const BenchmarkImage& image) {
 
 }  // namespace
 
-EmbeddingCache::EmbeddingCache(const fs::path& folder) : database_(open_cache(folder)) {}
+EmbeddingCache::EmbeddingCache(const fs::path& folder)
+    : path_(folder / "embeddings.sqlite"), database_(open_cache(folder)) {}
 
-std::optional<std::vector<float>> EmbeddingCache::find(const std::string& key) {
-  Statement query = database_.prepare("SELECT data FROM embedding WHERE key = ?");
-  query.start(std::string_view(key));
+std::optional<std::vector<float>> EmbeddingCache::find(const std::string& key, std::int64_t dim) {
+  StoredRows query(database_, path_, "embedding", "SELECT data FROM embedding WHERE key = ?");
+  query.start(key, std::string_view(key));
   if (!query.step()) return std::nullopt;
-  const std::span<const std::byte> bytes = query.blob(0);
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
+  return query.floats(0, dim);
 }
 
 void EmbeddingCache::keep(std::span<const Entry> entries) {

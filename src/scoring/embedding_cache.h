@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -25,11 +26,13 @@ class EmbeddingCache {
   /// Throws `Error(kInput)` where the folder cannot be written or the file is no such cache.
   explicit EmbeddingCache(const std::filesystem::path& folder);
 
-  [[nodiscard]] std::optional<std::vector<float>> find(const std::string& key);
+  /// An embedding of `dim` numbers. Throws `Error(kInput)` where another one lies there.
+  [[nodiscard]] std::optional<std::vector<float>> find(const std::string& key, std::int64_t dim);
   /// Keeps what is not there yet.
   void keep(std::span<const Entry> entries);
 
  private:
+  std::filesystem::path path_;
   Database database_;
 };
 

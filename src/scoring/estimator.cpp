@@ -71,7 +71,7 @@ std::vector<double> weights_of(const std::string& weight, std::span<const Sample
   if (weight.starts_with(kLearned)) {
     const TimestepWeights learned = read_timestep_weights(weight.substr(kLearned.size()));
     for (const SamplePoint& point : points) {
-      if (point.timestep >= learned.train_timesteps) {
+      if (point.timestep < 0 || point.timestep >= learned.train_timesteps) {
         throw input_error("{}: is for {} timesteps, but a sample of this run is at timestep {}",
                           weight.substr(kLearned.size()), learned.train_timesteps, point.timestep);
       }
@@ -80,6 +80,11 @@ std::vector<double> weights_of(const std::string& weight, std::span<const Sample
   } else {
     for (const SamplePoint& point : points) {
       weights.push_back(weight == "snr" ? point.alpha_cumprod / (1 - point.alpha_cumprod) : 1.0);
+      if (!std::isfinite(weights.back())) {
+        throw input_error(
+            "weight: snr is infinite at timestep {}, whose alpha_cumprod is {}; use another weight",
+            point.timestep, point.alpha_cumprod);
+      }
     }
   }
   return weights;
@@ -212,6 +217,24 @@ std::vector<ScoredPair> unconditional_pairs(const TextTable& texts,
     pairs.push_back({.image = pair.image, .text = texts.unconditional});
   }
   return pairs;
+}
+
+void check_finite(const CaseScores& scores, const CaseTable& table) {
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    const std::vector<std::int32_t>& images = table.cases[index].images;
+    for (std::size_t row = 0; row < images.size(); ++row) {
+      const std::span<const double> values = scores.row(index, static_cast<std::int64_t>(row));
+      for (std::size_t column = 0; column < values.size(); ++column) {
+        if (std::isfinite(values[column])) continue;
+        const std::int32_t caption = table.caption_at(index, static_cast<std::int64_t>(column));
+        throw input_error(
+            "the score of image '{}' with caption '{}' is not finite: its stored errors, or the timesteps' "
+            "weights, are too large",
+            table.images[static_cast<std::size_t>(images[row])].id,
+            table.captions[static_cast<std::size_t>(caption)].id);
+      }
+    }
+  }
 }
 
 CaseScores score_cases(const CaseTable& table, const TextTable& texts, const Estimator& estimator,

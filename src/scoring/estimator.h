@@ -79,6 +79,9 @@ std::vector<ScoredPair> caption_pairs(const CaseTable& table, const TextTable& t
 std::vector<ScoredPair> unconditional_pairs(const TextTable& texts,
                                             std::span<const ScoredPair> caption_pairs);
 
+/// Throws `Error(kInput)` that names image and caption on a score that is infinite or no number.
+void check_finite(const CaseScores& scores, const CaseTable& table);
+
 /// -d(x, c) from the first `samples` samples of every pair.
 CaseScores score_cases(const CaseTable& table, const TextTable& texts, const Estimator& estimator,
                        const ErrorTable& errors, std::int64_t samples);

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <string_view>
 
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sqlite.h"
 #include "store_file.h"
+#include "stored_rows.h"
 
 namespace sdsclip {
 namespace {
@@ -29,7 +31,7 @@ fs::path store_path(const fs::path& run_or_store) {
 Database open_target_store(const fs::path& path) {
   Database database(path, Database::Mode::kRead);
   check_format(database, path);
-  const RunIdentity identity = read_identity(database);
+  const RunIdentity identity = read_identity(database, path);
   if (identity.scorer != "diffusion" || identity.benchmark != "captions") {
     throw input_error("{}: holds {} scores of '{}', expected those of '{}'", path.string(), identity.scorer,
                       identity.benchmark, kCommand);
@@ -42,13 +44,13 @@ Database open_target_store(const fs::path& path) {
 }
 
 double latent_elements(Database& database, const fs::path& path) {
-  Statement query = database.prepare("SELECT value FROM choice WHERE key = ?");
-  query.start(std::string_view(kLatentElementsChoice));
+  StoredRows query(database, path, "choice", "SELECT value FROM choice WHERE key = ?");
+  query.start(kLatentElementsChoice, std::string_view(kLatentElementsChoice));
   if (!query.step()) {
     throw input_error("{}: does not say how many elements the teacher's latent has; run it again by --resume",
                       path.string());
   }
-  return static_cast<double>(query.integer(0));
+  return static_cast<double>(query.integer(0, 1, kMostCounted));
 }
 
 std::uint64_t hash_of(std::string_view text) {
@@ -60,10 +62,14 @@ std::uint64_t pair_hash(std::uint64_t image, std::uint64_t caption) {
 }
 
 /// The hashes of a table's names, by their number.
-std::vector<std::uint64_t> hashes_of(Database& database, std::string_view sql) {
+std::vector<std::uint64_t> hashes_of(Database& database, const fs::path& path, const std::string& table) {
   std::vector<std::uint64_t> hashes;
-  Statement names = database.prepare(sql);
-  while (names.step()) hashes.push_back(hash_of(names.text(0)));
+  StoredRows names(database, path, table, fmt::format("SELECT id, name FROM {} ORDER BY id", table));
+  while (names.step()) {
+    const std::int64_t id = static_cast<std::int64_t>(hashes.size());
+    (void)names.integer(0, id, id);  // none is left out
+    hashes.push_back(hash_of(names.text(1)));
+  }
   return hashes;
 }
 
@@ -75,27 +81,25 @@ struct PairPlace {
   bool operator<(const PairPlace& other) const { return hash < other.hash; }
 };
 
+/// Reads every score once, so that a damaged one is found before the first step.
 std::vector<PairPlace> index_pairs(Database& database, const fs::path& path) {
-  const std::vector<std::uint64_t> images = hashes_of(database, "SELECT name FROM image ORDER BY id");
-  const std::vector<std::uint64_t> captions = hashes_of(database, "SELECT name FROM caption ORDER BY id");
-  const auto hash_at = [&path](const std::vector<std::uint64_t>& hashes, std::int64_t id) {
-    if (id < 0 || id >= static_cast<std::int64_t>(hashes.size())) {
-      throw input_error("{}: is damaged: a score is of image or caption {}, the last one is {}",
-                        path.string(), id, static_cast<std::int64_t>(hashes.size()) - 1);
-    }
-    return hashes[static_cast<std::size_t>(id)];
-  };
+  const std::vector<std::uint64_t> images = hashes_of(database, path, "image");
+  const std::vector<std::uint64_t> captions = hashes_of(database, path, "caption");
+  const std::int64_t cases = database.integer("SELECT count(*) FROM eval_case");
   std::vector<PairPlace> places;
   std::int64_t last_case = -1;
-  Statement scores =
-      database.prepare("SELECT rowid, case_id, image_id, caption_id FROM score ORDER BY rowid");
+  StoredRows scores(database, path, "score",
+                    "SELECT rowid, case_id, image_id, caption_id, score FROM score ORDER BY rowid");
   while (scores.step()) {
-    const std::int64_t case_id = scores.integer(1);
+    const std::int64_t case_id = scores.index(1, cases);
+    const std::int32_t image = scores.index(2, static_cast<std::int64_t>(images.size()));
+    const std::int32_t caption = scores.index(3, static_cast<std::int64_t>(captions.size()));
+    (void)scores.real(4);
     if (case_id == last_case) continue;
     last_case = case_id;
-    places.push_back(
-        {.hash = pair_hash(hash_at(images, scores.integer(2)), hash_at(captions, scores.integer(3))),
-         .first_row = scores.integer(0)});
+    places.push_back({.hash = pair_hash(images[static_cast<std::size_t>(image)],
+                                        captions[static_cast<std::size_t>(caption)]),
+                      .first_row = scores.integer(0, 0, std::numeric_limits<std::int64_t>::max())});
   }
   places.shrink_to_fit();
   std::sort(places.begin(), places.end());

@@ -10,6 +10,13 @@ inline constexpr std::int32_t kNoMacroGroup = -1;  // in `mark`: the metric is a
 
 /// In `choice`, of a diffusion run: what a score has to be divided by for a mean over the latent.
 inline constexpr const char* kLatentElementsChoice = "latent_elements";
+/// Of a diffusion run: the teacher's number of timesteps, below which each sample's lies.
+inline constexpr const char* kTrainTimestepsChoice = "train_timesteps";
+/// Of a CLIP run: the numbers of an embedding.
+inline constexpr const char* kEmbedDimChoice = "embed_dim";
+
+/// Where a store or a file of weights does not say what the teacher has.
+inline constexpr std::int64_t kMostTrainTimesteps = 1'000'000;
 
 /// What `scores.sqlite` holds.
 inline constexpr const char* kScoreSchema = R"sql(

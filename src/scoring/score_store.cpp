@@ -1,6 +1,6 @@
 #include "sdsclip/scoring/score_store.h"
 
-#include <cstring>
+#include <limits>
 #include <unordered_map>
 
 #include "score_schema.h"
@@ -8,6 +8,7 @@
 #include "sdsclip/base/log.h"
 #include "sqlite.h"
 #include "store_file.h"
+#include "stored_rows.h"
 
 namespace sdsclip {
 namespace {
@@ -75,7 +76,15 @@ std::int64_t match_count(const CaseTable& table) {
 
 class ScoreStore::Implementation {
  public:
-  explicit Implementation(const fs::path& file) : path(file), database(file, Database::Mode::kExisting) {}
+  Implementation(const fs::path& file, const CaseTable& table)
+      : path(file),
+        database(file, Database::Mode::kExisting),
+        image_count(static_cast<std::int64_t>(table.images.size())),
+        text_count(static_cast<std::int64_t>(unique_texts(table).texts.size())) {}
+
+  StoredRows rows(std::string table, std::string_view sql) const {
+    return StoredRows(database, path, std::move(table), sql);
+  }
 
   void add_work(const ScoringWork& work) {
     database
@@ -89,6 +98,8 @@ class ScoreStore::Implementation {
 
   fs::path path;
   mutable Database database;
+  std::int64_t image_count;
+  std::int64_t text_count;
   RunIdentity identity;
 };
 
@@ -105,10 +116,10 @@ ScoreStore::ScoreStore(const fs::path& path, const RunIdentity& identity, const 
   }
   if (!is_there) create_store(path, identity, table);
   check_length(path);
-  implementation_ = std::make_unique<Implementation>(path);
+  implementation_ = std::make_unique<Implementation>(path, table);
   Database& database = implementation_->database;
   check_store(database, path, identity, table, opening);
-  implementation_->identity = read_identity(database);
+  implementation_->identity = read_identity(database, path);
   database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");
 }
 
@@ -125,10 +136,10 @@ const fs::path& ScoreStore::path() const {
 }
 
 std::optional<std::int64_t> ScoreStore::choice(const std::string& key) const {
-  Statement query = implementation_->database.prepare("SELECT value FROM choice WHERE key = ?");
-  query.start(std::string_view(key));
+  StoredRows query = implementation_->rows("choice", "SELECT value FROM choice WHERE key = ?");
+  query.start(key, std::string_view(key));
   if (!query.step()) return std::nullopt;
-  return query.integer(0);
+  return query.integer(0, 1, kMostCounted);
 }
 
 void ScoreStore::keep_choice(const std::string& key, std::int64_t value) {
@@ -147,24 +158,22 @@ void ScoreStore::write_embeddings(EmbeddingKind kind, std::int64_t unit, std::sp
 
 std::set<std::int64_t> ScoreStore::embedding_units(EmbeddingKind kind) const {
   std::set<std::int64_t> units;
-  Statement query = implementation_->database.prepare("SELECT unit FROM embedding WHERE kind = ?");
-  query.start(std::string_view(name_of(kind)));
-  while (query.step()) units.insert(query.integer(0));
+  StoredRows query = implementation_->rows("embedding", "SELECT unit FROM embedding WHERE kind = ?");
+  query.start("", std::string_view(name_of(kind)));
+  while (query.step()) units.insert(query.integer(0, 0, kMostCounted));
   return units;
 }
 
-std::vector<float> ScoreStore::read_embeddings(EmbeddingKind kind, std::int64_t unit) const {
-  Statement query =
-      implementation_->database.prepare("SELECT data FROM embedding WHERE kind = ? AND unit = ?");
-  query.start(std::string_view(name_of(kind)), unit);
+std::vector<float> ScoreStore::read_embeddings(EmbeddingKind kind, std::int64_t unit,
+                                               std::int64_t elements) const {
+  StoredRows query =
+      implementation_->rows("embedding", "SELECT data FROM embedding WHERE kind = ? AND unit = ?");
+  query.start(fmt::format("{} {}", name_of(kind), unit), std::string_view(name_of(kind)), unit);
   if (!query.step()) {
     throw input_error("{}: unit {} of the {} embeddings is missing; run again with --resume to complete it",
                       path().string(), unit, name_of(kind));
   }
-  const std::span<const std::byte> bytes = query.blob(0);
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
+  return query.floats(0, elements);
 }
 
 void ScoreStore::write_sample_points(std::span<const SamplePoint> points) {
@@ -186,9 +195,14 @@ void ScoreStore::write_sample_points(std::span<const SamplePoint> points) {
 
 std::vector<SamplePoint> ScoreStore::read_sample_points() const {
   std::vector<SamplePoint> points;
-  Statement query =
-      implementation_->database.prepare("SELECT timestep, alpha_cumprod FROM sample_point ORDER BY sample");
-  while (query.step()) points.push_back({.timestep = query.integer(0), .alpha_cumprod = query.real(1)});
+  const std::int64_t timesteps = choice(kTrainTimestepsChoice).value_or(kMostTrainTimesteps);
+  StoredRows query = implementation_->rows(
+      "sample_point", "SELECT sample, timestep, alpha_cumprod FROM sample_point ORDER BY sample");
+  while (query.step()) {
+    const std::int64_t sample = static_cast<std::int64_t>(points.size());
+    (void)query.integer(0, sample, sample);  // none is left out
+    points.push_back({.timestep = query.index(1, timesteps), .alpha_cumprod = query.real(2, 0, 1)});
+  }
   return points;
 }
 
@@ -203,14 +217,15 @@ void ScoreStore::write_errors(std::span<const SampleErrorRow> rows, const Scorin
 std::vector<SampleErrorRow> ScoreStore::read_errors() const {
   std::vector<SampleErrorRow> rows;
   rows.reserve(static_cast<std::size_t>(implementation_->database.integer("SELECT count(*) FROM error")));
-  Statement query = implementation_->database.prepare(
+  StoredRows query = implementation_->rows(
+      "error",
       "SELECT image_id, text_id, sample, error, error_l1 FROM error ORDER BY image_id, text_id, sample");
   while (query.step()) {
-    rows.push_back({.image = static_cast<std::int32_t>(query.integer(0)),
-                    .text = static_cast<std::int32_t>(query.integer(1)),
-                    .sample = static_cast<std::int32_t>(query.integer(2)),
-                    .error = query.real(3),
-                    .error_l1 = query.real(4)});
+    rows.push_back({.image = query.index(0, implementation_->image_count),
+                    .text = query.index(1, implementation_->text_count),
+                    .sample = query.index(2, kMostCounted),
+                    .error = query.real(3, 0),
+                    .error_l1 = query.real(4, 0)});
   }
   return rows;
 }
@@ -254,14 +269,15 @@ void ScoreStore::write_marks(std::span<const MetricMarks> marks) {
 }
 
 ScoringWork ScoreStore::work() const {
-  Statement query = implementation_->database.prepare(
-      "SELECT unet_evaluations, vae_encodings, text_encodings, image_encodings, seconds FROM work");
-  query.step();
-  return {.unet_evaluations = query.integer(0),
-          .vae_encodings = query.integer(1),
-          .text_encodings = query.integer(2),
-          .image_encodings = query.integer(3),
-          .seconds = query.real(4)};
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+  StoredRows query = implementation_->rows(
+      "work", "SELECT unet_evaluations, vae_encodings, text_encodings, image_encodings, seconds FROM work");
+  if (!query.step()) throw input_error("{}: is damaged: table work is empty", path().string());
+  return {.unet_evaluations = query.integer(0, 0, kMost),
+          .vae_encodings = query.integer(1, 0, kMost),
+          .text_encodings = query.integer(2, 0, kMost),
+          .image_encodings = query.integer(3, 0, kMost),
+          .seconds = query.real(4, 0)};
 }
 
 }  // namespace sdsclip

@@ -32,6 +32,10 @@ constexpr int kBusyMilliseconds = 10'000;  // how long to wait for a reader
     case SQLITE_AUTH:
       throw input_error("{}: cannot be opened for writing: {}; choose a folder that can be written", path,
                         what);
+    case SQLITE_ERROR:  // our statements are fixed: a table or column that they name is not there
+    case SQLITE_MISMATCH:
+      throw input_error("{}: is damaged or of another program ({}); delete it, or give another --out", path,
+                        what);
     default:
       throw runtime_failure("{}: SQLite failed: {}", path, what);
   }
@@ -97,6 +101,26 @@ void Statement::bind(int index, std::string_view value) {
 void Statement::bind(int index, std::span<const std::byte> value) {
   check(connection_,
         sqlite3_bind_blob64(statement_.get(), index, value.data(), value.size(), SQLITE_TRANSIENT));
+}
+
+ValueKind Statement::kind(int column) const {
+  switch (sqlite3_column_type(statement_.get(), column)) {
+    case SQLITE_INTEGER:
+      return ValueKind::kInteger;
+    case SQLITE_FLOAT:
+      return ValueKind::kReal;
+    case SQLITE_TEXT:
+      return ValueKind::kText;
+    case SQLITE_BLOB:
+      return ValueKind::kBlob;
+    default:
+      return ValueKind::kNull;
+  }
+}
+
+std::string Statement::name(int column) const {
+  const char* name = sqlite3_column_name(statement_.get(), column);
+  return name == nullptr ? std::string() : std::string(name);
 }
 
 std::int64_t Statement::integer(int column) const {

@@ -13,6 +13,9 @@
 // in use, `kInput` for one that is damaged or cannot be opened.
 namespace sdsclip {
 
+/// What SQLite keeps in one place of a row.
+enum class ValueKind { kInteger, kReal, kText, kBlob, kNull };
+
 class Statement {
  public:
   Statement(sqlite3* connection, std::string_view sql);
@@ -36,6 +39,8 @@ class Statement {
   bool step();
   void reset();
 
+  [[nodiscard]] ValueKind kind(int column) const;
+  [[nodiscard]] std::string name(int column) const;  ///< the column's
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double real(int column) const;
   [[nodiscard]] std::string text(int column) const;

@@ -8,6 +8,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
+#include "stored_rows.h"
 
 namespace sdsclip {
 namespace {
@@ -81,8 +82,24 @@ void write_empty_store(const fs::path& path, const RunIdentity& identity, const 
   transaction.commit();
 }
 
-std::string header_value(Database& database, const char* key) {
-  return database.text(fmt::format("SELECT value FROM run WHERE key = '{}'", key));
+std::string header_value(Database& database, const fs::path& path, const char* key) {
+  StoredRows row(database, path, "run", "SELECT value FROM run WHERE key = ?");
+  row.start(key, std::string_view(key));
+  if (!row.step()) throw input_error("{}: is damaged: table run has no row {}", path.string(), key);
+  return row.text(0);
+}
+
+/// A view in a table's place could give rows without end.
+void check_tables(Database& database, const fs::path& path) {
+  StoredRows tables(database, path, "sqlite_master",
+                    "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?");
+  for (const char* name : {"run", "setting", "choice", "work", "image", "caption", "text", "eval_case",
+                           "embedding", "sample_point", "error", "score", "mark"}) {
+    tables.start(name, std::string_view(name));
+    if (!tables.step() || tables.integer(0, 0, 1) != 1) {
+      throw input_error("{}: is damaged: it has no table {}; {}", path.string(), name, kAdvice);
+    }
+  }
 }
 
 void check_equal(const fs::path& path, std::string_view what, const std::string& stored,
@@ -133,17 +150,17 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
   }
 }
 
-std::string read_table_digest(Database& database) {
-  return header_value(database, "table_sha256");
+std::string read_table_digest(Database& database, const fs::path& path) {
+  return header_value(database, path, "table_sha256");
 }
 
-RunIdentity read_identity(Database& database) {
-  RunIdentity identity{.scorer = header_value(database, "scorer"),
-                       .benchmark = header_value(database, "benchmark"),
-                       .model_name = header_value(database, "model"),
-                       .model_sha256 = header_value(database, "model_sha256"),
+RunIdentity read_identity(Database& database, const fs::path& path) {
+  RunIdentity identity{.scorer = header_value(database, path, "scorer"),
+                       .benchmark = header_value(database, path, "benchmark"),
+                       .model_name = header_value(database, path, "model"),
+                       .model_sha256 = header_value(database, path, "model_sha256"),
                        .settings = {}};
-  Statement settings = database.prepare("SELECT key, value FROM setting ORDER BY position");
+  StoredRows settings(database, path, "setting", "SELECT key, value FROM setting ORDER BY position");
   while (settings.step()) identity.settings.emplace_back(settings.text(0), settings.text(1));
   return identity;
 }
@@ -161,6 +178,7 @@ void check_format(Database& database, const fs::path& path) {
   }
   const std::string damage = database.text("PRAGMA quick_check(1)");
   if (damage != "ok") throw input_error("{}: is damaged ({}); {}", path.string(), damage, kAdvice);
+  check_tables(database, path);
 }
 
 // A file that was cut short can pass SQLite's own check where only the unused end of its last page is gone.
@@ -187,8 +205,8 @@ void check_length(const fs::path& path) {
 void check_store(Database& database, const fs::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening) {
   check_format(database, path);
-  check_identity(path, read_identity(database), identity, opening);
-  check_equal(path, "table of cases (data, --limit)", read_table_digest(database), table_digest(table));
+  check_identity(path, read_identity(database, path), identity, opening);
+  check_equal(path, "table of cases (data, --limit)", read_table_digest(database, path), table_digest(table));
 }
 
 }  // namespace sdsclip

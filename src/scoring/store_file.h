@@ -22,9 +22,9 @@ void check_format(Database& database, const std::filesystem::path& path);
 void check_store(Database& database, const std::filesystem::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening);
 
-RunIdentity read_identity(Database& database);
+RunIdentity read_identity(Database& database, const std::filesystem::path& path);
 
 /// The digest of the case table that the store was made for.
-std::string read_table_digest(Database& database);
+std::string read_table_digest(Database& database, const std::filesystem::path& path);
 
 }  // namespace sdsclip

@@ -1,28 +1,44 @@
 #include "sdsclip/scoring/stored_marks.h"
 
+#include <set>
+
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "store_file.h"
+#include "stored_rows.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<MetricMarks> read_marks(Database& database) {
+std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
+  const std::int64_t cases = database.integer("SELECT count(*) FROM eval_case");
   std::vector<MetricMarks> metrics;
+  std::set<std::string> seen;
   // Rows of one metric follow one another, because they were written so.
-  Statement rows = database.prepare("SELECT metric, case_id, mark, macro_group FROM mark ORDER BY rowid");
+  StoredRows rows(database, path, "mark",
+                  "SELECT metric, case_id, mark, macro_group FROM mark ORDER BY rowid");
   while (rows.step()) {
     const std::string name = rows.text(0);
     if (metrics.empty() || metrics.back().name != name) {
+      if (!seen.insert(name).second) {
+        rows.refuse(0, fmt::format("{} once more", name), "one metric's rows to follow one another");
+      }
       metrics.push_back({.name = name, .case_index = {}, .mark = {}, .group = {}, .ties = 0});
     }
     MetricMarks& metric = metrics.back();
-    metric.case_index.push_back(static_cast<std::int32_t>(rows.integer(1)));
-    metric.mark.push_back(rows.real(2));
-    const std::int32_t group = static_cast<std::int32_t>(rows.integer(3));
-    if (group != kNoMacroGroup) metric.group.push_back(group);
+    const bool is_first = metric.mark.empty();
+    const bool is_macro =
+        is_first ? rows.integer(3, kNoMacroGroup, kMostCounted) >= 0 : !metric.group.empty();
+    metric.case_index.push_back(rows.index(1, cases));
+    metric.mark.push_back(rows.real(2, 0, 1));
+    // All marks of a metric have a group, or none has.
+    if (is_macro) {
+      metric.group.push_back(static_cast<std::int32_t>(rows.integer(3, 0, kMostCounted)));
+    } else {
+      (void)rows.integer(3, kNoMacroGroup, kNoMacroGroup);
+    }
   }
   return metrics;
 }
@@ -37,12 +53,12 @@ StoredMarks read_stored_marks(const fs::path& path) {
   check_length(path);
   Database database(path, Database::Mode::kExisting);
   check_format(database, path);
-  const RunIdentity identity = read_identity(database);
+  const RunIdentity identity = read_identity(database, path);
   StoredMarks stored{.scorer = identity.scorer,
                      .benchmark = identity.benchmark,
                      .model_name = identity.model_name,
-                     .table_sha256 = read_table_digest(database),
-                     .metrics = read_marks(database)};
+                     .table_sha256 = read_table_digest(database, path),
+                     .metrics = read_marks(database, path)};
   if (stored.metrics.empty()) {
     throw input_error("{}: the run was not finished and has no marks; complete it by --resume",
                       path.string());

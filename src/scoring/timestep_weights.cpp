@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "estimator.h"
+#include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/options.h"
@@ -126,11 +127,15 @@ double TimestepWeights::at(std::int64_t timestep) const {
 TimestepWeights read_timestep_weights(const std::filesystem::path& path) {
   TimestepWeights weights;
   bind_options(parse_json(read_file(path), path.string()), weights, DocumentRole::kInput);
-  if (weights.train_timesteps < 1) {
-    throw input_error("{}: train_timesteps: got {}, expected 1 or more", path.string(),
-                      weights.train_timesteps);
+  if (weights.train_timesteps < 1 || weights.train_timesteps > kMostTrainTimesteps) {
+    throw input_error("{}: train_timesteps: got {}, expected 1 to {}", path.string(), weights.train_timesteps,
+                      kMostTrainTimesteps);
   }
   if (weights.weights.empty()) throw input_error("{}: weights: expected at least one", path.string());
+  if (static_cast<std::int64_t>(weights.weights.size()) > weights.train_timesteps) {
+    throw input_error("{}: weights: got {}, expected at most one per timestep ({})", path.string(),
+                      weights.weights.size(), weights.train_timesteps);
+  }
   for (const double weight : weights.weights) {
     if (!std::isfinite(weight) || weight <= 0) {
       throw input_error("{}: weights: got {}, expected finite numbers above 0", path.string(), weight);
@@ -146,8 +151,15 @@ void write_timestep_weights(const std::filesystem::path& path, const TimestepWei
   write_file_atomically(path, json.dump(2) + "\n");
 }
 
+std::int64_t train_timesteps_of(const ScoreStore& store) {
+  return store.choice(kTrainTimestepsChoice).value_or(WeightFitOptions().train_timesteps);
+}
+
 TimestepWeights fit_timestep_weights(std::span<const StoredRun> runs, const WeightFitOptions& options) {
-  if (options.bins < 1) throw usage_error("bins: got {}, expected 1 or more", options.bins);
+  if (options.bins < 1 || options.bins > options.train_timesteps) {
+    throw usage_error("bins: got {}, expected 1 to {}, the teacher's timesteps", options.bins,
+                      options.train_timesteps);
+  }
   std::vector<Features> examples;
   for (const StoredRun& run : runs) append_examples(run, options.train_timesteps, options.bins, examples);
   if (examples.empty()) {

@@ -113,6 +113,9 @@ TEST_F(Result, RefusesOtherFilesByKey) {
       read_changed([&](ordered_json& file) { file["metrics"]["winoground/text"]["n"] = n; });
     });
   }
+  expect_error(ExitCode::kInput, {"winoground/text", "'ci95'", "the smaller one first"}, [&] {
+    read_changed([](ordered_json& file) { file["metrics"]["winoground/text"]["ci95"] = {0.5, 0.25}; });
+  });
   expect_error(ExitCode::kInput, {"result.json.work", "'vae_encodings' is missing"},
                [&] { read_changed([](ordered_json& file) { file["work"].erase("vae_encodings"); }); });
 }

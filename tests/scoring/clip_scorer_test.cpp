@@ -151,6 +151,41 @@ TEST_F(ClipScorer, JudgesACompleteStoreAndNoOther) {
   expect_error(ExitCode::kInput, {"text", "missing", "--resume"}, [&] { judge_stored_clip(table, store); });
 }
 
+TEST_F(ClipScorer, DoesNotJudgeEmbeddingsThatWereCutShort) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 2);
+  score(table);
+  const RunIdentity identity{
+      .scorer = "clip", .benchmark = "winoground", .model_name = "", .model_sha256 = "", .settings = {}};
+  const auto expect_refused = [&](const std::string& damage, std::initializer_list<std::string> parts) {
+    std::filesystem::copy_file(folder_ / "scores.sqlite", folder_ / "damaged.sqlite",
+                               std::filesystem::copy_options::overwrite_existing);
+    Database(folder_ / "damaged.sqlite", Database::Mode::kExisting).execute(damage);
+    const ScoreStore store(folder_ / "damaged.sqlite", identity, table, StoreOpening::kJudge);
+    expect_error(ExitCode::kInput, parts, [&] { judge_stored_clip(table, store); });
+  };
+  // 4 images of 5 numbers in units of 2.
+  expect_refused("UPDATE embedding SET data = substr(data, 1, 20) WHERE kind = 'image' AND unit = 0",
+                 {"table embedding, row image 0", "20 bytes", "expected 40"});
+  expect_refused("UPDATE embedding SET data = substr(data, 1, 20) WHERE kind = 'image'", {"20 bytes"});
+  // A store of an earlier version does not say how many numbers an embedding has.
+  const std::string forget = "DELETE FROM choice WHERE key = 'embed_dim'; ";
+  expect_refused(forget + "UPDATE embedding SET data = substr(data, 1, 8) WHERE kind = 'image'",
+                 {"table embedding, row text 0"});
+  expect_refused(forget + "UPDATE embedding SET data = x'' WHERE kind = 'image'", {"image 0", "got 0"});
+  expect_refused("UPDATE setting SET value = 'many' WHERE key = 'image_batch'", {"setting", "image_batch"});
+  expect_refused("UPDATE setting SET value = '-3' WHERE key = 'image_batch'", {"setting", "image_batch"});
+}
+
+TEST_F(ClipScorer, RefusesACacheThatIsDamaged) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 2);
+  options_.cache = (folder_ / "cache").string();
+  score(table, "first.sqlite");
+  Database(folder_ / "cache" / "embeddings.sqlite", Database::Mode::kExisting)
+      .execute("UPDATE embedding SET data = substr(data, 1, 8)");
+  expect_error(ExitCode::kInput, {"embeddings.sqlite", "table embedding", "8 bytes", "expected 20"},
+               [&] { score(table, "second.sqlite"); });
+}
+
 TEST_F(ClipScorer, NamesAnImageThatCannotBeReadAndKeepsWhatIsDone) {
   CaseTable table = testing::readable_swap_table(folder_.path(), 3);
   std::filesystem::remove(table.images[4].file);

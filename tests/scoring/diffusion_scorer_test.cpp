@@ -331,6 +331,24 @@ TEST_F(DiffusionScorer, RefusesAnErrorThatIsNotFinite) {
   expect_error(ExitCode::kRuntime, {"not finite", "0.raw", "caption 0a"}, [&] { score(broken, table_); });
 }
 
+TEST_F(DiffusionScorer, RefusesToJudgeNumbersThatCannotBe) {
+  DiffusionTeacher model = teacher();
+  score(model, table_);
+  std::filesystem::copy_file(folder_ / "scores.sqlite", folder_ / "sound.sqlite");
+  const auto expect_refused = [&](const std::string& damage, std::initializer_list<std::string> parts) {
+    std::filesystem::copy_file(folder_ / "sound.sqlite", folder_ / "scores.sqlite",
+                               std::filesystem::copy_options::overwrite_existing);
+    execute(damage);
+    expect_error(ExitCode::kInput, parts, [&] { judge(table_); });
+  };
+  expect_refused("UPDATE sample_point SET timestep = -1000 WHERE sample = 2", {"timestep", "got -1000"});
+  expect_refused("UPDATE error SET error = 1.7e308", {"score of image", "not finite"});
+  expect_refused("UPDATE choice SET value = -1 WHERE key = 'samples'", {"row samples", "got -1"});
+  expect_refused("UPDATE setting SET value = '[' WHERE key = 'sampling.t_max'", {"sampling.t_max"});
+  expect_refused("UPDATE setting SET value = 'x' WHERE key = 'sampling.samples' OR key = 'sampling.seed'",
+                 {"sampling.seed"});
+}
+
 TEST_F(DiffusionScorer, ShowsHowAMetricConverges) {
   DiffusionTeacher model = teacher();
   options_.sampling.samples = 12;

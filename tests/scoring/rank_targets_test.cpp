@@ -137,6 +137,23 @@ TEST_F(Targets, AreNotTakenFromARunThatWasNotFinished) {
                [&] { RankTargets targets(path_); });
 }
 
+TEST_F(Targets, OfAStoreWithImpossibleNumbersAreAnError) {
+  const auto expect_refused = [&](const std::string& damage, std::initializer_list<std::string> parts) {
+    fs::remove(path_);
+    score();
+    RankTargets sound(path_);
+    Database(path_, Database::Mode::kExisting).execute(damage);
+    expect_error(ExitCode::kInput, parts, [&] { RankTargets targets(path_); });
+  };
+  expect_refused("UPDATE score SET caption_id = 4 WHERE rowid = 2",
+                 {"table score, row 2, column caption_id", "got 4", "from 0 to 3"});
+  expect_refused("UPDATE score SET image_id = -1 WHERE rowid = 1", {"table score, row 1", "image_id", "-1"});
+  expect_refused("UPDATE score SET score = -9e999 WHERE rowid = 3", {"row 3, column score", "-inf"});
+  expect_refused("UPDATE choice SET value = 0 WHERE key = 'latent_elements'",
+                 {"table choice, row latent_elements", "got 0"});
+  expect_refused("DELETE FROM caption WHERE id = 1", {"table caption, row 2, column id", "got 2"});
+}
+
 TEST_F(Targets, OfAMissingOrDamagedStoreAreAnError) {
   expect_error(ExitCode::kInput, {"nowhere", "no such file", "diffusion-score captions"},
                [&] { RankTargets targets(folder_ / "nowhere"); });

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <limits>
 
 #include "scoring/case_tables.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/scoring/stored_marks.h"
 #include "sqlite.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
@@ -148,6 +150,82 @@ TEST_F(Store, RefusesForeignAndDamagedFiles) {
   std::filesystem::remove(path_);
   Database(path_, Database::Mode::kCreate).execute("CREATE TABLE other (a)");
   expect_error(ExitCode::kInput, {"no score store"}, [&] { open(StoreOpening::kResume); });
+}
+
+/// A complete diffusion store of two cases with two samples.
+void fill(ScoreStore& store, const CaseTable& table) {
+  store.keep_choice("train_timesteps", 1000);
+  store.write_sample_points(std::vector<SamplePoint>{{500, 0.25}, {250, 0.5}});
+  store.write_errors(std::vector<SampleErrorRow>{{0, 0, 0, 1.5, 0.75}, {0, 0, 1, 2.5, 0.5}}, {});
+  store.write_scores(table, CaseScores(table));
+  store.write_marks(std::vector<MetricMarks>{
+      {.name = "a/macro", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {0, 3}, .ties = 0},
+      {.name = "a/text", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {}, .ties = 0}});
+}
+
+TEST_F(Store, NamesTableRowAndColumnOfAValueThatCannotBe) {
+  const auto read_all = [&] {
+    const ScoreStore store = open(StoreOpening::kResume);
+    (void)store.choice("train_timesteps");
+    (void)store.read_sample_points();
+    (void)store.read_errors();
+    (void)store.work();
+    (void)read_stored_marks(path_);
+  };
+  const auto expect_refused = [&](const std::string& damage, std::initializer_list<std::string> parts) {
+    std::filesystem::remove(path_);
+    {
+      ScoreStore store = open(StoreOpening::kNew);
+      fill(store, table_);
+    }
+    read_all();
+    Database(path_, Database::Mode::kExisting).execute(damage);
+    expect_error(ExitCode::kInput, parts, read_all);
+  };
+  expect_refused("UPDATE mark SET macro_group = -1 WHERE rowid = 2",
+                 {"scores.sqlite", "table mark, row 2, column macro_group", "got -1", "from 0"});
+  expect_refused("UPDATE mark SET macro_group = 0 WHERE rowid = 4", {"row 4", "got 0", "from -1 to -1"});
+  expect_refused("UPDATE mark SET macro_group = -2 WHERE rowid = 1", {"row 1", "got -2"});
+  expect_refused("UPDATE mark SET macro_group = 4294967296 WHERE rowid = 1", {"got 4294967296"});
+  expect_refused("UPDATE mark SET mark = 9e999 WHERE rowid = 1",
+                 {"row 1, column mark", "got inf", "at most 1"});
+  expect_refused("UPDATE mark SET mark = 1.5 WHERE rowid = 1", {"column mark", "1.5"});
+  expect_refused("UPDATE mark SET mark = 'x' WHERE rowid = 1", {"column mark", "got a text"});
+  expect_refused("UPDATE mark SET case_id = 2 WHERE rowid = 1", {"column case_id", "got 2", "from 0 to 1"});
+  expect_refused("UPDATE mark SET metric = 'a/text' WHERE rowid = 1", {"row 3, column metric", "once more"});
+  expect_refused("UPDATE sample_point SET timestep = -1000 WHERE sample = 0",
+                 {"table sample_point, row 1, column timestep", "got -1000", "from 0 to 999"});
+  expect_refused("UPDATE sample_point SET timestep = 1000 WHERE sample = 1", {"row 2", "got 1000"});
+  expect_refused("UPDATE sample_point SET sample = 7 WHERE sample = 1", {"column sample", "got 7"});
+  expect_refused("UPDATE sample_point SET alpha_cumprod = -0.5 WHERE sample = 1", {"alpha_cumprod", "-0.5"});
+  expect_refused("UPDATE error SET error = 9e999 WHERE sample = 1",
+                 {"table error, row 2, column error", "inf"});
+  expect_refused("UPDATE error SET error_l1 = -1.0 WHERE sample = 1", {"column error_l1", "got -1"});
+  expect_refused("UPDATE error SET image_id = 4 WHERE sample = 1", {"column image_id", "from 0 to 3"});
+  expect_refused("UPDATE error SET text_id = -1 WHERE sample = 1", {"column text_id", "from 0 to 4"});
+  expect_refused("UPDATE error SET sample = 4294967297 WHERE sample = 1", {"column sample", "4294967297"});
+  expect_refused("UPDATE work SET seconds = 9e999", {"table work", "column seconds", "inf"});
+  expect_refused("UPDATE work SET unet_evaluations = -1", {"table work", "unet_evaluations", "-1"});
+  expect_refused("DELETE FROM work", {"table work is empty"});
+  expect_refused("UPDATE choice SET value = -5 WHERE key = 'train_timesteps'",
+                 {"table choice, row train_timesteps, column value", "got -5"});
+  expect_refused("DELETE FROM run WHERE key = 'model'", {"table run", "model"});
+  expect_refused("UPDATE setting SET value = x'00ff' WHERE position = 0",
+                 {"table setting, row 1", "2 bytes"});
+  expect_refused("DROP TABLE mark; CREATE VIEW mark AS SELECT 1 AS metric", {"no table mark"});
+  expect_refused("ALTER TABLE mark RENAME COLUMN macro_group TO other", {"scores.sqlite", "macro_group"});
+}
+
+TEST_F(Store, RefusesEmbeddingsOfAnotherSizeAndNumbersThatAreNone) {
+  ScoreStore store = open(StoreOpening::kNew);
+  store.write_embeddings(EmbeddingKind::kImage, 0, std::vector<float>{1, 2, 3, 4}, {});
+  EXPECT_EQ(store.read_embeddings(EmbeddingKind::kImage, 0, 4).size(), 4u);
+  expect_error(ExitCode::kInput, {"table embedding, row image 0, column data", "16 bytes", "expected 32"},
+               [&] { (void)store.read_embeddings(EmbeddingKind::kImage, 0, 8); });
+  const float infinite = std::numeric_limits<float>::infinity();
+  store.write_embeddings(EmbeddingKind::kText, 1, std::vector<float>{1, infinite}, {});
+  expect_error(ExitCode::kInput, {"row text 1", "inf as number 1"},
+               [&] { (void)store.read_embeddings(EmbeddingKind::kText, 1, 2); });
 }
 
 TEST_F(Store, RefusesAHalfCopiedFile) {

@@ -98,6 +98,10 @@ TEST(WeightsFile, IsReadStrictly) {
   expect_refused(R"({"train_timesteps": 1000, "weights": []})", {"at least one"});
   expect_refused(R"({"train_timesteps": 1000, "weights": [1, 0]})", {"above 0"});
   expect_refused(R"({"train_timesteps": 0, "weights": [1]})", {"train_timesteps", "0"});
+  expect_refused(R"({"train_timesteps": 9223372036854775807, "weights": [0.5, 1.5, 1]})",
+                 {"train_timesteps", "9223372036854775807", "1000000"});
+  expect_refused(R"({"train_timesteps": 2, "weights": [1, 1, 1]})", {"weights: got 3", "per timestep (2)"});
+  expect_refused(R"({"train_timesteps": 1000, "weights": [1e999]})", {"weights"});
 }
 
 }  // namespace

@@ -81,7 +81,8 @@ enum class StoreOpening {
 /// Results arrive in units, each one transaction of a write-ahead log: a process killed at any moment loses
 /// at most the unit that it was computing. The file itself appears whole, with its header.
 ///
-/// All functions throw `Error(kRuntime)` on a full disk, `Error(kInput)` on a damaged file.
+/// All functions throw `Error(kRuntime)` on a full disk, `Error(kInput)` on a damaged file: what is read is
+/// compared with what the case table allows, and the error names table, row and column.
 class ScoreStore {
  public:
   static constexpr std::int64_t kMaxScoreRows = 2'000'000;
@@ -98,7 +99,8 @@ class ScoreStore {
   [[nodiscard]] const RunIdentity& identity() const;
   [[nodiscard]] const std::filesystem::path& path() const;
 
-  /// A choice that `auto` made and that a resumed run must repeat, such as the micro-batch.
+  /// A choice that `auto` made and that a resumed run must repeat, such as the micro-batch: a count, 1 or
+  /// more.
   [[nodiscard]] std::optional<std::int64_t> choice(const std::string& key) const;
   void keep_choice(const std::string& key, std::int64_t value);
 
@@ -106,7 +108,9 @@ class ScoreStore {
   void write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
                         const ScoringWork& work);
   [[nodiscard]] std::set<std::int64_t> embedding_units(EmbeddingKind kind) const;
-  [[nodiscard]] std::vector<float> read_embeddings(EmbeddingKind kind, std::int64_t unit) const;
+  /// `elements`: how many floats there must be; 0: any number.
+  [[nodiscard]] std::vector<float> read_embeddings(EmbeddingKind kind, std::int64_t unit,
+                                                   std::int64_t elements = 0) const;
 
   /// The samples k from 0 on. Adds those that are missing; one that differs from the stored one is an
   /// `Error(kInput)`.

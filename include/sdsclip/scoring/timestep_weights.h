@@ -38,6 +38,9 @@ struct StoredRun {
   const ScoreStore* store = nullptr;
 };
 
+/// The timesteps of the teacher that made the run; 1000 where its store does not say.
+std::int64_t train_timesteps_of(const ScoreStore& store);
+
 /// Fits the weights on the runs' cases by logistic regression (after Clark and Jaini, 2023, section 3.2, who
 /// fit them on a held-out part): the chance that the right caption of an image beats a wrong one is
 /// sigma(sum_b w_b x_b), x_b the mean over the bin's samples of e(wrong) - e(right), scaled to unit variance
