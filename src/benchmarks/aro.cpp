@@ -170,7 +170,7 @@ void judge_visual_genome(const CaseTable& table, const std::vector<Verdict>& ver
     const std::string tag = std::string(group_prefix).append(tag_value(question, group_prefix));
     const TagCount& group = groups.at(tag);
     if (is_published(tag, group)) {
-      book.add(prefix + "macro", index, verdicts[index], group.number);
+      book.add(prefix + "macro", index, verdicts[index], group.number, tag);
       book.add(prefix + "micro_filtered", index, verdicts[index]);
     }
     book.add(prefix + "micro", index, verdicts[index]);
@@ -182,9 +182,10 @@ void judge_visual_genome(const CaseTable& table, const std::vector<Verdict>& ver
 void judge_overall(const CaseTable& table, const std::vector<Verdict>& verdicts, MarkBook& book) {
   if (tags_of(table, "task/vg_").size() != 2) return;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
-    if (has_tag(table.cases[index], "task/vg_relation")) book.add("aro/overall", index, verdicts[index], 0);
+    if (has_tag(table.cases[index], "task/vg_relation"))
+      book.add("aro/overall", index, verdicts[index], 0, "vg_relation");
     if (has_tag(table.cases[index], "task/vg_attribution"))
-      book.add("aro/overall", index, verdicts[index], 1);
+      book.add("aro/overall", index, verdicts[index], 1, "vg_attribution");
   }
 }
 

@@ -30,11 +30,14 @@ MetricMarks& MarkBook::marks_of(std::string_view metric) {
 }
 
 void MarkBook::add(std::string_view metric, std::size_t case_index, const Verdict& verdict,
-                   std::int32_t group) {
+                   std::int32_t group, std::string_view group_name) {
   MetricMarks& marks = marks_of(metric);
   marks.case_index.push_back(static_cast<std::int32_t>(case_index));
   marks.mark.push_back(verdict.right ? 1.0 : 0.0);
-  if (group != kNoGroup) marks.group.push_back(group);
+  if (group != kNoGroup) {
+    marks.group.push_back(group);
+    marks.group_names.try_emplace(group, group_name);
+  }
   if (verdict.tied) ++marks.ties;
 }
 

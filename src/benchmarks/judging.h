@@ -34,9 +34,10 @@ class MarkBook {
  public:
   static constexpr std::int32_t kNoGroup = -1;
 
-  /// `group` is the macro average's group, the same kind (none or some) for all marks of a metric.
+  /// `group` is the macro average's group, the same kind (none or some) for all marks of a metric, and
+  /// `group_name` what messages call it.
   void add(std::string_view metric, std::size_t case_index, const Verdict& verdict,
-           std::int32_t group = kNoGroup);
+           std::int32_t group = kNoGroup, std::string_view group_name = "");
   /// The metrics; leaves the book empty.
   std::vector<MetricMarks> take();
 

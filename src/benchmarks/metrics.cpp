@@ -1,7 +1,7 @@
 #include "sdsclip/benchmarks/metrics.h"
 
 #include <algorithm>
-#include <cmath>
+#include <boost/math/distributions/binomial.hpp>
 #include <map>
 
 #include "bootstrap.h"
@@ -33,8 +33,9 @@ Metric summarise(const MetricMarks& marks, const BootstrapOptions& options) {
   return {.name = marks.name,
           .value = metric_value(marks),
           .n = static_cast<std::int64_t>(marks.mark.size()),
-          .ci95 = bootstrap_interval(marks, options),
-          .ties = marks.ties};
+          .ci95 = metric_interval(marks, options),
+          .ties = marks.ties,
+          .groups_of_one = groups_of_one_case(marks)};
 }
 
 std::vector<Metric> summarise(std::span<const MetricMarks> marks, const BootstrapOptions& options) {
@@ -73,7 +74,7 @@ PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b, const
   result.difference = result.value_b - result.value_a;
   // Plain and macro averages are linear in the marks: the difference of two is the average of the
   // differences.
-  result.ci95 = bootstrap_interval(difference, options);
+  result.ci95 = difference_interval(difference, options);
   result.p_value = exact_mcnemar(result.only_a_right, result.only_b_right);
   return result;
 }
@@ -86,14 +87,9 @@ Winner winner_of(const PairedDifference& difference) {
 }
 
 double exact_mcnemar(std::int64_t only_a, std::int64_t only_b) {
-  const double n = static_cast<double>(only_a + only_b);
-  const std::int64_t least = std::min(only_a, only_b);
-  double tail = 0;
-  for (std::int64_t k = 0; k <= least; ++k) {
-    const double i = static_cast<double>(k);
-    tail += std::exp(std::lgamma(n + 1) - std::lgamma(i + 1) - std::lgamma(n - i + 1) - n * std::log(2.0));
-  }
-  return std::min(1.0, 2 * tail);
+  if (only_a + only_b == 0) return 1;
+  const boost::math::binomial tosses(static_cast<double>(only_a + only_b), 0.5);
+  return std::min(1.0, 2 * boost::math::cdf(tosses, static_cast<double>(std::min(only_a, only_b))));
 }
 
 }  // namespace sdsclip

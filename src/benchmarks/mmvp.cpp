@@ -84,7 +84,7 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
   MarkBook book;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const std::string& tag = table.cases[index].tags.front();
-    book.add("mmvp/accuracy", index, judge_case(scores, index), numbers.at(tag));
+    book.add("mmvp/accuracy", index, judge_case(scores, index), numbers.at(tag), tag);
   }
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     book.add(fmt::format("mmvp/{}/accuracy", table.cases[index].tags.front()), index,

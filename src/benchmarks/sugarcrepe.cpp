@@ -67,7 +67,7 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
     const Verdict verdict = first_is_best(scores.row(index, 0), TieRule::kWrong);
     const std::string_view split = tag_value(table.cases[index], "split/");
     const auto position = std::find(kSplits.begin(), kSplits.end(), split) - kSplits.begin();
-    book.add("sugarcrepe/accuracy", index, verdict, static_cast<std::int32_t>(position));
+    book.add("sugarcrepe/accuracy", index, verdict, static_cast<std::int32_t>(position), split);
     book.add(fmt::format("sugarcrepe/{}/accuracy", split), index, verdict);
   }
   return book.take();

@@ -92,7 +92,8 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
     book.add("zeroshot/acc1", index, top1);
     // Of fewer than five classes the right one is always among the first five.
     if (table.captions.size() >= 5) book.add("zeroshot/acc5", index, in_top(row, label, 5));
-    book.add("zeroshot/mean_per_class_recall", index, top1, label);
+    book.add("zeroshot/mean_per_class_recall", index, top1, label,
+             table.captions[static_cast<std::size_t>(label)].id);
   }
   return book.take();
 }

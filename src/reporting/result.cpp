@@ -21,10 +21,13 @@ double finite(double value, const std::string& what) {
 }
 
 ordered_json to_json(const Metric& metric) {
-  return {{"value", finite(metric.value, metric.name)},
-          {"n", metric.n},
-          {"ci95", {finite(metric.ci95.low, metric.name), finite(metric.ci95.high, metric.name)}},
-          {"ties", metric.ties}};
+  ordered_json json = {
+      {"value", finite(metric.value, metric.name)},
+      {"n", metric.n},
+      {"ci95", {finite(metric.ci95.low, metric.name), finite(metric.ci95.high, metric.name)}},
+      {"ties", metric.ties}};
+  if (!metric.groups_of_one.empty()) json["groups_of_one"] = metric.groups_of_one;
+  return json;
 }
 
 Metric metric_from(const std::string& name, const JsonRecord& record) {
@@ -37,7 +40,9 @@ Metric metric_from(const std::string& name, const JsonRecord& record) {
           .value = record.number("value"),
           .n = record.count("n"),
           .ci95 = {.low = interval[0], .high = interval[1]},
-          .ties = record.count("ties")};
+          .ties = record.count("ties"),
+          .groups_of_one =
+              record.has("groups_of_one") ? record.texts("groups_of_one") : std::vector<std::string>()};
 }
 
 }  // namespace

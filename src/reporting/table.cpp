@@ -123,6 +123,22 @@ Table metric_table(std::span<const Metric> metrics) {
   return table;
 }
 
+std::string format_groups_of_one(std::span<const Metric> metrics) {
+  constexpr std::size_t kNamed = 5;
+  std::string text;
+  for (const Metric& metric : metrics) {
+    const std::vector<std::string>& groups = metric.groups_of_one;
+    if (groups.empty()) continue;
+    const std::span<const std::string> first(groups.data(), std::min(kNamed, groups.size()));
+    const std::string rest =
+        groups.size() > kNamed ? fmt::format(" and {} more", groups.size() - kNamed) : "";
+    text +=
+        fmt::format("{}: {} of its groups have one case each, whose spread the interval cannot know: {}{}\n",
+                    metric.name, groups.size(), join(first, ", "), rest);
+  }
+  return text;
+}
+
 Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::string> columns) {
   Table table{.header = {"run"}, .rows = {}};
   table.header.insert(table.header.end(), columns.begin(), columns.end());

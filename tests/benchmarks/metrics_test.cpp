@@ -2,9 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "bootstrap.h"
+#include "sdsclip/base/random.h"
 #include "support/expect_error.h"
 
 namespace sdsclip {
@@ -111,6 +113,153 @@ TEST(Quantile, InterpolatesAsNumpyDoes) {
   EXPECT_DOUBLE_EQ(sorted_quantile(values, 0.5), 3.0);
   EXPECT_DOUBLE_EQ(sorted_quantile(values, 0.975), 7.7);
   EXPECT_DOUBLE_EQ(sorted_quantile(values, 1.0), 8.0);
+}
+
+// scipy.stats.binomtest(k, n).proportion_ci(method="wilson") and (method="exact").
+TEST(ProportionInterval, AgreesWithScipy) {
+  EXPECT_NEAR(wilson_interval(76, 400).low, 0.15457385084236502, 1e-12);
+  EXPECT_NEAR(wilson_interval(76, 400).high, 0.2313237716448988, 1e-12);
+  EXPECT_NEAR(wilson_interval(0, 20).low, 0.0, 1e-12);
+  EXPECT_NEAR(wilson_interval(0, 20).high, 0.16112515805281935, 1e-12);
+  EXPECT_NEAR(wilson_interval(20, 20).low, 0.8388748419471808, 1e-12);
+  EXPECT_NEAR(wilson_interval(20, 20).high, 1.0, 1e-12);
+  EXPECT_NEAR(wilson_interval(13, 45).low, 0.17730082482849263, 1e-12);
+  EXPECT_NEAR(wilson_interval(13, 45).high, 0.4336854057476157, 1e-12);
+  EXPECT_NEAR(wilson_interval(390, 400).low, 0.9545984121283544, 1e-12);
+  EXPECT_NEAR(wilson_interval(390, 400).high, 0.986364908254064, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(0, 4).low, 0.0, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(0, 4).high, 0.6023646356164858, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(3, 10).low, 0.06673951117773447, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(3, 10).high, 0.652452850060008, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(19, 19).low, 0.823533088192828, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(19, 19).high, 1.0, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(1, 19).low, 0.0013316288041848217, 1e-12);
+  EXPECT_NEAR(clopper_pearson_interval(1, 19).high, 0.2602806541952142, 1e-12);
+}
+
+TEST(ProportionInterval, IsExactBelowTwentyCases) {
+  EXPECT_EQ(proportion_interval(4, 4).low, clopper_pearson_interval(4, 4).low);
+  EXPECT_NEAR(proportion_interval(4, 4).low, 0.39763536438352531, 1e-12);  // 0.025^(1/4)
+  EXPECT_EQ(proportion_interval(4, 4).high, 1);
+  EXPECT_EQ(proportion_interval(3, 19).high, clopper_pearson_interval(3, 19).high);
+  EXPECT_EQ(proportion_interval(3, 20).high, wilson_interval(3, 20).high);
+}
+
+/// The probability under Binomial(n, p) of an interval that holds p.
+double coverage(int n, double p) {
+  double covered = 0;
+  for (int k = 0; k <= n; ++k) {
+    const Interval interval = proportion_interval(k, n);
+    if (p < interval.low || p > interval.high) continue;
+    covered += std::exp(std::lgamma(n + 1.0) - std::lgamma(k + 1.0) - std::lgamma(n - k + 1.0) +
+                        k * std::log(p) + (n - k) * std::log1p(-p));
+  }
+  return covered;
+}
+
+struct Coverage {
+  double mean = 0;  // over p = 0.02, 0.04, ..., 0.98
+  double least = 1;
+};
+
+Coverage coverage_of(int n) {
+  Coverage result;
+  for (int hundredths = 2; hundredths <= 98; hundredths += 2) {
+    const double here = coverage(n, hundredths / 100.0);
+    result.mean += here / 49;
+    result.least = std::min(result.least, here);
+  }
+  return result;
+}
+
+// Right answers come in whole numbers, so no interval covers 95% at every p. docs/metrics.md has the table.
+TEST(ProportionInterval, CoversWhatItSays) {
+  for (const int n : {20, 25, 30, 50, 75, 100, 200, 400}) {
+    const Coverage wilson = coverage_of(n);
+    EXPECT_GT(wilson.mean, 0.93) << n;
+    EXPECT_LT(wilson.mean, 0.97) << n;
+    EXPECT_GT(wilson.least, n < 150 ? 0.89 : 0.93) << n;
+  }
+  for (const int n : {4, 6, 10, 15, 19}) EXPECT_GE(coverage_of(n).least, 0.95) << n;  // exact: never less
+}
+
+// Drawn and not summed: 2,000 samples a place, whose share has a standard error of half a point at 95%.
+TEST(ProportionInterval, CoversInASimulationWhatTheSumsSay) {
+  RandomSequence random(5, stream_of("metrics-test/coverage"));
+  for (const int n : {4, 19, 20, 100, 400}) {
+    for (const double p : {0.02, 0.31, 0.5, 0.98}) {
+      int covered = 0;
+      for (int trial = 0; trial < 2000; ++trial) {
+        int right = 0;
+        for (int i = 0; i < n; ++i) right += random.uniform(0, 1) < p ? 1 : 0;
+        const Interval interval = proportion_interval(right, n);
+        covered += interval.low <= p && p <= interval.high ? 1 : 0;
+      }
+      EXPECT_NEAR(covered / 2000.0, coverage(n, p), 0.025) << n << " " << p;
+    }
+  }
+}
+
+// 300 sets of 8 groups of 5 to 40 cases, each group with a probability of its own.
+TEST(MacroInterval, CoversTheMeanOfTheGroupsProbabilities) {
+  RandomSequence random(6, stream_of("metrics-test/macro"));
+  int covered = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    std::vector<double> mark;
+    std::vector<std::int32_t> group;
+    double truth = 0;
+    for (std::int32_t g = 0; g < 8; ++g) {
+      const double p = 0.2 + 0.08 * g;
+      truth += p / 8;
+      for (std::int32_t i = 0; i < 5 + 5 * g; ++i) {
+        mark.push_back(random.uniform(0, 1) < p ? 1 : 0);
+        group.push_back(g);
+      }
+    }
+    const Interval interval = metric_interval(marks_of(mark, group), {.resamples = 1000});
+    covered += interval.low <= truth && truth <= interval.high ? 1 : 0;
+  }
+  EXPECT_GT(covered, 0.91 * 300);
+  EXPECT_LT(covered, 0.985 * 300);
+}
+
+TEST(MetricInterval, IsTheProportionsWhereCasesAreIndependentAndTheBootstrapsElsewhere) {
+  EXPECT_TRUE(is_proportion(accuracy(3, 8)));
+  EXPECT_EQ(metric_interval(accuracy(30, 100)).low, wilson_interval(30, 100).low);
+  const MetricMarks macro = marks_of({1, 0, 1, 0, 1}, {0, 0, 0, 1, 1});
+  EXPECT_FALSE(is_proportion(macro));
+  EXPECT_EQ(metric_interval(macro).low, bootstrap_interval(macro).low);
+  MetricMarks clustered = accuracy(3, 8);
+  clustered.case_index[1] = 0;
+  EXPECT_FALSE(is_proportion(clustered));
+  EXPECT_EQ(metric_interval(clustered).high, bootstrap_interval(clustered).high);
+  EXPECT_FALSE(is_proportion(marks_of({0.5, 1})));
+}
+
+// Four cases are all right: in two groups of three and one, their mean has the variance of 2^2 / (1/3 + 1)
+// = 3.
+TEST(MetricInterval, HasAWidthWhereAllMarksAreEqual) {
+  EXPECT_NEAR(metric_interval(marks_of({1, 1, 1, 1}, {0, 0, 0, 1})).low, std::pow(0.025, 1.0 / 3), 1e-9);
+  EXPECT_NEAR(metric_interval(marks_of({0, 0, 0, 0}, {0, 0, 0, 1})).high, 1 - std::pow(0.025, 1.0 / 3), 1e-9);
+  MetricMarks clustered = accuracy(10, 10);
+  for (std::size_t i = 5; i < 10; ++i) clustered.case_index[i] = clustered.case_index[i - 5];
+  EXPECT_NEAR(metric_interval(clustered).low, std::pow(0.025, 1.0 / 5), 1e-9);
+}
+
+TEST(CompareMarks, SaysHowFarRunsThatNeverDifferMayDiffer) {
+  const PairedDifference same = compare_marks(accuracy(4, 4), accuracy(4, 4));
+  EXPECT_NEAR(same.ci95.high, 1 - std::pow(0.025, 0.25), 1e-9);
+  EXPECT_EQ(same.ci95.low, -same.ci95.high);
+  const PairedDifference opposite = compare_marks(accuracy(0, 4), accuracy(4, 4));
+  EXPECT_NEAR(opposite.ci95.low, 2 * std::pow(0.025, 0.25) - 1, 1e-9);
+  EXPECT_EQ(opposite.ci95.high, 1);
+}
+
+TEST(Summarise, NamesTheGroupsOfOneCase) {
+  MetricMarks macro = marks_of({1, 0, 1, 1}, {4, 7, 7, 9});
+  macro.group_names = {{4, "left of"}, {7, "on"}};
+  EXPECT_EQ(summarise(macro).groups_of_one, (std::vector<std::string>{"left of", "9"}));
+  EXPECT_TRUE(summarise(accuracy(1, 1)).groups_of_one.empty());
 }
 
 TEST(Summarise, KeepsNameCountAndTies) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -104,6 +105,7 @@ struct MetricMarks {
   std::vector<std::int32_t>
       group;              ///< empty: plain mean; else the mean of these groups' means (macro average)
   std::int64_t ties = 0;  ///< cases that a tie decided
+  std::map<std::int32_t, std::string> group_names{};  ///< for messages; not stored
 };
 
 struct LoadOptions {

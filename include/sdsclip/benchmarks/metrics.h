@@ -21,8 +21,17 @@ struct Metric {
   double value = 0;
   std::int64_t n = 0;  ///< marks that it averages
   Interval ci95;
-  std::int64_t ties = 0;  ///< cases that a tie decided
+  std::int64_t ties = 0;                     ///< cases that a tie decided
+  std::vector<std::string> groups_of_one{};  ///< of a macro average: what `groups_of_one_case` names
 };
+
+/// The two-sided interval of a probability of which `right` of `n` independent trials speak: Wilson's score
+/// interval (1927), or Clopper and Pearson's exact one (1934) for n < `kExactBelow`. `n` need not be a whole
+/// number. REQUIRES: 0 <= right <= n, n > 0.
+Interval proportion_interval(double right, double n, double confidence = 0.95);
+Interval wilson_interval(double right, double n, double confidence = 0.95);
+Interval clopper_pearson_interval(double right, double n, double confidence = 0.95);
+inline constexpr double kExactBelow = 20;
 
 struct BootstrapOptions {
   std::int64_t resamples = 10'000;
@@ -39,6 +48,19 @@ double metric_value(const MetricMarks& marks);
 /// in their marks, not on how many there are. REQUIRES: a mark.
 Interval bootstrap_interval(const MetricMarks& marks, const BootstrapOptions& options = {});
 
+/// Whether the metric is the share of right ones among independent cases: marks of 0 and 1, one a case, and
+/// no groups.
+bool is_proportion(const MetricMarks& marks);
+
+/// The interval that is reported: `proportion_interval` where `is_proportion`, else `bootstrap_interval`. The
+/// bootstrap of marks that are all right, or all wrong, has no width, as if nothing else could be: there it
+/// is the proportion's interval for as many cases as give a mean of groups the same variance, G^2 /
+/// sum_g(1/n_g) for G groups of n_g cases.
+Interval metric_interval(const MetricMarks& marks, const BootstrapOptions& options = {});
+
+/// The groups of a macro average that have one case, by name: how their own mean varies, no interval can say.
+std::vector<std::string> groups_of_one_case(const MetricMarks& marks);
+
 Metric summarise(const MetricMarks& marks, const BootstrapOptions& options = {});
 std::vector<Metric> summarise(std::span<const MetricMarks> marks, const BootstrapOptions& options = {});
 
@@ -52,7 +74,7 @@ struct PairedDifference {
   double value_a = 0;
   double value_b = 0;
   double difference = 0;          ///< `value_b - value_a`
-  Interval ci95;                  ///< of the difference: paired bootstrap over cases
+  Interval ci95;                  ///< of the difference: `difference_interval`
   std::int64_t only_a_right = 0;  ///< marks that a has and b has not
   std::int64_t only_b_right = 0;
   double p_value = 1;  ///< `exact_mcnemar(only_a_right, only_b_right)`
@@ -62,6 +84,11 @@ struct PairedDifference {
 /// 0.05. Both are asked, so that neither few discordant cases nor marks in clusters pass for a gain.
 enum class Winner { kNone, kA, kB };
 Winner winner_of(const PairedDifference& difference);
+
+/// The interval of the mean of `difference`, marks of -1, 0 and 1 of which each is a case of two runs: the
+/// paired bootstrap over cases. Where all are equal that has no width: then it is what the same number of
+/// equal marks says of a proportion (of cases that differ, where none does).
+Interval difference_interval(const MetricMarks& difference, const BootstrapOptions& options = {});
 
 /// Throws `Error(kInput)` where the two are of different metrics, cases or groups.
 PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b,

@@ -28,6 +28,9 @@ std::string format_with_interval(const Metric& metric);
 /// Every metric of one run: value with interval, n, ties.
 Table metric_table(std::span<const Metric> metrics);
 
+/// A line per macro average that has groups of one case, naming the first five of them; empty where none has.
+std::string format_groups_of_one(std::span<const Metric> metrics);
+
 /// One row of a comparison of runs.
 struct NamedMetrics {
   std::string name;  ///< of the run or model
