@@ -11,6 +11,8 @@
 #include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/folder_lock.h"
+#include "sdsclip/base/log.h"
+#include "sdsclip/base/sha256.h"
 #include "sdsclip/benchmarks/candidates.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
@@ -21,6 +23,9 @@ namespace {
 
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
+
+constexpr const char* kCommand = "diffusion-score";
+constexpr std::string_view kLearned = "learned:";
 
 DiffusionScoreOptions score_options(const Arguments& arguments) {
   const DiffusionScoreArguments& given = arguments.diffusion_score;
@@ -51,6 +56,7 @@ DiffusionScoreOptions score_options(const Arguments& arguments) {
   if (given.adaptive) options.adaptive.enabled = true;
   if (given.subtract_unconditional) options.estimator.subtract_unconditional = true;
   if (given.micro_batch > 0) options.micro_batch = given.micro_batch;
+  if (given.encode_batch) options.encode_batch = *given.encode_batch;
   options.quiet = arguments.common.quiet;
   check_options(options);
   return options;
@@ -110,10 +116,23 @@ void print_convergence(const CaseTable& table, const Benchmark& benchmark, const
   std::fputs(format_terminal(rows).c_str(), stdout);
 }
 
+/// What makes a result of stored errors: all that is no part of the run's identity.
+nlohmann::ordered_json judging_of(const DiffusionScoreOptions& options) {
+  const nlohmann::ordered_json all = settings_json(list_options(options));
+  nlohmann::ordered_json judging = {{"sampling", {{"samples", options.sampling.samples}}},
+                                    {"estimator", all["estimator"]},
+                                    {"adaptive", all["adaptive"]}};
+  const std::string& weight = options.estimator.weight;
+  if (weight.starts_with(kLearned))
+    judging["weights_sha256"] = sha256_of_file(weight.substr(kLearned.size()));
+  return judging;
+}
+
 /// What made the errors, judged as asked: of a run that is only judged, its own sampling and precision.
 nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const BenchmarkRun& run,
                                    const DiffusionScoreArguments& given, const ScoreStore& store) {
   nlohmann::ordered_json settings = settings_json(list_options(options));
+  settings.update(judging_of(options), /*merge_objects=*/true);
   if (!given.scoring.judge_only) settings["teacher"] = bundle_path(given.teacher).string();
   settings["data"] = run.data.string();
   if (!given.candidates.empty()) settings["candidates"] = given.candidates;
@@ -124,6 +143,95 @@ nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const B
   return settings;
 }
 
+/// The teacher. What identifies it is known at once; it is loaded when a run first needs it.
+class ScoringTeacher {
+ public:
+  explicit ScoringTeacher(const Arguments& arguments)
+      : bundle_(read_bundle(bundle_path(arguments.diffusion_score.teacher), BundleKind::kTeacher)),
+        placement_(prepare_compute(compute_options(arguments.common))) {}
+
+  [[nodiscard]] RunIdentity identity(const std::string& benchmark,
+                                     const DiffusionScoreOptions& options) const {
+    return diffusion_run_identity(bundle_, placement_, benchmark, options);
+  }
+  [[nodiscard]] std::int64_t samples(const DiffusionScoreOptions& options) const {
+    return planned_samples(bundle_, options.sampling);
+  }
+  DiffusionTeacher& load() {
+    if (!teacher_) teacher_.emplace(bundle_, TeacherParts{}, placement_);
+    return *teacher_;
+  }
+
+ private:
+  Bundle bundle_;
+  Placement placement_;
+  std::optional<DiffusionTeacher> teacher_;
+};
+
+/// Without --resume a run goes on where it is the very same. With it, what is stored may be judged anew, or
+/// extended by samples.
+void check_same(const RunResult* earlier, const DiffusionScoreOptions& options, std::int64_t samples,
+                const ScoreStore& store) {
+  constexpr const char* kAdvice = "do that to this run by --resume, or give another --out";
+  const std::int64_t stored = stored_samples(store);
+  if (stored > 0 && stored != samples) {
+    throw usage_error("{}: belongs to another run: its sampling.samples is {}, this run's is {}; {}",
+                      store.path().string(), stored, samples, kAdvice);
+  }
+  nlohmann::ordered_json judging = judging_of(options);
+  judging.erase("sampling");  // of a run that was stopped while it was extended, the result has fewer
+  const std::string difference = earlier != nullptr ? judging_difference(*earlier, judging) : "";
+  if (!difference.empty()) {
+    throw usage_error("{}: belongs to another run: {}; {}", store.path().string(), difference, kAdvice);
+  }
+}
+
+void print_evaluations(const nlohmann::ordered_json& settings) {
+  std::printf("%lld sample evaluations used of %lld\n",
+              static_cast<long long>(settings.value("sample_evaluations", std::int64_t{0})),
+              static_cast<long long>(settings.value("full_evaluations", std::int64_t{0})));
+}
+
+/// Scores one benchmark, or prints what a complete run of the same settings has left. Returns the metrics.
+/// Without a teacher, stored errors are judged.
+std::vector<Metric> score(const Arguments& arguments, const BenchmarkRun& run,
+                          const DiffusionScoreOptions& options, ScoringTeacher* teacher) {
+  const DiffusionScoreArguments& given = arguments.diffusion_score;
+  const Clock::time_point start = Clock::now();
+  const FolderLock lock(run.out);
+  const std::optional<RunResult> earlier = earlier_result(kCommand, run);
+  const CaseTable table = load_cases(run, given);
+  const std::string benchmark(run.benchmark->name);
+  RunIdentity identity = teacher != nullptr ? teacher->identity(benchmark, options)
+                                            : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};
+  identity.data = data_options(run, given.scoring);
+  if (!given.candidates.empty()) identity.data.emplace_back("--candidates", given.candidates);
+  const StoreOpening opening = store_opening(given.scoring);
+  ScoreStore store(run.out / "scores.sqlite", identity, table, opening);
+  if (teacher != nullptr && earlier && is_finished(*earlier, store, judging_of(options))) {
+    log_info("{}: had finished already", run.out.string());
+    print_result(*earlier, table);
+    print_evaluations(earlier->settings);
+    if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+    return earlier->metrics;
+  }
+  if (opening == StoreOpening::kNew) {
+    check_same(earlier ? &*earlier : nullptr, options, teacher->samples(options), store);
+  }
+  const DiffusionScoreOptions used = teacher != nullptr ? options : judging_options(options, store);
+  DiffusionScoring scoring = teacher != nullptr ? score_with_diffusion(teacher->load(), table, used, store)
+                                                : judge_stored_diffusion(table, used, store);
+  nlohmann::ordered_json settings = settings_of(used, run, given, store);
+  settings["sample_evaluations"] = scoring.sample_evaluations;
+  settings["full_evaluations"] = scoring.full_evaluations;
+  const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  std::vector<Metric> metrics = finish_run(kCommand, run, table, scored, settings, seconds, store);
+  print_evaluations(settings);
+  if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+  return metrics;
+}
+
 }  // namespace
 
 void run_diffusion_score(const Arguments& arguments) {
@@ -132,34 +240,11 @@ void run_diffusion_score(const Arguments& arguments) {
   const fs::path folder = bundle_path(given.teacher);
   const std::vector<BenchmarkRun> runs =
       runs_of(given, options.estimator, fmt::format("diffusion-score-{}", folder.filename().string()));
-  std::optional<DiffusionTeacher> teacher;  // judging stored errors needs none
-  if (!given.scoring.judge_only) {
-    const Bundle bundle = read_bundle(folder, BundleKind::kTeacher);
-    teacher.emplace(bundle, TeacherParts{}, prepare_compute(compute_options(arguments.common)));
-  }
-
+  std::optional<ScoringTeacher> teacher;  // judging stored errors needs none
+  if (!given.scoring.judge_only) teacher.emplace(arguments);
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
-    const Clock::time_point start = Clock::now();
-    const CaseTable table = load_cases(run, given);
-    const FolderLock lock(run.out);
-    const std::string benchmark(run.benchmark->name);
-    const RunIdentity identity = teacher ? diffusion_run_identity(*teacher, benchmark, options)
-                                         : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};
-    ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(given.scoring));
-    const DiffusionScoreOptions used = teacher ? options : judging_options(options, store);
-    DiffusionScoring scoring = teacher ? score_with_diffusion(*teacher, table, used, store)
-                                       : judge_stored_diffusion(table, used, store);
-    nlohmann::ordered_json settings = settings_of(used, run, given, store);
-    settings["sample_evaluations"] = scoring.sample_evaluations;
-    settings["full_evaluations"] = scoring.full_evaluations;
-    const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    done.emplace_back(run,
-                      finish_run("diffusion-score", run, table, scored, std::move(settings), seconds, store));
-    std::printf("%lld sample evaluations used of %lld\n", static_cast<long long>(scoring.sample_evaluations),
-                static_cast<long long>(scoring.full_evaluations));
-    if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+    done.emplace_back(run, score(arguments, run, options, teacher ? &*teacher : nullptr));
   }
   print_overview(done);
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -8,7 +9,8 @@
 #include "commands.h"
 #include "paths.h"
 #include "results.h"
-#include "sdsclip/base/files.h"
+#include "sdsclip/base/folder_lock.h"
+#include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/models/clip_model.h"
 #include "sdsclip/scoring/clip_scorer.h"
@@ -19,9 +21,85 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::int64_t kTextsAnImage = 4;  // texts are short: so many of them take the memory of an image
+
 /// The bundle's identity, or one of bundle and tuned weights together.
 std::string model_identity(const Bundle& bundle, const std::string& tuned) {
   return tuned.empty() ? bundle.sha256 : sha256(bundle.sha256 + sha256_of_file(tuned));
+}
+
+/// The model under evaluation. What identifies it is known at once; it is loaded when a run first needs it.
+class EvaluatedModel {
+ public:
+  explicit EvaluatedModel(const Arguments& arguments)
+      : tuned_(arguments.eval.tuned),
+        bundle_(read_bundle(bundle_path(arguments.eval.clip), BundleKind::kClip)),
+        sha256_(model_identity(bundle_, tuned_)),
+        placement_(prepare_compute(compute_options(arguments.common))) {}
+
+  [[nodiscard]] RunIdentity identity(const std::string& benchmark, const ClipScoreOptions& options) const {
+    return clip_run_identity(bundle_, placement_, sha256_, benchmark, options);
+  }
+  const ClipModel& load() {
+    if (!model_) {
+      model_.emplace(bundle_, placement_);
+      if (!tuned_.empty()) load_tuned(*model_, tuned_);
+    }
+    return *model_;
+  }
+
+ private:
+  std::string tuned_;
+  Bundle bundle_;
+  std::string sha256_;
+  Placement placement_;
+  std::optional<ClipModel> model_;
+};
+
+ClipScoreOptions score_options(const Arguments& arguments) {
+  ClipScoreOptions options;
+  options.image_batch = arguments.eval.batch;
+  options.text_batch = std::min(options.text_batch, kTextsAnImage * options.image_batch);
+  options.cache = arguments.eval.cache;
+  options.quiet = arguments.common.quiet;
+  return options;
+}
+
+nlohmann::ordered_json settings_of(const ClipScoreOptions& options, const BenchmarkRun& run,
+                                   const Arguments& arguments) {
+  nlohmann::ordered_json settings = settings_json(list_options(options));
+  settings["clip"] = bundle_path(arguments.eval.clip).string();
+  settings["tuned"] = arguments.eval.tuned;
+  settings["data"] = run.data.string();
+  settings["limit"] = arguments.eval.scoring.limit;
+  settings["precision"] = arguments.common.precision;
+  return settings;
+}
+
+/// Scores one benchmark, or prints what a complete run of the same settings has left. Returns the metrics.
+/// Without a model, stored scores are judged.
+std::vector<Metric> evaluate(const Arguments& arguments, const BenchmarkRun& run,
+                             const ClipScoreOptions& options, EvaluatedModel* model) {
+  const ScoringArguments& scoring = arguments.eval.scoring;
+  const Clock::time_point start = Clock::now();
+  const FolderLock lock(run.out);
+  const std::optional<RunResult> earlier = earlier_result("eval", run);
+  const CaseTable table = run.benchmark->load({run.data, scoring.limit, scoring.skip_missing});
+  const std::string benchmark(run.benchmark->name);
+  RunIdentity identity = model != nullptr ? model->identity(benchmark, options)
+                                          : RunIdentity{.scorer = "clip", .benchmark = benchmark};
+  identity.data = data_options(run, scoring);
+  ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(scoring));
+  if (model != nullptr && earlier && is_finished(*earlier, store, nlohmann::ordered_json::object())) {
+    log_info("{}: had finished already", run.out.string());
+    print_result(*earlier, table);
+    return earlier->metrics;
+  }
+  ClipScoring scored = model != nullptr ? score_with_clip(model->load(), table, options, store)
+                                        : judge_stored_clip(table, store);
+  const ScoredRun result{store.identity(), std::move(scored.scores), scored.work, scored.matches};
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  return finish_run("eval", run, table, result, settings_of(options, run, arguments), seconds, store);
 }
 
 }  // namespace
@@ -32,39 +110,12 @@ void run_eval(const Arguments& arguments) {
   const std::string label = eval.tuned.empty() ? fmt::format("eval-{}", clip.filename().string())
                                                : fmt::format("eval-{}-tuned", clip.filename().string());
   const std::vector<BenchmarkRun> runs = plan_runs(eval.scoring, label);
-  std::optional<ClipModel> model;  // judging stored scores needs none
-  std::string model_sha256;
-  if (!eval.scoring.judge_only) {
-    const Bundle bundle = read_bundle(clip, BundleKind::kClip);
-    model_sha256 = model_identity(bundle, eval.tuned);
-    model.emplace(bundle, prepare_compute(compute_options(arguments.common)));
-    if (!eval.tuned.empty()) load_tuned(*model, eval.tuned);
-  }
-  ClipScoreOptions options;
-  options.image_batch = eval.batch;
-  options.cache = eval.cache;
-  options.quiet = arguments.common.quiet;
-
+  std::optional<EvaluatedModel> model;  // judging stored scores needs none
+  if (!eval.scoring.judge_only) model.emplace(arguments);
+  const ClipScoreOptions options = score_options(arguments);
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
-    const Clock::time_point start = Clock::now();
-    const CaseTable table = run.benchmark->load({run.data, eval.scoring.limit, eval.scoring.skip_missing});
-    create_folder(run.out);
-    const std::string benchmark(run.benchmark->name);
-    const RunIdentity identity = model ? clip_run_identity(*model, model_sha256, benchmark, options)
-                                       : RunIdentity{.scorer = "clip", .benchmark = benchmark};
-    ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(eval.scoring));
-    ClipScoring scoring =
-        model ? score_with_clip(*model, table, options, store) : judge_stored_clip(table, store);
-    nlohmann::ordered_json settings = settings_json(list_options(options));
-    settings["clip"] = clip.string();
-    settings["tuned"] = eval.tuned;
-    settings["data"] = run.data.string();
-    settings["limit"] = eval.scoring.limit;
-    settings["precision"] = arguments.common.precision;
-    const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    done.emplace_back(run, finish_run("eval", run, table, scored, std::move(settings), seconds, store));
+    done.emplace_back(run, evaluate(arguments, run, options, model ? &*model : nullptr));
   }
   print_overview(done);
 }

@@ -79,7 +79,9 @@ void add_scoring(CLI::App& app, ScoringArguments& scoring) {
   app.add_option("--limit", scoring.limit, "only the first so many cases of each part; 0: all")
       ->check(at_least(0))
       ->capture_default_str();
-  app.add_flag("--resume", scoring.resume, "go on with the run in --out, if there is one");
+  app.add_flag("--resume", scoring.resume,
+               "go on with the run in --out, if there is one; batches may have another size, and a diffusion "
+               "score other samples or another judgement");
   app.add_flag("--judge-only", scoring.judge_only,
                "metrics from the stored scores of --out, without a model");
   app.add_flag("--skip-missing", scoring.skip_missing, "leave cases with a missing image out, counted");
@@ -132,6 +134,9 @@ void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
   app.add_option("--micro-batch", score.micro_batch, "UNet evaluations at a time; 0: chosen by itself")
       ->check(at_least(0))
       ->capture_default_str();
+  app.add_option("--encode-batch", score.encode_batch,
+                 "images or texts through the VAE or the text encoder at a time; 8 by default")
+      ->check(at_least(1));
   app.add_flag("--convergence", score.convergence, "print metric against number of samples");
 }
 

@@ -3,6 +3,7 @@
 #include <torch/version.h>
 #include <opencv2/core/version.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 #include "paths.h"
@@ -111,12 +112,73 @@ StoreOpening store_opening(const ScoringArguments& scoring) {
   return scoring.resume ? StoreOpening::kResume : StoreOpening::kNew;
 }
 
+std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun& run,
+                                                              const ScoringArguments& scoring) {
+  return {{"--limit", std::to_string(scoring.limit)},
+          {"--skip-missing", scoring.skip_missing ? "given" : "not given"},
+          {"--data", run.data.string()}};
+}
+
+std::optional<RunResult> earlier_result(const std::string& command, const BenchmarkRun& run) {
+  const fs::path file = run.out / "result.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  RunResult result;
+  try {
+    result = read_result(file);
+  } catch (const Error& error) {
+    log_warning("{}; it is written anew", error.what());
+    return std::nullopt;
+  }
+  const auto check = [&](const char* what, const std::string& stored, const std::string& own) {
+    if (stored == own) return;
+    throw usage_error("{}: belongs to another run: its {} is {}, this run's is {}; give another --out",
+                      file.string(), what, stored, own);
+  };
+  check("command", result.command, command);
+  check("benchmark", result.benchmark, std::string(run.benchmark->name));
+  return result;
+}
+
+std::string judging_difference(const RunResult& earlier, const nlohmann::ordered_json& judging) {
+  const nlohmann::ordered_json stored = earlier.settings.flatten();
+  const nlohmann::ordered_json own = judging.flatten();
+  for (const auto& [pointer, value] : own.items()) {
+    const nlohmann::ordered_json old = stored.value(pointer, nlohmann::ordered_json());
+    if (old == value) continue;
+    std::string name = pointer.substr(1);
+    std::replace(name.begin(), name.end(), '/', '.');
+    return fmt::format("its {} is {}, this run's is {}", name, old.is_null() ? "not set" : old.dump(),
+                       value.is_null() ? "not set" : value.dump());
+  }
+  return {};
+}
+
+bool is_finished(const RunResult& earlier, const ScoreStore& store, const nlohmann::ordered_json& judging) {
+  return store.has_marks() && earlier.model.sha256 == store.identity().model_sha256 &&
+         judging_difference(earlier, judging).empty();
+}
+
+void print_result(const RunResult& result, const CaseTable& table) {
+  std::fputs(format_terminal(metric_table(result.metrics)).c_str(), stdout);
+  std::fputs(format_groups_of_one(result.metrics).c_str(), stdout);
+  if (result.matches > 0) {
+    std::printf("%lld matches, %.3g s a match (%.3g s of scoring)\n", static_cast<long long>(result.matches),
+                result.seconds_a_match, result.seconds_a_match * static_cast<double>(result.matches));
+  }
+  if (table.skipped_missing > 0) {
+    log_warning("{} cases left out, as {} images are missing", table.skipped_missing,
+                table.missing_files.size());
+  }
+}
+
 std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& run, const CaseTable& table,
                                const ScoredRun& scored, nlohmann::ordered_json settings, double seconds,
                                ScoreStore& store) {
   const std::vector<MetricMarks> marks = run.benchmark->judge(table, scored.scores);
   store.write_scores(table, scored.scores);
   store.write_marks(marks);
+  store.flush();
 
   RunResult result = new_result(command, std::string(run.benchmark->name));
   result.model = {scored.identity.model_name, scored.identity.model_sha256};
@@ -129,16 +191,7 @@ std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& r
   if (scored.matches > 0) result.seconds_a_match = scored.work.seconds / static_cast<double>(scored.matches);
   result.metrics = summarise(marks);
   write_result(run.out / "result.json", result);
-
-  std::fputs(format_terminal(metric_table(result.metrics)).c_str(), stdout);
-  if (scored.matches > 0) {
-    std::printf("%lld matches, %.3g s a match (%.3g s of scoring)\n", static_cast<long long>(scored.matches),
-                result.seconds_a_match, scored.work.seconds);
-  }
-  if (table.skipped_missing > 0) {
-    log_warning("{} cases left out, as {} images are missing", table.skipped_missing,
-                table.missing_files.size());
-  }
+  print_result(result, table);
   return result.metrics;
 }
 

@@ -2,8 +2,10 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sdsclip/base/options.h"
@@ -35,6 +37,24 @@ std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::
 
 /// How the run's store is to be opened.
 StoreOpening store_opening(const ScoringArguments& scoring);
+
+/// What the case table of a run is loaded from, for `RunIdentity::data`.
+std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun& run,
+                                                              const ScoringArguments& scoring);
+
+/// The result in the run's folder, if there is one that can be read. Throws `Error(kUsage)` where it is of
+/// another command or benchmark: a run's folder holds one run.
+std::optional<RunResult> earlier_result(const std::string& command, const BenchmarkRun& run);
+
+/// Whether `earlier` is what this run would give: the run in `store`, which is of the same identity, was
+/// completed and judged by `judging`, the settings that are no part of its identity.
+bool is_finished(const RunResult& earlier, const ScoreStore& store, const nlohmann::ordered_json& judging);
+
+/// Names the first setting of `judging` that `earlier` has with another value, with both values; empty: none.
+std::string judging_difference(const RunResult& earlier, const nlohmann::ordered_json& judging);
+
+/// The table of metrics, and what a match took.
+void print_result(const RunResult& result, const CaseTable& table);
 
 /// A scored benchmark, whatever scored it.
 struct ScoredRun {

@@ -1,20 +1,21 @@
 #include "sdsclip/scoring/clip_scorer.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
+#include <c10/util/Exception.h>
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <cmath>
 #include <functional>
 #include <vector>
 
+#include "cosine_scores.h"
 #include "embedding_cache.h"
 #include "run_settings.h"
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/interrupt.h"
+#include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
@@ -27,41 +28,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Unit-norm embeddings, row after row.
-struct Embeddings {
-  std::size_t dim = 0;
-  std::vector<float> values;
-
-  [[nodiscard]] std::span<float> row(std::size_t index) { return {values.data() + index * dim, dim}; }
-  [[nodiscard]] std::span<const float> row(std::size_t index) const {
-    return {values.data() + index * dim, dim};
-  }
-};
-
-void scale_to_unit_norm(std::span<float> row) {
-  double squares = 0;
-  for (const float value : row) squares += static_cast<double>(value) * static_cast<double>(value);
-  const double norm = std::sqrt(squares);
-  if (norm == 0) return;
-  for (float& value : row) value = static_cast<float>(static_cast<double>(value) / norm);
-}
-
-/// In double and in a fixed order, so that equal embeddings tie exactly wherever they stand.
-double dot(std::span<const float> a, std::span<const float> b) {
-  constexpr std::size_t kLanes = 8;
-  std::array<double, kLanes> sums{};
-  std::size_t i = 0;
-  for (; i + kLanes <= a.size(); i += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      sums[lane] += static_cast<double>(a[i + lane]) * static_cast<double>(b[i + lane]);
-    }
-  }
-  for (; i < a.size(); ++i) sums[i % kLanes] += static_cast<double>(a[i]) * static_cast<double>(b[i]);
-  double total = 0;
-  for (const double sum : sums) total += sum;
-  return total;
 }
 
 /// What is encoded of one kind: `count` rows of the table, in units.
@@ -95,12 +61,18 @@ std::int64_t rows_of_unit(const EncodingPlan& plan, std::int64_t unit) {
   return std::min(plan.shape.size, plan.count - unit * plan.shape.size);
 }
 
-std::vector<std::int64_t> missing_units(const EncodingPlan& plan, const ScoreStore& store) {
-  const std::set<std::int64_t> done = store.embedding_units(plan.kind);
+/// The units that are stored.
+std::set<std::int64_t> done_units(const EncodingPlan& plan, const ScoreStore& store) {
+  std::set<std::int64_t> done = store.embedding_units(plan.kind);
   if (!done.empty() && *done.rbegin() >= plan.shape.units) {
     throw input_error("{}: is damaged: table embedding, column unit: got {}, expected 0 to {}",
                       store.path().string(), *done.rbegin(), plan.shape.units - 1);
   }
+  return done;
+}
+
+std::vector<std::int64_t> missing_units(const EncodingPlan& plan, const ScoreStore& store) {
+  const std::set<std::int64_t> done = done_units(plan, store);
   std::vector<std::int64_t> missing;
   for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
     if (!done.contains(unit)) missing.push_back(unit);
@@ -152,6 +124,17 @@ void keep_in_cache(const at::Tensor& embeddings, std::int64_t first, const Rows&
   cache.keep(entries);
 }
 
+at::Tensor encode_in_memory(const std::function<at::Tensor(std::int64_t unit)>& encode, std::int64_t unit,
+                            const EncodingPlan& plan) {
+  try {
+    return encode(unit);
+  } catch (const c10::OutOfMemoryError&) {
+    throw runtime_failure(
+        "not enough memory to encode {} {} at once; run again with --resume and a smaller --batch",
+        plan.shape.size, plan.kind == EmbeddingKind::kImage ? "images" : "texts");
+  }
+}
+
 /// Encodes the missing units one after another and stores each as it comes. `encode` gives a unit's
 /// embeddings, padding included.
 void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing, const Rows& rows,
@@ -166,8 +149,10 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
     throw_if_interrupted();
     const Clock::time_point start = Clock::now();
     const std::int64_t first = unit * plan.shape.size;
-    const at::Tensor embeddings =
-        encode(unit).narrow(0, 0, rows_of_unit(plan, unit)).to(at::kCPU, at::kFloat).contiguous();
+    const at::Tensor embeddings = encode_in_memory(encode, unit, plan)
+                                      .narrow(0, 0, rows_of_unit(plan, unit))
+                                      .to(at::kCPU, at::kFloat)
+                                      .contiguous();
     check_finite(embeddings, rows.names, first);
     ScoringWork work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
@@ -223,42 +208,6 @@ Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
   return embeddings;
 }
 
-/// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, of unit norm again.
-Embeddings average_texts(const Embeddings& of_text, const TextTable& texts) {
-  Embeddings captions{.dim = of_text.dim, .values = {}};
-  captions.values.resize(texts.of_caption.size() * of_text.dim);
-  for (std::size_t caption = 0; caption < texts.of_caption.size(); ++caption) {
-    const std::vector<std::int32_t>& rows = texts.of_caption[caption];
-    const std::span<float> mean = captions.row(caption);
-    for (const std::int32_t row : rows) {
-      const std::span<const float> own = of_text.row(static_cast<std::size_t>(row));
-      for (std::size_t i = 0; i < own.size(); ++i) mean[i] += own[i] / static_cast<float>(rows.size());
-    }
-    if (rows.size() > 1) scale_to_unit_norm(mean);
-  }
-  return captions;
-}
-
-CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions) {
-  CaseScores scores(table);
-  const std::int64_t count = static_cast<std::int64_t>(table.cases.size());
-  at::parallel_for(0, count, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::size_t index = static_cast<std::size_t>(begin); index < static_cast<std::size_t>(end);
-         ++index) {
-      const std::vector<std::int32_t>& rows = table.cases[index].images;
-      for (std::size_t row = 0; row < rows.size(); ++row) {
-        const std::span<const float> image = images.row(static_cast<std::size_t>(rows[row]));
-        const std::span<double> values = scores.row(index, static_cast<std::int64_t>(row));
-        for (std::size_t column = 0; column < values.size(); ++column) {
-          const std::int32_t caption = table.caption_at(index, static_cast<std::int64_t>(column));
-          values[column] = dot(image, captions.row(static_cast<std::size_t>(caption)));
-        }
-      }
-    }
-  });
-  return scores;
-}
-
 void check_options(const ClipScoreOptions& options) {
   if (options.image_batch < 1)
     throw usage_error("image_batch: got {}, expected 1 or more", options.image_batch);
@@ -303,6 +252,37 @@ std::int64_t stored_dim(const ScoreStore& store, std::int64_t image_count, std::
   return elements / rows;
 }
 
+/// Brings the units of a run that goes on with another batch size into the new shape. Embeddings of which a
+/// new unit lacks some are computed again.
+void cut_anew(const EncodingPlan& plan, const std::string& key, std::int64_t batch, ScoreStore& store) {
+  const std::int64_t old_batch = stored_batch(store, key);
+  if (old_batch == batch) return;
+  log_info("{}: goes on with {} {}, in place of {}; last bits may differ from those of one batch size",
+           store.path().string(), key, batch, old_batch);
+  EncodingPlan old = plan;
+  old.shape = even_units(plan.count, old_batch);
+  const std::size_t dim = static_cast<std::size_t>(plan.dim);
+  std::vector<float> values(static_cast<std::size_t>(plan.count) * dim);
+  std::vector<bool> is_there(static_cast<std::size_t>(plan.count));
+  for (const std::int64_t unit : done_units(old, store)) {
+    const std::int64_t rows = rows_of_unit(old, unit);
+    const std::vector<float> read = store.read_embeddings(plan.kind, unit, rows * plan.dim);
+    const std::int64_t first = unit * old.shape.size;
+    std::copy(read.begin(), read.end(), values.begin() + first * plan.dim);
+    std::fill_n(is_there.begin() + first, rows, true);
+  }
+  std::vector<std::pair<std::int64_t, std::vector<float>>> units;
+  for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
+    const std::int64_t first = unit * plan.shape.size;
+    const std::int64_t last = first + rows_of_unit(plan, unit);
+    if (std::find(is_there.begin() + first, is_there.begin() + last, false) != is_there.begin() + last)
+      continue;
+    units.emplace_back(
+        unit, std::vector<float>(values.begin() + first * plan.dim, values.begin() + last * plan.dim));
+  }
+  store.replace_embeddings(plan.kind, units, key, std::to_string(batch));
+}
+
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
@@ -313,16 +293,22 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
   visitor.option("quiet", options.quiet, "no progress bar");
 }
 
-RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,
-                              const std::string& benchmark, const ClipScoreOptions& options) {
+RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
+                              const std::string& model_sha256, const std::string& benchmark,
+                              const ClipScoreOptions& options) {
   return {.scorer = "clip",
           .benchmark = benchmark,
-          .model_name = model.bundle().name,
+          .model_name = bundle.name,
           .model_sha256 = model_sha256,
           .settings = {{"image_batch", std::to_string(options.image_batch)},
                        {"text_batch", std::to_string(options.text_batch)},
-                       {"device", device_name(model.placement())},
-                       {"precision", precision_name(model.placement())}}};
+                       {"device", device_name(placement)},
+                       {"precision", precision_name(placement)}}};
+}
+
+RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,
+                              const std::string& benchmark, const ClipScoreOptions& options) {
+  return clip_run_identity(model.bundle(), model.placement(), model_sha256, benchmark, options);
 }
 
 ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
@@ -334,6 +320,8 @@ ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, cons
   store.keep_choice(kEmbedDimChoice, dim);
   const EncodingPlan image_plan = plan_images(table, options.image_batch, dim);
   const EncodingPlan text_plan = plan_texts(texts, options.text_batch, dim);
+  cut_anew(text_plan, "text_batch", options.text_batch, store);
+  cut_anew(image_plan, "image_batch", options.image_batch, store);
   std::optional<EmbeddingCache> cache;
   if (!options.cache.empty()) cache.emplace(options.cache);
   EmbeddingCache* const shared = cache ? &*cache : nullptr;

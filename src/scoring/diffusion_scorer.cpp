@@ -15,6 +15,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/freed_memory.h"
 #include "sdsclip/base/interrupt.h"
+#include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
 
 namespace sdsclip {
@@ -50,12 +51,16 @@ void check_extension(const DiffusionScoreOptions& options, std::int64_t samples,
   store.keep_choice(kSamplesChoice, samples);
 }
 
-/// Whether the device has memory for so many evaluations at once.
-bool fits(DiffusionTeacher& teacher, std::int64_t batch) {
+/// Whether the device has memory for so many evaluations at once, beside all that a run keeps there: the
+/// cache of latents and contexts when it is full, and the encoders' batches, which are made in between.
+bool fits(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, std::int64_t batch) {
   const Bundle& bundle = teacher.bundle();
   const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(teacher.placement().device);
   const at::NoGradGuard no_grad;
   try {
+    const at::Tensor cache = at::empty({options.cache_mib << 20}, floats.dtype(at::kByte));
+    (void)teacher.encode_image(
+        at::zeros({options.encode_batch, 3, bundle.image.size, bundle.image.size}, floats));
     (void)teacher.predict(
         at::zeros({batch, bundle.latent.channels, bundle.latent.size, bundle.latent.size}, floats),
         at::zeros({batch}, floats.dtype(at::kLong)),
@@ -66,22 +71,36 @@ bool fits(DiffusionTeacher& teacher, std::int64_t batch) {
   }
 }
 
-std::int64_t automatic_micro_batch(DiffusionTeacher& teacher) {
+std::int64_t automatic_micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions& options) {
   const BundleLatent& latent = teacher.bundle().latent;
   const bool is_small = latent.channels * latent.size * latent.size <= kSmallLatent;
   // On a CPU a batch saves nothing once the cores are busy, and a unit is what a kill can cost.
   if (!teacher.placement().device.is_cuda()) return is_small ? 128 : 4;
   std::int64_t batch = is_small ? 512 : 64;
-  while (batch > 1 && !fits(teacher, batch)) batch /= 2;
+  while (batch > 1 && !fits(teacher, options, batch)) batch /= 2;
   return batch;
 }
 
 std::int64_t micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, ScoreStore& store) {
-  if (options.micro_batch > 0) return options.micro_batch;
-  if (const std::optional<std::int64_t> kept = store.choice(kMicroBatchChoice)) return *kept;
-  const std::int64_t chosen = automatic_micro_batch(teacher);
+  const std::optional<std::int64_t> kept = store.choice(kMicroBatchChoice);
+  if (options.micro_batch == 0 && kept) return *kept;
+  const std::int64_t chosen =
+      options.micro_batch > 0 ? options.micro_batch : automatic_micro_batch(teacher, options);
   store.keep_choice(kMicroBatchChoice, chosen);
   return chosen;
+}
+
+/// A run that goes on with other batch sizes says so from then on. Samples that are stored stay as they are.
+void take_over_batch_sizes(const DiffusionScoreOptions& options, ScoreStore& store) {
+  for (const auto& [key, value] : {std::pair(std::string("micro_batch"), options.micro_batch),
+                                   std::pair(std::string("encode_batch"), options.encode_batch)}) {
+    for (const auto& [own_key, stored] : RunIdentity(store.identity()).settings) {
+      if (own_key != key || stored == std::to_string(value)) continue;
+      log_info("{}: goes on with {} {}, in place of {}; last bits may differ from those of one batch size",
+               store.path().string(), key, value, stored);
+      store.change_setting(key, std::to_string(value));
+    }
+  }
 }
 
 ScoringWork work_of(const TeacherWork& work) {
@@ -103,10 +122,11 @@ class UnitRunner {
   void run(const EvaluationUnits& units, Progress& progress, const std::string& note) {
     for (const std::vector<Evaluation>& unit : units.units) {
       evaluations_ += static_cast<std::int64_t>(unit.size());
-      if (is_stored(unit)) continue;
+      const std::vector<Evaluation> missing = not_stored(unit);
+      if (missing.empty()) continue;
       throw_if_interrupted();
       const Clock::time_point start = Clock::now();
-      const std::vector<SampleErrorRow> rows = evaluate(unit, units.size);
+      const std::vector<SampleErrorRow> rows = evaluate(missing, units.size);
       const ScoringWork now = work_of(teacher_.work());
       ScoringWork work = now - before_;
       before_ = now;
@@ -118,9 +138,13 @@ class UnitRunner {
   }
 
  private:
-  // A unit is one transaction: the first row stands for all.
-  [[nodiscard]] bool is_stored(const std::vector<Evaluation>& unit) const {
-    return errors_.count(unit.front().image, unit.front().text) > unit.front().sample;
+  // A unit is one transaction, so all of it or nothing, unless an earlier life's units had another size.
+  [[nodiscard]] std::vector<Evaluation> not_stored(const std::vector<Evaluation>& unit) const {
+    std::vector<Evaluation> missing;
+    for (const Evaluation& one : unit) {
+      if (errors_.count(one.image, one.text) <= one.sample) missing.push_back(one);
+    }
+    return missing;
   }
 
   std::vector<SampleErrorRow> evaluate(const std::vector<Evaluation>& unit, std::int64_t size) {
@@ -128,7 +152,9 @@ class UnitRunner {
       return evaluator_.evaluate(unit, size);
     } catch (const c10::OutOfMemoryError&) {
       throw runtime_failure(
-          "not enough memory for {} UNet evaluations at once; run with a smaller --micro-batch", size);
+          "not enough memory for {} UNet evaluations at once; run again with --resume and a smaller "
+          "--micro-batch",
+          size);
     }
   }
 
@@ -207,13 +233,26 @@ std::vector<std::int64_t> curve_samples(std::int64_t last) {
 
 }  // namespace
 
-RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::string& benchmark,
-                                   const DiffusionScoreOptions& options) {
+RunIdentity diffusion_run_identity(const Bundle& bundle, const Placement& placement,
+                                   const std::string& benchmark, const DiffusionScoreOptions& options) {
   return {.scorer = "diffusion",
           .benchmark = benchmark,
-          .model_name = teacher.bundle().name,
-          .model_sha256 = teacher.bundle().sha256,
-          .settings = identity_settings(options, teacher.placement())};
+          .model_name = bundle.name,
+          .model_sha256 = bundle.sha256,
+          .settings = identity_settings(options, placement)};
+}
+
+RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::string& benchmark,
+                                   const DiffusionScoreOptions& options) {
+  return diffusion_run_identity(teacher.bundle(), teacher.placement(), benchmark, options);
+}
+
+std::int64_t planned_samples(const Bundle& teacher, const SamplingOptions& sampling) {
+  return static_cast<std::int64_t>(sample_timesteps(sampling, teacher.schedule.train_timesteps).size());
+}
+
+std::int64_t stored_samples(const ScoreStore& store) {
+  return store.choice(kSamplesChoice).value_or(0);
 }
 
 DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable& table,
@@ -222,6 +261,7 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
   const KeepFreedMemory keep_freed_memory;
   const std::vector<SamplePoint> points = sample_points(options.sampling, teacher);
   check_extension(options, static_cast<std::int64_t>(points.size()), store);
+  take_over_batch_sizes(options, store);
   store.keep_choice(kTrainTimestepsChoice, teacher.bundle().schedule.train_timesteps);
   store.write_sample_points(points);
   const BundleLatent& latent = teacher.bundle().latent;

@@ -38,20 +38,25 @@ std::vector<std::pair<std::string, std::string>> identity_settings(const Diffusi
   return settings;
 }
 
-DiffusionScoreOptions options_of_run(const ScoreStore& store) {
+DiffusionScoreOptions options_of_run(const RunIdentity& identity) {
+  ConfigNode root;
+  root.kind = ConfigNode::Kind::kMap;
+  for (const auto& [key, value] : identity.settings) {
+    if (!contains(kCircumstances, key)) apply_setting(root, key + "=" + value);
+  }
   DiffusionScoreOptions options;
+  bind_options(root, options, DocumentRole::kInput);
+  return options;
+}
+
+DiffusionScoreOptions options_of_run(const ScoreStore& store) {
   try {
-    ConfigNode root;
-    root.kind = ConfigNode::Kind::kMap;
-    for (const auto& [key, value] : store.identity().settings) {
-      if (!contains(kCircumstances, key)) apply_setting(root, key + "=" + value);
-    }
-    bind_options(root, options, DocumentRole::kInput);
+    const DiffusionScoreOptions options = options_of_run(store.identity());
     check_options(options);
+    return options;
   } catch (const Error& error) {
     throw input_error("{}: is damaged: table setting: {}", store.path().string(), error.what());
   }
-  return options;
 }
 
 }  // namespace sdsclip

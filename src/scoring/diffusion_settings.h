@@ -11,8 +11,10 @@ namespace sdsclip {
 std::vector<std::pair<std::string, std::string>> identity_settings(const DiffusionScoreOptions& options,
                                                                    const Placement& placement);
 
-/// The options of a stored run, as far as its identity states them. Throws `Error(kInput)` where they make no
-/// sense.
+/// The options of a stored run, as far as its identity states them.
+DiffusionScoreOptions options_of_run(const RunIdentity& identity);
+
+/// The same, from a file that is not trusted: `Error(kInput)` where they make no sense.
 DiffusionScoreOptions options_of_run(const ScoreStore& store);
 
 }  // namespace sdsclip

@@ -1,8 +1,8 @@
 #include "paired_test.h"
 
 #include <algorithm>
+#include <boost/math/distributions/students_t.hpp>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 #include <vector>
 
@@ -32,18 +32,9 @@ double expected_wrong_sign(double mean, double shift_variance, double variance) 
 
 }  // namespace
 
-double student_t_within(double t, std::int64_t degrees) {
-  const double angle = std::atan(std::abs(t) / std::sqrt(static_cast<double>(degrees)));
-  const double cosine = std::cos(angle);
-  const bool is_odd = degrees % 2 == 1;
-  double sum = 0;
-  double term = is_odd ? cosine : 1.0;
-  for (std::int64_t i = is_odd ? 3 : 2; i <= degrees; i += 2) {
-    sum += term;
-    term *= cosine * cosine * static_cast<double>(i - 1) / static_cast<double>(i);
-  }
-  const double within = std::sin(angle) * sum;
-  return is_odd ? 2 / std::numbers::pi * (angle + within) : within;
+double student_t_within(double t, double degrees) {
+  const boost::math::students_t distribution(degrees);
+  return 1 - 2 * boost::math::cdf(boost::math::complement(distribution, std::abs(t)));
 }
 
 SampledDifference sampled_difference(std::span<const double> a, std::span<const double> b,
@@ -53,18 +44,27 @@ SampledDifference sampled_difference(std::span<const double> a, std::span<const 
   std::stable_sort(along.begin(), along.end(), [&points](std::size_t i, std::size_t j) {
     return points[i].timestep < points[j].timestep;
   });
+  SampledDifference result{
+      .mean = 0, .variance = 0, .count = static_cast<std::int64_t>(a.size()), .degrees = 0};
+  if (along.empty()) return result;
   double sum = 0;
+  double terms = 0;
   double squares = 0;
-  double before = 0;
-  for (std::size_t i = 0; i < along.size(); ++i) {
-    const double difference = a[along[i]] - b[along[i]];
+  double before = a[along.back()] - b[along.back()];
+  for (const std::size_t i : along) {
+    const double difference = a[i] - b[i];
+    const double term = (difference - before) * (difference - before) / 2;
     sum += difference;
-    if (i > 0) squares += (difference - before) * (difference - before);
+    terms += term;
+    squares += term * term;
     before = difference;
   }
-  SampledDifference result{.mean = 0, .variance = 0, .count = static_cast<std::int64_t>(a.size())};
-  if (result.count > 0) result.mean = sum / static_cast<double>(result.count);
-  if (result.count > 1) result.variance = squares / (2 * static_cast<double>(result.count - 1));
+  const double n = static_cast<double>(result.count);
+  result.mean = sum / n;
+  if (result.count < 2) return result;
+  result.variance = terms / n;
+  const double most = std::min(n - 1, 2 * n / 3);
+  result.degrees = squares > 0 ? std::clamp(2 * terms * terms / squares, 1.0, most) : most;
   return result;
 }
 
@@ -72,14 +72,13 @@ double certainty(const SampledDifference& difference) {
   if (difference.count < 2) return 0;
   if (difference.variance == 0) return 1;
   const double error = std::sqrt(difference.variance / static_cast<double>(difference.count));
-  return student_t_within(difference.mean / error, difference.count - 1);
+  return student_t_within(difference.mean / error, difference.degrees);
 }
 
 DecisionRisk decision_risk(const SampledDifference& difference, double prior_variance, std::int64_t more,
                            std::int64_t total) {
-  const double own_samples = static_cast<double>(difference.count - 1);
-  const double variance =
-      (own_samples * difference.variance + kPriorSamples * prior_variance) / (own_samples + kPriorSamples);
+  const double variance = (difference.degrees * difference.variance + kPriorDegrees * prior_variance) /
+                          (difference.degrees + kPriorDegrees);
   // What is not known of a mean of `total` samples when the first `count` are.
   const auto unknown = [&](std::int64_t count) {
     return variance * (1 / static_cast<double>(count) - 1 / static_cast<double>(total));

@@ -32,6 +32,18 @@ at::Tensor padded_stack(std::vector<at::Tensor> rows, std::int64_t size) {
   return at::stack(rows);
 }
 
+/// Too little memory for the encoders is told apart from too little for the UNet.
+template <typename Encode>
+at::Tensor in_memory(std::int64_t size, const char* what, const Encode& encode) {
+  try {
+    return encode();
+  } catch (const c10::OutOfMemoryError&) {
+    throw runtime_failure(
+        "not enough memory to encode {} {} at once; run again with --resume and a smaller --encode-batch",
+        size, what);
+  }
+}
+
 }  // namespace
 
 at::Tensor sample_noise(std::int64_t seed, std::int64_t sample, const BundleLatent& latent) {
@@ -60,12 +72,13 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
 
 at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
   const at::Tensor pixels = decode_unit(table_.images, first, size, preprocessing_, options_.workers);
-  return teacher_.encode_image(pixels.to(teacher_.placement().device));
+  return in_memory(size, "images",
+                   [&] { return teacher_.encode_image(pixels.to(teacher_.placement().device)); });
 }
 
 at::Tensor SampleEvaluator::encode_texts(std::int64_t first, std::int64_t size) {
   const at::Tensor ids = tokenize_unit(tokenizer_, texts_.texts, first, size);
-  return teacher_.encode_text(ids.to(teacher_.placement().device));
+  return in_memory(size, "texts", [&] { return teacher_.encode_text(ids.to(teacher_.placement().device)); });
 }
 
 at::Tensor SampleEvaluator::noise(std::int32_t sample) {

@@ -96,6 +96,16 @@ class ScoreStore::Implementation {
              work.seconds);
   }
 
+  void insert_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values) {
+    database.prepare("INSERT INTO embedding VALUES (?, ?, ?)")
+        .run(std::string_view(name_of(kind)), unit, std::as_bytes(values));
+  }
+
+  void change_setting(const std::string& key, const std::string& value) {
+    database.prepare("UPDATE setting SET value = ? WHERE key = ?")
+        .run(std::string_view(value), std::string_view(key));
+  }
+
   fs::path path;
   mutable Database database;
   std::int64_t image_count;
@@ -107,10 +117,6 @@ ScoreStore::ScoreStore(const fs::path& path, const RunIdentity& identity, const 
                        StoreOpening opening) {
   std::error_code ignored;
   const bool is_there = fs::exists(path, ignored);
-  if (is_there && opening == StoreOpening::kNew) {
-    throw usage_error("{}: is there already; go on with it by --resume, or give another --out",
-                      path.string());
-  }
   if (!is_there && opening == StoreOpening::kJudge) {
     throw input_error("{}: no such file; --judge-only needs the scores of an earlier run", path.string());
   }
@@ -150,10 +156,26 @@ void ScoreStore::keep_choice(const std::string& key, std::int64_t value) {
 void ScoreStore::write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
                                   const ScoringWork& work) {
   Transaction transaction(implementation_->database);
-  implementation_->database.prepare("INSERT INTO embedding VALUES (?, ?, ?)")
-      .run(std::string_view(name_of(kind)), unit, std::as_bytes(values));
+  implementation_->insert_embeddings(kind, unit, values);
   implementation_->add_work(work);
   transaction.commit();
+}
+
+void ScoreStore::change_setting(const std::string& key, const std::string& value) {
+  implementation_->change_setting(key, value);
+  implementation_->identity = read_identity(implementation_->database, path());
+}
+
+void ScoreStore::replace_embeddings(EmbeddingKind kind,
+                                    std::span<const std::pair<std::int64_t, std::vector<float>>> units,
+                                    const std::string& key, const std::string& value) {
+  Transaction transaction(implementation_->database);
+  implementation_->database.prepare("DELETE FROM embedding WHERE kind = ?")
+      .run(std::string_view(name_of(kind)));
+  for (const auto& [unit, values] : units) implementation_->insert_embeddings(kind, unit, values);
+  implementation_->change_setting(key, value);
+  transaction.commit();
+  implementation_->identity = read_identity(implementation_->database, path());
 }
 
 std::set<std::int64_t> ScoreStore::embedding_units(EmbeddingKind kind) const {
@@ -266,6 +288,14 @@ void ScoreStore::write_marks(std::span<const MetricMarks> marks) {
     }
   }
   transaction.commit();
+}
+
+bool ScoreStore::has_marks() const {
+  return implementation_->database.integer("SELECT count(*) FROM (SELECT 1 FROM mark LIMIT 1)") > 0;
+}
+
+void ScoreStore::flush() {
+  implementation_->database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
 ScoringWork ScoreStore::work() const {

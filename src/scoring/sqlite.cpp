@@ -9,13 +9,16 @@ namespace {
 
 constexpr int kBusyMilliseconds = 10'000;  // how long to wait for a reader
 
-[[noreturn]] void fail(sqlite3* connection, int result) {
+/// `opened`: the file's name where the connection, which failed, does not know it.
+[[noreturn]] void fail(sqlite3* connection, int result, const std::filesystem::path& opened = {}) {
   const char* name = connection == nullptr ? nullptr : sqlite3_db_filename(connection, "main");
-  const std::string path = name == nullptr ? "scores.sqlite" : name;
+  const std::string path = !opened.empty() ? opened.string() : name == nullptr ? "scores.sqlite" : name;
   const std::string what = connection == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(connection);
+  const bool cannot_read = result == SQLITE_IOERR_READ || result == SQLITE_IOERR_SHORT_READ;
   switch (result & 0xFF) {  // the primary code of an extended one
     case SQLITE_FULL:
     case SQLITE_IOERR:
+      if (cannot_read) throw runtime_failure("{}: cannot read: {}; check the disk", path, what);
       throw runtime_failure("{}: cannot write: {}; free some space and run again with --resume", path, what);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
@@ -154,7 +157,8 @@ Database::Database(const std::filesystem::path& path, Mode mode) {
     result = sqlite3_open_v2(path.c_str(), &connection, flags, nullptr);
   }
   connection_.reset(connection);
-  check(connection, result);
+  if (result != SQLITE_OK) fail(connection, result, path);
+  sqlite3_extended_result_codes(connection, 1);
   sqlite3_busy_timeout(connection, kBusyMilliseconds);
 }
 

@@ -1,8 +1,10 @@
 #include "store_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fstream>
+#include <functional>
 
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
@@ -16,6 +18,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAdvice = "give another --out, or delete the file";
+const std::string kDataKey = "data: ";  // in the table `run`, before the name of an option
+// Low bits may depend on them, but a run that met too little memory has to go on with smaller ones.
+constexpr std::array<std::string_view, 4> kBatchSizes = {"image_batch", "text_batch", "micro_batch",
+                                                         "encode_batch"};
 
 // Numbers are parted, so that no two tables can give the same text.
 template <typename Values>
@@ -57,6 +63,9 @@ void write_header(Database& database, const RunIdentity& identity, const CaseTab
   run.run(std::string_view("model"), std::string_view(identity.model_name));
   run.run(std::string_view("model_sha256"), std::string_view(identity.model_sha256));
   run.run(std::string_view("table_sha256"), std::string_view(table_digest(table)));
+  for (const auto& [key, value] : identity.data) {
+    run.run(std::string_view(kDataKey + key), std::string_view(value));
+  }
   Statement setting = database.prepare("INSERT INTO setting VALUES (?, ?, ?)");
   for (std::size_t i = 0; i < identity.settings.size(); ++i) {
     const auto& [key, value] = identity.settings[i];
@@ -102,32 +111,80 @@ void check_tables(Database& database, const fs::path& path) {
   }
 }
 
-void check_equal(const fs::path& path, std::string_view what, const std::string& stored,
-                 const std::string& expected) {
-  if (stored == expected) return;
-  throw input_error("{}: belongs to another run: its {} is {}, this run's is {}; {}", path.string(), what,
-                    stored.empty() ? "not set" : stored, expected.empty() ? "not set" : expected, kAdvice);
+[[noreturn]] void refuse(const fs::path& path, StoreOpening opening, const std::string& difference,
+                         const std::string& advice) {
+  const ExitCode code = opening == StoreOpening::kJudge ? ExitCode::kInput : ExitCode::kUsage;
+  throw Error(code, fmt::format("{}: belongs to another run: {}; {}", path.string(), difference, advice));
 }
 
-void check_settings(const fs::path& path, const RunIdentity& stored, const RunIdentity& expected) {
-  const auto value_of = [](const RunIdentity& identity, const std::string& key) {
-    for (const auto& [own_key, value] : identity.settings) {
-      if (own_key == key) return value;
-    }
-    return std::string();
-  };
-  for (const auto& [key, value] : expected.settings) check_equal(path, key, value_of(stored, key), value);
-  for (const auto& [key, value] : stored.settings) check_equal(path, key, value, value_of(expected, key));
+std::string difference(std::string_view what, const std::string& stored, const std::string& own) {
+  return fmt::format("its {} is {}, this run's is {}", what, stored.empty() ? "not set" : stored,
+                     own.empty() ? "not set" : own);
 }
 
-void check_identity(const fs::path& path, const RunIdentity& stored, const RunIdentity& expected,
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+std::string value_of(const Settings& settings, const std::string& key) {
+  for (const auto& [own_key, value] : settings) {
+    if (own_key == key) return value;
+  }
+  return {};
+}
+
+/// The first setting that differs, or that only one of them has; empty: none.
+std::string first_difference(const Settings& stored, const Settings& own,
+                             const std::function<bool(const std::string& key)>& is_compared) {
+  for (const auto& [key, value] : own) {
+    if (is_compared(key) && value_of(stored, key) != value)
+      return difference(key, value_of(stored, key), value);
+  }
+  for (const auto& [key, value] : stored) {
+    if (is_compared(key) && value_of(own, key) != value) return difference(key, value, value_of(own, key));
+  }
+  return {};
+}
+
+void check_identity(const fs::path& path, const RunIdentity& stored, const RunIdentity& own,
                     StoreOpening opening) {
-  check_equal(path, "scorer", stored.scorer, expected.scorer);
-  check_equal(path, "benchmark", stored.benchmark, expected.benchmark);
+  const auto check = [&](std::string_view what, const std::string& a, const std::string& b) {
+    if (a != b) refuse(path, opening, difference(what, a, b), kAdvice);
+  };
+  check("scorer", stored.scorer, own.scorer);
+  check("benchmark", stored.benchmark, own.benchmark);
   if (opening == StoreOpening::kJudge) return;
-  check_equal(path, "model", stored.model_name, expected.model_name);
-  check_equal(path, "model's SHA-256", stored.model_sha256, expected.model_sha256);
-  check_settings(path, stored, expected);
+  check("model", stored.model_name, own.model_name);
+  check("model's SHA-256", stored.model_sha256, own.model_sha256);
+  const auto is_batch = [](const std::string& key) {
+    return std::find(kBatchSizes.begin(), kBatchSizes.end(), key) != kBatchSizes.end();
+  };
+  const std::string other = first_difference(stored.settings, own.settings, std::not_fn(is_batch));
+  if (!other.empty()) refuse(path, opening, other, kAdvice);
+  const std::string batch = first_difference(stored.settings, own.settings, is_batch);
+  if (!batch.empty() && opening == StoreOpening::kNew) {
+    refuse(path, opening, batch, "go on with the new one by --resume, or give another --out");
+  }
+}
+
+/// Where the cases are others, the options that they were loaded by say why; where these are equal, the data
+/// changed.
+void check_cases(Database& database, const fs::path& path, const RunIdentity& stored, const RunIdentity& own,
+                 const CaseTable& table, StoreOpening opening) {
+  if (read_table_digest(database, path) == table_digest(table)) return;
+  const bool is_told = !stored.data.empty() && !own.data.empty();
+  std::string reason =
+      is_told ? first_difference(stored.data, own.data, [](const std::string&) { return true; }) : "";
+  if (reason.empty()) {
+    const auto count = [&](const char* name) {
+      return database.integer(fmt::format("SELECT count(*) FROM {}", name));
+    };
+    reason = fmt::format(
+        "its table of cases (data, --limit) has {} cases, {} images and {} captions, this run's has {}, {} "
+        "and "
+        "{}, or others",
+        count("eval_case"), count("image"), count("caption"), table.cases.size(), table.images.size(),
+        table.captions.size());
+  }
+  refuse(path, opening, reason, kAdvice);
 }
 
 }  // namespace
@@ -142,7 +199,13 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
     write_empty_store(temporary, identity, table);
     std::error_code error;
     fs::rename(temporary, path, error);
-    if (error) throw input_error("{}: cannot be created: {}", path.string(), error.message());
+    if (error) {
+      const bool full = error == std::errc::no_space_on_device || error == std::errc::io_error;
+      throw Error(
+          full ? ExitCode::kRuntime : ExitCode::kInput,
+          fmt::format("{}: cannot be created: {}; {}", path.string(), error.message(),
+                      full ? "free some space and run again" : "choose a folder that can be written"));
+    }
     remove_leftovers(path);
   } catch (...) {
     for (const char* suffix : {"", "-journal"}) fs::remove(temporary.string() + suffix, ignored);
@@ -162,6 +225,11 @@ RunIdentity read_identity(Database& database, const fs::path& path) {
                        .settings = {}};
   StoredRows settings(database, path, "setting", "SELECT key, value FROM setting ORDER BY position");
   while (settings.step()) identity.settings.emplace_back(settings.text(0), settings.text(1));
+  StoredRows data(database, path, "run", "SELECT key, value FROM run");
+  while (data.step()) {
+    const std::string key = data.text(0);
+    if (key.starts_with(kDataKey)) identity.data.emplace_back(key.substr(kDataKey.size()), data.text(1));
+  }
   return identity;
 }
 
@@ -205,8 +273,9 @@ void check_length(const fs::path& path) {
 void check_store(Database& database, const fs::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening) {
   check_format(database, path);
-  check_identity(path, read_identity(database, path), identity, opening);
-  check_equal(path, "table of cases (data, --limit)", read_table_digest(database, path), table_digest(table));
+  const RunIdentity stored = read_identity(database, path);
+  check_identity(path, stored, identity, opening);
+  check_cases(database, path, stored, identity, table, opening);
 }
 
 }  // namespace sdsclip

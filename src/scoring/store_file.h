@@ -18,7 +18,8 @@ void check_length(const std::filesystem::path& path);
 /// Throws `Error(kInput)` where the file is no score store of this version, or is damaged.
 void check_format(Database& database, const std::filesystem::path& path);
 
-/// `check_format`, and throws `Error(kInput)` that says what differs from this run.
+/// `check_format`, and throws an error that names the setting which differs from this run's, with both
+/// values: `kInput` where the store is only judged, else `kUsage`.
 void check_store(Database& database, const std::filesystem::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening);
 

@@ -133,11 +133,8 @@ class StoresThatAreNotTrusted(ProgramTest):
     def test_of_another_run(self):
         out = self.folder / "other-batch"
         shutil.copytree(self.done, out)
-        command = self.command(out, "--resume", "--batch", "32")
-        self.check_fails(3, ["another run", "image_batch is 64", "32"], *command[1:])
-
-    def test_there_already(self):
-        self.check_fails(2, ["there already", "--resume"], *self.command(self.done)[1:])
+        command = self.command(out, "--resume", "--precision", "bf16")
+        self.check_fails(2, ["another run", "precision is fp32", "bf16"], *command[1:])
 
 
 if __name__ == "__main__":

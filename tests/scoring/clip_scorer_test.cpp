@@ -136,6 +136,23 @@ TEST_F(ClipScorer, GoesOnWithTheMissingUnitsToTheSameScores) {
   EXPECT_EQ(resumed.work.text_encodings, 16);
 }
 
+TEST_F(ClipScorer, GoesOnWithASmallerBatchAndKeepsWhatIsEncoded) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
+  const ClipScoring whole = score(table);
+  // 10 images in 4 units of 3: the rows 0 to 2 and 6 to 8 are left, of which units of 2 take 0, 1 and 6, 7.
+  Database(folder_ / "scores.sqlite", Database::Mode::kExisting)
+      .execute("DELETE FROM embedding WHERE kind = 'image' AND unit IN (1, 3)");
+  options_.image_batch = 2;
+  const ClipScoring resumed = score(table, "scores.sqlite", StoreOpening::kResume);
+  EXPECT_EQ(resumed.work.image_encodings, 4 * 3 + 3 * 2);
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    EXPECT_NEAR(whole.scores.at(index, 1, 0), resumed.scores.at(index, 1, 0), 1e-6);
+  }
+  const ScoreStore store(folder_ / "scores.sqlite", {.scorer = "clip", .benchmark = "winoground"}, table,
+                         StoreOpening::kJudge);
+  EXPECT_EQ(judge_stored_clip(table, store).scores.at(3, 1, 1), resumed.scores.at(3, 1, 1));
+}
+
 TEST_F(ClipScorer, JudgesACompleteStoreAndNoOther) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 2);
   const ClipScoring scored = score(table);

@@ -138,10 +138,11 @@ TEST_F(Targets, AreNotTakenFromARunThatWasNotFinished) {
 }
 
 TEST_F(Targets, OfAStoreWithImpossibleNumbersAreAnError) {
+  score();
+  fs::copy_file(path_, folder_ / "sound.sqlite");
   const auto expect_refused = [&](const std::string& damage, std::initializer_list<std::string> parts) {
-    fs::remove(path_);
-    score();
-    RankTargets sound(path_);
+    fs::copy_file(folder_ / "sound.sqlite", path_, fs::copy_options::overwrite_existing);
+    EXPECT_EQ(RankTargets(path_).size(), 3);
     Database(path_, Database::Mode::kExisting).execute(damage);
     expect_error(ExitCode::kInput, parts, [&] { RankTargets targets(path_); });
   };

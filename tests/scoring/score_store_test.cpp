@@ -110,25 +110,56 @@ TEST_F(Store, RemembersChoices) {
   EXPECT_EQ(store.choice("micro_batch"), 16);
 }
 
-TEST_F(Store, IsNotOverwritten) {
-  open(StoreOpening::kNew);
-  expect_error(ExitCode::kUsage, {"scores.sqlite", "--resume", "--out"}, [&] { open(StoreOpening::kNew); });
+TEST_F(Store, OfTheSameRunIsGoneOnWith) {
+  open(StoreOpening::kNew).keep_choice("micro_batch", 16);
+  EXPECT_EQ(open(StoreOpening::kNew).choice("micro_batch"), 16);
+}
+
+TEST_F(Store, GoesOnWithAnotherBatchSizeWhereItIsToldTo) {
+  RunIdentity small = identity();
+  small.settings.emplace_back("micro_batch", "8");
+  open(StoreOpening::kNew, small);
+  small.settings.back().second = "4";
+  expect_error(ExitCode::kUsage, {"micro_batch is 8", "this run's is 4", "--resume", "--out"},
+               [&] { open(StoreOpening::kNew, small); });
+  ScoreStore store = open(StoreOpening::kResume, small);
+  store.change_setting("micro_batch", "4");
+  EXPECT_EQ(store.identity().settings.back().second, "4");
+  EXPECT_EQ(open(StoreOpening::kNew, small).identity().settings.back().second, "4");
+}
+
+TEST_F(Store, SaysWhichOptionMadeTheCasesOthers) {
+  RunIdentity run = identity();
+  run.data = {{"--limit", "2"}, {"--data", "a"}};
+  open(StoreOpening::kNew, run);
+  table_ = swap_table(1);
+  run.data = {{"--limit", "1"}, {"--data", "b"}};
+  expect_error(ExitCode::kUsage, {"another run", "--limit is 2", "this run's is 1"},
+               [&] { open(StoreOpening::kNew, run); });
+  run.data = {{"--limit", "2"}, {"--data", "a"}};  // the data are no longer the same
+  expect_error(ExitCode::kUsage, {"2 cases, 4 images", "has 1, 2 and 2"},
+               [&] { open(StoreOpening::kNew, run); });
+  table_ = swap_table(2);
+  run.data = {{"--limit", "0"}, {"--data", "elsewhere"}};
+  EXPECT_EQ(open(StoreOpening::kNew, run).identity().data.size(), 2u);
 }
 
 TEST_F(Store, RefusesAnotherRunAndSaysWhatDiffers) {
   open(StoreOpening::kNew);
-  expect_error(ExitCode::kInput, {"another run", "sampling.t_max is 1.0", "0.9"},
+  expect_error(ExitCode::kUsage, {"another run", "sampling.t_max is 1.0", "0.9"},
                [&] { open(StoreOpening::kResume, identity("0.9")); });
+  expect_error(ExitCode::kUsage, {"another run", "sampling.t_max is 1.0", "0.9"},
+               [&] { open(StoreOpening::kNew, identity("0.9")); });
   RunIdentity other = identity();
   other.model_sha256 = "def";
-  expect_error(ExitCode::kInput, {"another run", "SHA-256", "abc", "def"},
+  expect_error(ExitCode::kUsage, {"another run", "SHA-256", "abc", "def"},
                [&] { open(StoreOpening::kResume, other); });
   other = identity();
   other.settings.emplace_back("resize", "squash");
-  expect_error(ExitCode::kInput, {"resize is not set", "squash"},
+  expect_error(ExitCode::kUsage, {"resize is not set", "squash"},
                [&] { open(StoreOpening::kResume, other); });
   table_ = swap_table(1);
-  expect_error(ExitCode::kInput, {"another run", "--limit"}, [&] { open(StoreOpening::kResume); });
+  expect_error(ExitCode::kUsage, {"another run", "--limit"}, [&] { open(StoreOpening::kResume); });
 }
 
 TEST_F(Store, IsJudgedWithoutTheModelButNotAsAnotherBenchmark) {

@@ -65,22 +65,23 @@ struct EvalArguments {
 /// `sdsclip diffusion-score`
 struct DiffusionScoreArguments {
   ScoringArguments scoring;
-  std::string teacher = "shapes-teacher";   ///< bundle folder, or its name below SDSCLIP_MODELS
-  std::string candidates;                   ///< `captions`: the table of candidate captions
-  std::string preset;                       ///< paper, diffusion-itm, diffusion-classifier
-  std::optional<std::int64_t> samples;      ///< (t, eps) draws a pair
-  std::optional<std::string> norm;          ///< l2, l1, l2_unsquared
-  std::optional<std::string> error;         ///< eps, v
-  std::optional<std::string> weight;        ///< uniform, snr, learned:FILE
-  std::vector<double> t_range;              ///< two shares of the schedule
-  std::optional<std::string> resize;        ///< bundle, shortest_edge, squash
-  bool adaptive = false;                    ///< stop decided candidates early
-  std::optional<double> confidence;         ///< adaptive: of a decision
-  std::optional<std::int64_t> min_samples;  ///< adaptive: of every pair, before any decision
-  std::optional<double> budget;             ///< adaptive: UNet evaluations a pair, on average
-  bool subtract_unconditional = false;      ///< for comparisons between images
-  std::int64_t micro_batch = 0;             ///< UNet evaluations at a time; 0: by itself
-  bool convergence = false;                 ///< print metric against number of samples
+  std::string teacher = "shapes-teacher";    ///< bundle folder, or its name below SDSCLIP_MODELS
+  std::string candidates;                    ///< `captions`: the table of candidate captions
+  std::string preset;                        ///< paper, diffusion-itm, diffusion-classifier
+  std::optional<std::int64_t> samples;       ///< (t, eps) draws a pair
+  std::optional<std::string> norm;           ///< l2, l1, l2_unsquared
+  std::optional<std::string> error;          ///< eps, v
+  std::optional<std::string> weight;         ///< uniform, snr, learned:FILE
+  std::vector<double> t_range;               ///< two shares of the schedule
+  std::optional<std::string> resize;         ///< bundle, shortest_edge, squash
+  bool adaptive = false;                     ///< stop decided candidates early
+  std::optional<double> confidence;          ///< adaptive: of a decision
+  std::optional<std::int64_t> min_samples;   ///< adaptive: of every pair, before any decision
+  std::optional<double> budget;              ///< adaptive: UNet evaluations a pair, on average
+  bool subtract_unconditional = false;       ///< for comparisons between images
+  std::int64_t micro_batch = 0;              ///< UNet evaluations at a time; 0: by itself
+  std::optional<std::int64_t> encode_batch;  ///< images or texts a time through the encoders
+  bool convergence = false;                  ///< print metric against number of samples
 };
 
 /// `sdsclip diffusion-weights`

@@ -11,7 +11,8 @@
 namespace sdsclip {
 
 /// How CLIP scores are computed. The batches are the units of work and part of the run's identity, since
-/// low bits may depend on them; the rest changes no value.
+/// low bits may depend on them; the rest changes no value. A resumed run may have other batches: embeddings
+/// that are stored already are kept.
 struct ClipScoreOptions {
   std::int64_t image_batch = 64;  ///< images a unit
   std::int64_t text_batch = 256;  ///< texts a unit
@@ -28,6 +29,9 @@ struct ClipScoring {
 };
 
 /// `model_sha256` is the bundle's, or one that covers the tuned weights too.
+RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
+                              const std::string& model_sha256, const std::string& benchmark,
+                              const ClipScoreOptions& options);
 RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,
                               const std::string& benchmark, const ClipScoreOptions& options);
 

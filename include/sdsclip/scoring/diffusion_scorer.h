@@ -22,8 +22,15 @@ struct DiffusionScoring {
 
 /// What a stored run is compared by. Settings that only judge (norm, weight, ...) are no part of it unless
 /// the adaptive decisions depend on them, nor is the number of samples where more can be added.
+RunIdentity diffusion_run_identity(const Bundle& bundle, const Placement& placement,
+                                   const std::string& benchmark, const DiffusionScoreOptions& options);
 RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::string& benchmark,
                                    const DiffusionScoreOptions& options);
+
+/// How many samples per pair the options ask of a teacher, and how many the run in the store was last asked
+/// for; 0: it has not begun.
+std::int64_t planned_samples(const Bundle& teacher, const SamplingOptions& sampling);
+std::int64_t stored_samples(const ScoreStore& store);
 
 /// Fills the score matrix with `-d(x, c)`, higher is better, where (SDS-CLIP, equations 1 and 2)
 ///
@@ -33,7 +40,8 @@ RunIdentity diffusion_run_identity(const DiffusionTeacher& teacher, const std::s
 /// with z the VAE's posterior mean of x. t_k and eps_k are functions of (seed, k) alone, hence common to
 /// all captions and images. Each latent and each context is computed once, noised latents are shared by the
 /// captions of an image, UNet batches are filled across cases, and every error is stored as it comes; errors
-/// that are stored already are not computed again. A caption of several texts has the mean of their scores.
+/// that are stored already are not computed again, whatever the batch sizes were. A caption of several texts
+/// has the mean of their scores.
 ///
 /// Throws `Error(kInput)` that names the image or text that cannot be used, `Error(kRuntime)` on an error
 /// that is not finite or on too little memory, `Error(kInterrupted)` between units.

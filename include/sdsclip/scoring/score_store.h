@@ -33,6 +33,9 @@ struct RunIdentity {
   std::string model_name{};    ///< as in its `bundle.json`; empty where stored scores are judged without one
   std::string model_sha256{};  ///< of the weights that ran, tuned ones included
   std::vector<std::pair<std::string, std::string>> settings{};  ///< every option that changes a stored value
+  /// What the case table was loaded from. It is not compared, since the table itself is; where that differs,
+  /// it says which option does.
+  std::vector<std::pair<std::string, std::string>> data{};
 };
 
 /// The texts behind a table's captions, each once, in order of appearance.
@@ -64,8 +67,9 @@ enum class EmbeddingKind { kImage, kText };
 
 /// How a run meets a store that is, or is not, there.
 enum class StoreOpening {
-  kNew,     ///< must not be there (`Error(kUsage)`: use --resume or another --out)
-  kResume,  ///< continued where it is there and of the same run, else created
+  kNew,     ///< created, or continued where it is of the same run
+  kResume,  ///< the same; the batch sizes may be others, since memory may have been too small for the old
+            ///< ones
   kJudge    ///< must be there; of the identity only scorer and benchmark are compared
 };
 
@@ -87,8 +91,9 @@ class ScoreStore {
  public:
   static constexpr std::int64_t kMaxScoreRows = 2'000'000;
 
-  /// Throws `Error(kInput)` that says what differs where the file is no score store, is damaged, has another
-  /// schema version, or belongs to another run or case table.
+  /// Throws `Error(kInput)` where the file is no score store, is damaged or has another schema version;
+  /// `Error(kUsage)` that names the setting and both values where it belongs to another run or case table
+  /// (`Error(kInput)` for `kJudge`).
   ScoreStore(const std::filesystem::path& path, const RunIdentity& identity, const CaseTable& table,
              StoreOpening opening);
   ~ScoreStore();
@@ -104,9 +109,17 @@ class ScoreStore {
   [[nodiscard]] std::optional<std::int64_t> choice(const std::string& key) const;
   void keep_choice(const std::string& key, std::int64_t value);
 
+  /// Changes a setting of the identity: a batch size that a resumed run goes on with.
+  void change_setting(const std::string& key, const std::string& value);
+
   /// Unit `unit` of the images' or the texts' embeddings: f32[rows, dim], not of unit norm.
   void write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
                         const ScoringWork& work);
+  /// Puts `units` in the place of all units of that kind, as a run of the batch size `value` would have
+  /// written them, and changes the setting `key` to it: all or nothing.
+  void replace_embeddings(EmbeddingKind kind,
+                          std::span<const std::pair<std::int64_t, std::vector<float>>> units,
+                          const std::string& key, const std::string& value);
   [[nodiscard]] std::set<std::int64_t> embedding_units(EmbeddingKind kind) const;
   /// `elements`: how many floats there must be; 0: any number.
   [[nodiscard]] std::vector<float> read_embeddings(EmbeddingKind kind, std::int64_t unit,
@@ -126,6 +139,12 @@ class ScoreStore {
   void write_scores(const CaseTable& table, const CaseScores& scores);
   /// Replaces the marks that `case_mark` shows and `read_stored_marks` gives back.
   void write_marks(std::span<const MetricMarks> marks);
+  /// Whether the run was judged.
+  [[nodiscard]] bool has_marks() const;
+
+  /// Brings what SQLite still has in its log into the file itself, which may then be copied alone. Closing does
+  /// that too, but cannot say that it failed.
+  void flush();
 
   /// All units' work, of this and of earlier lives of the run.
   [[nodiscard]] ScoringWork work() const;

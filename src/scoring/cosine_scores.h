@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/scoring/score_store.h"
+
+// From embeddings to scores: arithmetic alone.
+namespace sdsclip {
+
+/// Unit-norm embeddings, row after row.
+struct Embeddings {
+  std::size_t dim = 0;
+  std::vector<float> values;
+
+  [[nodiscard]] std::span<float> row(std::size_t index) { return {values.data() + index * dim, dim}; }
+  [[nodiscard]] std::span<const float> row(std::size_t index) const {
+    return {values.data() + index * dim, dim};
+  }
+};
+
+/// A row of zeros stays as it is.
+void scale_to_unit_norm(std::span<float> row);
+
+/// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, of unit norm again.
+Embeddings average_texts(const Embeddings& of_text, const TextTable& texts);
+
+/// The cosine of each image with each caption that a case asks for.
+CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions);
+
+}  // namespace sdsclip
