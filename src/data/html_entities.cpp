@@ -152,8 +152,29 @@ std::u32string html_unescape(const std::u32string& text) {
   });
 }
 
-std::u32string unescape_clear_entities(const std::u32string& text) {
-  return replace_references(text, clear_reference);
+std::u32string unescape_clear_entities(std::u32string text) {
+  if (text.find(U'&') == std::u32string::npos) return text;
+  std::u32string result;
+  result.reserve(text.size());
+  bool made_here = false;  // whether the ampersand at `at` is what a reference stood for
+  for (std::size_t at = 0; at < text.size();) {
+    std::optional<Reference> reference;
+    if (text[at] == U'&') reference = clear_reference(text, at);
+    if (reference && reference->text == U"&") {
+      at = reference->end - 1;  // its semicolon
+      text[at] = U'&';
+      made_here = true;
+      continue;
+    }
+    if (reference && !made_here) {
+      result += reference->text;
+      at = reference->end;
+    } else {
+      result.push_back(text[at++]);
+    }
+    made_here = false;
+  }
+  return result;
 }
 
 }  // namespace sdsclip

@@ -15,6 +15,6 @@ std::u32string html_unescape(const std::u32string& text);
 
 /// ftfy's more careful `unescape_html`: only what ends with a semicolon, and besides names in capitals
 /// ("&EACUTE;").
-std::u32string unescape_clear_entities(const std::u32string& text);
+std::u32string unescape_clear_entities(std::u32string text);
 
 }  // namespace sdsclip

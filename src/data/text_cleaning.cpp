@@ -4,12 +4,16 @@
 #include <utility>
 
 #include "html_entities.h"
+#include "sdsclip/base/error.h"
 #include "unicode.h"
 
 namespace sdsclip {
 namespace {
 
 constexpr std::size_t kLongestSegment = 1'000'000;  // ftfy's max_decode_length
+
+// Entities within entities take one pass each ("&#&#53;1;"). A text of 1 MiB has 16 passes, most need two.
+constexpr std::size_t kMostWork = std::size_t{1} << 24;
 
 /// ftfy's LIGATURES: typographical ligatures and digraphs of Latin letters, taken apart.
 std::u32string_view ligature_letters(char32_t character) {
@@ -134,9 +138,15 @@ bool is_unwanted_control(char32_t c) {
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
-/// ftfy's `fix_and_explain`: the steps over and over until nothing changes.
-std::u32string fix_segment(std::u32string text, bool unescape) {
+/// ftfy's `fix_and_explain`: the steps over and over until nothing changes. `work` counts the characters that
+/// all segments of a text go through.
+std::u32string fix_segment(std::u32string text, bool unescape, std::size_t& work) {
   while (true) {
+    work += text.size();
+    if (work > kMostWork) {
+      throw input_error(
+          "text: its HTML entities stand one in the other too deep to be resolved; shorten the text");
+    }
     std::u32string fixed = unescape ? unescape_clear_entities(text) : text;
     fixed = remove_terminal_escapes(fix_line_breaks(fix_characters(fixed)));
     std::erase_if(fixed, is_unwanted_control);
@@ -173,6 +183,7 @@ std::u32string join_words(const std::u32string& text) {
 
 std::u32string fix_text(std::u32string_view text) {
   std::u32string result;
+  std::size_t work = 0;
   bool unescape = true;
   while (!text.empty()) {
     const std::size_t line_end = text.find(U'\n');
@@ -182,7 +193,7 @@ std::u32string fix_text(std::u32string_view text) {
     // A "<" is taken for a sign of real HTML: from there on entities stay, as in ftfy also in the lines
     // after.
     if (segment.find(U'<') != std::u32string_view::npos) unescape = false;
-    result += fix_segment(std::u32string(segment), unescape);
+    result += fix_segment(std::u32string(segment), unescape, work);
     text.remove_prefix(size);
   }
   return result;

@@ -4,6 +4,16 @@
 #include "text_encoder.h"
 
 namespace sdsclip {
+namespace {
+
+void check_length(std::string_view text) {
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // which take a second or two at most
+  if (text.size() > kMostBytes) {
+    throw input_error("text: got {} bytes, expected at most {}; shorten it", text.size(), kMostBytes);
+  }
+}
+
+}  // namespace
 
 Tokenizer::Tokenizer(std::unique_ptr<const TextEncoder> encoder, const TokenizerOptions& options,
                      const std::string& name)
@@ -25,12 +35,14 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 std::vector<std::int64_t> Tokenizer::encode_without_padding(std::string_view text) const {
+  check_length(text);
   std::vector<std::int64_t> ids;
   encoder_->encode(text, ids);
   return ids;
 }
 
 std::vector<std::int64_t> Tokenizer::encode(std::string_view text) const {
+  check_length(text);
   const std::size_t length = static_cast<std::size_t>(options_.context_length);
   std::vector<std::int64_t> ids;
   if (options_.sot != TokenizerOptions::kNone) ids.push_back(options_.sot);

@@ -3,8 +3,10 @@
     test_tokenizer.py DATA_PROBE [COUNT]
 """
 
+import resource
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
@@ -62,6 +64,35 @@ class Tokenizer(unittest.TestCase):
         self.compare(self.texts, np.stack(expected), ours("open_clip", 0, self.texts))
         self.assertLess(repaired, len(self.texts) / 10)
         print(f"open_clip: {len(self.texts) - repaired} texts equal, and {repaired} equal but for mojibake repair")
+
+    def test_what_takes_the_libraries_long_is_the_same_in_less_time(self):
+        """Entities within entities and letters under piles of marks, in lengths that the libraries can still do."""
+        marks = "\u0301\u0323\u0344\u0345\u0f73\u05b0\u1dc4\U0001d165"
+        texts = ["&" + "amp;" * 300 + "lt;b", "&AMP;amp;#38;#x26;amp;gt;", "&&#97;mp;lt;", "&#&#&#&#53;3;3;1; x", "&amp;amp;\u0338 &amp;#109;",
+                 "\x1b[&amp;amp;#109;", "&ampamp;amp;amp", "&amp;ａｍｐ; &amp\u037e", "a" + marks * 60 + "b", "\u05d0" + marks[::-1] * 200,
+                 "e" + "\u0323\u0301" * 500 + "\u0f73" * 40 + "\u0344" * 50]
+        library = SimpleTokenizer()
+        expected = np.stack([library(text, CONTEXT_LENGTH)[0].numpy() for text in texts])
+        self.compare(texts, expected, ours("open_clip", 0, texts))
+        merges = openai_merges()
+        library = CLIPTokenizer(vocab=vocabulary(merges, "<|startoftext|>", "<|endoftext|>"),
+                                merges=[tuple(merge.split(" ")) for merge in merges], pad_token="<|endoftext|>")
+        expected = library(texts, padding="max_length", truncation=True, max_length=CONTEXT_LENGTH)["input_ids"]
+        self.compare(texts, np.array(expected), ours("transformers", 49407, texts))
+
+    def test_long_texts_take_no_longer_than_their_length_allows(self):
+        """In seconds; what a library needs minutes for."""
+        texts = ["&" + "amp;" * 25_000, "a" + "\u0301\u0323" * 200_000, "&#" * 20_000 + "51;" + "1;" * 20_000, "x" * (1 << 21)]
+        for clean in ("open_clip", "transformers"):
+            start = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+            answers = ours(clean, 49407, texts)
+            seconds = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - start
+            self.assertLess(seconds, 20, clean)
+            self.assertIsInstance(answers[0], np.ndarray)
+            self.assertIsInstance(answers[1], np.ndarray)
+            self.assertIn("expected at most 1048576", str(answers[3]))
+            if clean == "open_clip":
+                self.assertIn("entities", str(answers[2]))
 
     def check_transformers(self, pad_token: str, pad: int) -> None:
         merges = openai_merges()

@@ -47,7 +47,8 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
   /// Exactly `context_length` ids: `sot`, the text's, `eot`, and `pad` to the end. `text` is UTF-8; throws
-  /// `Error(kInput)` where it is not, and on too long a text with `Overflow::kError`.
+  /// `Error(kInput)` where it is not, has more than 1 MiB or HTML entities nested without end, and on too many
+  /// tokens with `Overflow::kError`.
   [[nodiscard]] std::vector<std::int64_t> encode(std::string_view text) const;
 
   /// The text's own ids, of any number, without `sot`, `eot` and `pad`.
