@@ -398,8 +398,14 @@ def _transformers_activation(folder: Path, config: "transformers.CLIPConfig") ->
 def _transformers_image(folder: Path, image_size: int) -> dict:
     """`image` of the bundle, from preprocessor_config.json; CLIP's own numbers where a folder has none."""
     path = folder / "preprocessor_config.json"
-    image = {"size": image_size, "resize": "shortest_edge", "interpolation": "bicubic"}
-    image |= {"mean": CLIP_MEAN, "std": CLIP_STD}
+    image = {
+        "size": image_size,
+        "resize": "shortest_edge",
+        "interpolation": "bicubic",
+        "crop_rounding": "floor",  # `(side - size) // 2`, where torchvision and open_clip round half to even
+        "mean": CLIP_MEAN,
+        "std": CLIP_STD,
+    }
     if not path.exists():
         return image
     try:

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/data/image.h"
 
 namespace sdsclip {
 namespace {
@@ -41,6 +42,7 @@ bool CaseTableBuilder::file_exists(const fs::path& file, const std::string& wher
   const auto [entry, is_new] = known_files_.try_emplace(file.string(), false);
   if (is_new) {
     std::error_code ignored;
+    if (options_.confine) require_inside(options_.data, file, where);
     entry->second = fs::is_regular_file(file, ignored);
     if (!entry->second) table_.missing_files.push_back(file);
   }

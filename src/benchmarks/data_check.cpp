@@ -12,8 +12,9 @@ bool DataReport::is_complete() const {
          });
 }
 
-DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data) {
-  const CaseTable table = benchmark.load({.data = data, .limit = 0, .skip_missing = true});
+DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data, bool confine) {
+  const CaseTable table =
+      benchmark.load({.data = data, .limit = 0, .skip_missing = true, .confine = confine});
   DataReport report{.benchmark = std::string(benchmark.name),
                     .data = data,
                     .images = static_cast<std::int64_t>(table.images.size()),

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
 #include "tar_index.h"
 
 namespace sdsclip {
@@ -24,18 +23,32 @@ Image from_raw_pixels(const std::string& bytes, const RawPixels& raw) {
 }
 
 std::string read_bytes(const BenchmarkImage& image) {
-  return image.range.size == 0 ? read_file(image.file) : read_range(image.file, image.range);
+  if (image.unpacked) return image.unpacked->substr(image.range.offset, image.range.size);
+  return image.range.size == 0 ? read_image_bytes(image.file) : read_range(image.file, image.range);
+}
+
+std::string name_of(const BenchmarkImage& image) {
+  return image.range.size == 0 ? image.file.string() : image.id;
 }
 
 }  // namespace
 
 Image read_benchmark_image(const BenchmarkImage& image) {
   const std::string bytes = read_bytes(image);
-  const std::string name = image.range.size == 0 ? image.file.string() : image.id;
-  Image pixels = image.raw ? from_raw_pixels(bytes, *image.raw) : decode_image(bytes, name);
+  Image pixels = image.raw ? from_raw_pixels(bytes, *image.raw) : decode_image(bytes, name_of(image));
   if (!image.crop) return pixels;
   const Box& box = *image.crop;
   return crop(pixels, box.x, box.y, box.width, box.height);
+}
+
+void read_preprocessed(const BenchmarkImage& image, const PreprocessOptions& options, std::span<float> out) {
+  std::vector<std::uint8_t> pixels(options.element_count());
+  if (image.raw || image.crop) {
+    resize_and_crop(read_benchmark_image(image), options, pixels);
+  } else {
+    resize_and_crop(decode_for(options, read_bytes(image), name_of(image)), options, pixels);
+  }
+  normalize_pixels(pixels, options, out);
 }
 
 }  // namespace sdsclip

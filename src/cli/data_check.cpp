@@ -16,7 +16,7 @@ void run_data_check(const Arguments& arguments) {
   std::size_t missing_files = 0;
   std::int64_t unusable_cases = 0;
   for (const std::filesystem::path& set : data_sets(benchmark, folder)) {
-    const DataReport report = check_data(benchmark, set);
+    const DataReport report = check_data(benchmark, set, given.confine_data);
     std::fputs(format_data_report(report).c_str(), stdout);
     missing_files += report.missing_files.size();
     unusable_cases += report.skipped_missing;

@@ -57,6 +57,7 @@ DiffusionScoreOptions score_options(const Arguments& arguments) {
   if (given.subtract_unconditional) options.estimator.subtract_unconditional = true;
   if (given.micro_batch > 0) options.micro_batch = given.micro_batch;
   if (given.encode_batch) options.encode_batch = *given.encode_batch;
+  options.convert = convert_order_of(given.scoring.convert);
   options.quiet = arguments.common.quiet;
   check_options(options);
   return options;
@@ -96,7 +97,8 @@ std::vector<BenchmarkRun> runs_of(const DiffusionScoreArguments& given, const Es
 }
 
 CaseTable load_cases(const BenchmarkRun& run, const DiffusionScoreArguments& given) {
-  const LoadOptions options{run.data, given.scoring.limit, given.scoring.skip_missing};
+  const LoadOptions options{run.data, given.scoring.limit, given.scoring.skip_missing,
+                            given.scoring.confine_data};
   return given.candidates.empty() ? run.benchmark->load(options) : load_candidates(options, given.candidates);
 }
 

@@ -21,6 +21,9 @@ std::vector<std::string> read_lines(const std::string& file) {
   std::vector<std::string> lines = split(read_file(file), '\n');
   if (!lines.empty() && lines.back().empty()) lines.pop_back();
   if (lines.empty()) throw input_error("{}: holds no line", file);
+  for (std::string& line : lines) {
+    if (line.ends_with('\r')) line.pop_back();
+  }
   return lines;
 }
 
@@ -49,7 +52,8 @@ void run_embed(const Arguments& arguments) {
 
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   if (!given.images.empty()) {
-    const PreprocessOptions options = preprocess_options(model.bundle().image);
+    PreprocessOptions options = preprocess_options(model.bundle().image);
+    options.convert = convert_order_of(given.convert);
     tensors.emplace_back("image_embeds",
                          encode_all(read_lines(given.images), [&](std::span<const std::string> files) {
                            return model.encode_image(read_pixel_tensor(files, options).to(placement.device));

@@ -61,6 +61,7 @@ ClipScoreOptions score_options(const Arguments& arguments) {
   options.image_batch = arguments.eval.batch;
   options.text_batch = std::min(options.text_batch, kTextsAnImage * options.image_batch);
   options.cache = arguments.eval.cache;
+  options.convert = convert_order_of(arguments.eval.scoring.convert);
   options.quiet = arguments.common.quiet;
   return options;
 }
@@ -84,7 +85,8 @@ std::vector<Metric> evaluate(const Arguments& arguments, const BenchmarkRun& run
   const Clock::time_point start = Clock::now();
   const FolderLock lock(run.out);
   const std::optional<RunResult> earlier = earlier_result("eval", run);
-  const CaseTable table = run.benchmark->load({run.data, scoring.limit, scoring.skip_missing});
+  const CaseTable table =
+      run.benchmark->load({run.data, scoring.limit, scoring.skip_missing, scoring.confine_data});
   const std::string benchmark(run.benchmark->name);
   RunIdentity identity = model != nullptr ? model->identity(benchmark, options)
                                           : RunIdentity{.scorer = "clip", .benchmark = benchmark};

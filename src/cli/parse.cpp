@@ -38,6 +38,19 @@ void add_common(CLI::App& app, CommonArguments& common) {
   app.add_flag("--quiet", common.quiet, "no progress; warnings and errors only");
 }
 
+void add_convert(CLI::App& app, std::string& convert) {
+  app.add_option("--convert", convert,
+                 "when a palette, alpha or CMYK image becomes RGB: first (transformers, ARO), or "
+                 "after_resize (open_clip)")
+      ->check(CLI::IsMember({"first", "after_resize"}))
+      ->capture_default_str();
+}
+
+void add_confine_data(CLI::App& app, bool& confine_data) {
+  app.add_flag("--confine-data", confine_data,
+               "refuse images outside the data folder: absolute paths, '..' and links that lead out");
+}
+
 void describe_synth(CLI::App& app, Arguments& arguments) {
   SynthArguments& synth = arguments.synth;
   app.add_option("--out", synth.out, "folder to create")->required();
@@ -85,6 +98,8 @@ void add_scoring(CLI::App& app, ScoringArguments& scoring) {
   app.add_flag("--judge-only", scoring.judge_only,
                "metrics from the stored scores of --out, without a model");
   app.add_flag("--skip-missing", scoring.skip_missing, "leave cases with a missing image out, counted");
+  add_convert(app, scoring.convert);
+  add_confine_data(app, scoring.confine_data);
 }
 
 void describe_eval(CLI::App& app, Arguments& arguments) {
@@ -192,6 +207,7 @@ void describe_data(CLI::App& app, Arguments& arguments) {
   CLI::App* check = app.add_subcommand("check", "counts and missing files of a data set");
   check->add_option("benchmark", arguments.data_check.benchmark, "as for eval")->required();
   check->add_option("--data", arguments.data_check.data, "data folder; by default as for eval");
+  add_confine_data(*check, arguments.data_check.confine_data);
 }
 
 void describe_tokenize(CLI::App& app, Arguments& arguments) {
@@ -205,6 +221,7 @@ void describe_preprocess(CLI::App& app, Arguments& arguments) {
   PreprocessArguments& preprocess = arguments.preprocess;
   app.add_option("--bundle", preprocess.bundle, "whose preprocessing")->required();
   app.add_option("image", preprocess.images, "image files")->required();
+  add_convert(app, preprocess.convert);
   app.add_option("--out", preprocess.out, ".safetensors to create: pixel_values f32[N, 3, H, W]")->required();
 }
 
@@ -213,6 +230,7 @@ void describe_embed(CLI::App& app, Arguments& arguments) {
   app.add_option("--clip", embed.clip, "bundle folder, or its name below $SDSCLIP_MODELS")
       ->capture_default_str();
   app.add_option("--tuned", embed.tuned, "tuned.safetensors of a training run");
+  add_convert(app, embed.convert);
   app.add_option("--images", embed.images, "file with an image's path a line");
   app.add_option("--text", embed.text, "file with a text a line");
   app.add_option("--out", embed.out, ".safetensors to create: image_embeds, text_embeds, not normalised")

@@ -67,6 +67,10 @@ fs::path config_path(const std::string& name) {
                     join(known, ", "));
 }
 
+ConvertOrder convert_order_of(const std::string& name) {
+  return name == "after_resize" ? ConvertOrder::kAfterResize : ConvertOrder::kFirst;
+}
+
 Precision precision_of(const std::string& name) {
   if (name == "bf16") return Precision::kBf16;
   return name == "fp16" ? Precision::kFp16 : Precision::kFp32;

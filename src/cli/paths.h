@@ -4,13 +4,14 @@
 #include <string>
 
 #include "sdsclip/cli/arguments.h"
+#include "sdsclip/data/preprocess.h"
 #include "sdsclip/models/device.h"
 
 namespace sdsclip {
 
 /// A bundle as named on the command line or in a configuration: a folder, or the name of one below
-/// SDSCLIP_MODELS (default `models`). Where neither is there, a name means the latter, and opening it says how
-/// to make it.
+/// SDSCLIP_MODELS (default `models`). Where neither is there, a name means the latter, and opening it says
+/// how to make it.
 std::filesystem::path bundle_path(const std::string& name);
 
 /// `data` if it is given, else SDSCLIP_DATA/BENCHMARK (default `data/BENCHMARK`). Throws `Error(kUsage)` that
@@ -20,6 +21,9 @@ std::filesystem::path data_path(const std::string& data, const std::string& benc
 /// A configuration as named on the command line: a file, or the name of one in `configs/` beside the program
 /// or in its installed place, with or without `.yaml`. Throws `Error(kUsage)` that lists the known names.
 std::filesystem::path config_path(const std::string& name);
+
+/// Of `--convert`.
+ConvertOrder convert_order_of(const std::string& name);
 
 Precision precision_of(const std::string& name);
 ComputeOptions compute_options(const CommonArguments& common);

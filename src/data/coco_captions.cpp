@@ -9,6 +9,7 @@
 #include "file_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/data/captions.h"
+#include "sdsclip/data/image.h"
 #include "text_place.h"
 
 // A captions file is read once, as a stream, and only the places of its texts are kept: at COCO's five
@@ -160,7 +161,7 @@ class CocoCaptions : public CaptionDataset {
   }
 
   [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
-    return read_whole_file(images_ / read_text(names_.at(static_cast<std::size_t>(index))));
+    return read_image_bytes(images_ / read_text(names_.at(static_cast<std::size_t>(index))));
   }
 
   [[nodiscard]] std::size_t index_bytes() const override {

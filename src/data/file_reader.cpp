@@ -1,6 +1,5 @@
 #include "file_reader.h"
 
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,20 +8,17 @@
 #include <utility>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 
-FileReader::FileReader(std::filesystem::path path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+FileReader::FileReader(std::filesystem::path path)
+    : path_(std::move(path)), descriptor_(open_regular_file(path_)) {
   struct stat status {};
-  if (descriptor_ < 0 || ::fstat(descriptor_, &status) != 0) {
+  if (::fstat(descriptor_, &status) != 0) {
     const int reason = errno;
-    if (descriptor_ >= 0) ::close(descriptor_);
-    throw input_error("{}: cannot read: {}", path_.string(), std::strerror(reason));
-  }
-  if (!S_ISREG(status.st_mode)) {
     ::close(descriptor_);
-    throw input_error("{}: is no regular file, expected one", path_.string());
+    throw input_error("{}: cannot read: {}", path_.string(), std::strerror(reason));
   }
   size_ = static_cast<std::uint64_t>(status.st_size);
 }

@@ -9,7 +9,13 @@
 namespace sdsclip {
 namespace {
 
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;  // the most pixels, uncompressed, with alpha
 constexpr std::uint64_t kMostPixels = 178'956'970;  // twice Pillow's MAX_IMAGE_PIXELS: where it raises
+
+Error too_large(std::uint64_t bytes, const std::string& name) {
+  return input_error("{}: got {} bytes, expected an image of at most {}; scale it down", name, bytes,
+                     kMostFileBytes);
+}
 
 bool is_jpeg(std::string_view bytes) {
   return bytes.starts_with("\xff\xd8\xff");
@@ -19,6 +25,39 @@ bool is_png(std::string_view bytes) {
 }
 bool is_webp(std::string_view bytes) {
   return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP";
+}
+
+bool is_bmp(std::string_view bytes) {
+  return bytes.starts_with("BM");
+}
+bool is_tiff(std::string_view bytes) {
+  return bytes.starts_with(std::string_view("II*\0", 4)) || bytes.starts_with(std::string_view("MM\0*", 4));
+}
+bool is_ppm(std::string_view bytes) {
+  return bytes.size() >= 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7';
+}
+
+/// Pillow's conversion of CMYK (`Convert.c`, `cmyk2rgb`).
+void cmyk_to_rgb(StoredImage& image) {
+  for (std::size_t i = 0; i < image.fourth.size(); ++i) {
+    const unsigned int white = 255U - image.fourth[i];
+    for (std::size_t ink = i * 3; ink < i * 3 + 3; ++ink) {
+      const unsigned int product = image.colour.pixels[ink] * white + 128U;
+      const unsigned int covered = (product + (product >> 8)) >> 8;  // ink * white / 255, rounded
+      image.colour.pixels[ink] = static_cast<std::uint8_t>(white - covered);
+    }
+  }
+}
+
+/// Pillow's conversion of 16-bit grey (`Convert.c`, `I16_RGB`): values above 255 are white.
+void clip_grey(StoredImage& image) {
+  const std::size_t count = image.fourth.size() / 2;
+  image.colour.pixels.resize(count * 3);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::uint16_t value = 0;
+    std::memcpy(&value, image.fourth.data() + i * 2, 2);
+    std::memset(image.colour.pixels.data() + i * 3, std::min<int>(value, 255), 3);
+  }
 }
 
 }  // namespace
@@ -31,20 +70,70 @@ void check_image_size(std::uint64_t width, std::uint64_t height, const std::stri
   }
 }
 
+void require_memory(int width, int height) {
+  constexpr std::size_t kBytesPerPixel = 16;  // pixels twice over, and what a decoder keeps beside them
+  const std::size_t bytes =
+      static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * kBytesPerPixel;
+  ::operator delete(::operator new(bytes + (std::size_t{1} << 20)));
+}
+
 Error damaged_image(const std::string& name, std::string_view reason) {
   return input_error("{}: the image is damaged or cut short: {}; fetch it again or remove it", name, reason);
 }
 
-Image decode_image(std::string_view bytes, const std::string& name) {
+StoredImage split_alpha(int width, int height, const std::vector<std::uint8_t>& rgba) {
+  const std::size_t count = rgba.size() / 4;
+  StoredImage image{PixelMode::kRgba, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};
+  image.fourth.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(image.colour.pixels.data() + i * 3, rgba.data() + i * 4, 3);
+    image.fourth[i] = rgba[i * 4 + 3];
+  }
+  return image;
+}
+
+StoredImage decode_stored_image(std::string_view bytes, const std::string& name, bool keep_alpha) {
+  if (bytes.size() > kMostFileBytes) throw too_large(bytes.size(), name);
   if (is_jpeg(bytes)) return decode_jpeg(bytes, name);
-  if (is_png(bytes)) return decode_png(bytes, name);
-  if (is_webp(bytes)) return decode_webp(bytes, name);
+  if (is_png(bytes)) return decode_png(bytes, name, keep_alpha);
+  if (is_webp(bytes)) return decode_webp(bytes, name, keep_alpha);
+  if (is_bmp(bytes)) return decode_bmp(bytes, name);
+  if (is_tiff(bytes)) return decode_tiff(bytes, name);
+  if (is_ppm(bytes)) return decode_ppm(bytes, name);
   if (bytes.empty()) throw input_error("{}: got an empty file, expected an image", name);
-  throw input_error("{}: not an image that can be read; expected a JPEG, PNG or WebP", name);
+  throw input_error("{}: not an image that can be read; expected a JPEG, PNG, WebP, BMP, TIFF or PPM", name);
+}
+
+Image to_rgb(StoredImage image) {
+  if (image.mode == PixelMode::kCmyk) cmyk_to_rgb(image);
+  if (image.mode == PixelMode::kGrey16) clip_grey(image);
+  return std::move(image.colour);
+}
+
+Image decode_image(std::string_view bytes, const std::string& name) {
+  return to_rgb(decode_stored_image(bytes, name, false));
+}
+
+std::string read_image_bytes(const std::filesystem::path& path) {
+  const FileReader file(path);
+  if (file.size() > kMostFileBytes) throw too_large(file.size(), path.string());
+  return file.read(0, static_cast<std::size_t>(file.size()));
+}
+
+void require_inside(const std::filesystem::path& folder, const std::filesystem::path& file,
+                    const std::string& where) {
+  std::error_code failure;
+  const std::filesystem::path inner = std::filesystem::weakly_canonical(file, failure);
+  const std::filesystem::path outer = failure ? "" : std::filesystem::canonical(folder, failure);
+  const auto [end, ignored] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
+  if (failure || end != outer.end()) {
+    throw input_error("{}: {} lies outside {}; move it there, or leave out --confine-data (data.confine)",
+                      where, file.string(), folder.string());
+  }
 }
 
 Image read_image(const std::filesystem::path& path) {
-  return decode_image(read_whole_file(path), path.string());
+  return decode_image(read_image_bytes(path), path.string());
 }
 
 Image crop(const Image& image, int x, int y, int width, int height) {

@@ -1,5 +1,6 @@
 #include <csetjmp>
 #include <cstdio>  // before jpeglib.h, which needs FILE and size_t
+#include <new>
 #include <vector>
 
 #include <jpeglib.h>
@@ -11,15 +12,25 @@
 namespace sdsclip {
 namespace {
 
+// A progressive JPEG is refined scan by scan, and libjpeg keeps all its coefficients meanwhile. Encoders make
+// 10 scans, or 18 of CMYK; each takes some 3 ns per pixel.
+constexpr int kUsualScans = 18;
+constexpr int kMostScans = 100;
+constexpr std::uint64_t kMostScannedPixels = std::uint64_t{1}
+                                             << 29;  // pixels times scans, beyond the usual ones
+constexpr std::uint64_t kMostCoefficientBytes = std::uint64_t{1} << 30;
+
 struct JpegErrors {
   jpeg_error_mgr manager;  // first, because libjpeg hands back a pointer to it
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
+  bool out_of_memory = false;
 };
 
 [[noreturn]] void fail(j_common_ptr decoder) {
   JpegErrors* errors = reinterpret_cast<JpegErrors*>(decoder->err);
   errors->manager.format_message(decoder, errors->message);
+  errors->out_of_memory = decoder->err->msg_code == JERR_OUT_OF_MEMORY;
   std::longjmp(errors->jump, 1);
 }
 
@@ -35,6 +46,20 @@ void on_message(j_common_ptr decoder, int level) {
   if (level < 0 && spoils_pixels(decoder->err->msg_code)) fail(decoder);
 }
 
+/// Called by libjpeg as it reads. Stops at one scan too many.
+void count_scans(j_common_ptr common) {
+  const j_decompress_ptr decoder = reinterpret_cast<j_decompress_ptr>(common);
+  const std::uint64_t pixels = std::uint64_t{decoder->image_width} * decoder->image_height;
+  const int scans = decoder->input_scan_number;
+  const bool few = pixels * static_cast<std::uint64_t>(scans) <= kMostScannedPixels;
+  if (scans <= kUsualScans || (scans <= kMostScans && few)) return;
+  JpegErrors* errors = reinterpret_cast<JpegErrors*>(common->err);
+  std::snprintf(errors->message, sizeof errors->message,
+                "it has more than %d scans, too many for %u x %u pixels; save it anew", scans - 1,
+                decoder->image_width, decoder->image_height);
+  std::longjmp(errors->jump, 1);
+}
+
 /// libjpeg's decoder. It reports through a long jump, so the methods that call it hold nothing with a
 /// destructor; they return false where the image is damaged.
 class JpegDecoder {
@@ -43,7 +68,13 @@ class JpegDecoder {
     decoder_.err = jpeg_std_error(&errors_.manager);
     errors_.manager.error_exit = fail;
     errors_.manager.emit_message = on_message;
+    if (setjmp(errors_.jump) != 0) {  // only memory can be wanting here
+      jpeg_destroy_decompress(&decoder_);
+      throw std::bad_alloc();
+    }
     jpeg_create_decompress(&decoder_);
+    progress_.progress_monitor = count_scans;
+    decoder_.progress = &progress_;
   }
   ~JpegDecoder() { jpeg_destroy_decompress(&decoder_); }
   JpegDecoder(const JpegDecoder&) = delete;
@@ -74,48 +105,77 @@ class JpegDecoder {
     return true;
   }
 
+  /// The fewest bytes in which a picture of this size fits: one bit for each block of 8 x 8 samples.
+  [[nodiscard]] std::uint64_t fewest_bytes() const { return decoder_.arith_code != 0 ? 0 : blocks() / 8; }
+  /// What libjpeg allocates before it reads a scan.
+  [[nodiscard]] std::uint64_t coefficient_bytes() const {
+    return jpeg_has_multiple_scans(const_cast<j_decompress_ptr>(&decoder_)) != 0 ? blocks() * sizeof(JBLOCK)
+                                                                                 : 0;
+  }
+
   [[nodiscard]] int width() const { return static_cast<int>(decoder_.image_width); }
   [[nodiscard]] int height() const { return static_cast<int>(decoder_.image_height); }
   [[nodiscard]] bool has_four_inks() const { return decoder_.num_components == 4; }
   [[nodiscard]] int channels() const { return has_four_inks() ? 4 : 3; }
-  [[nodiscard]] std::string_view message() const { return errors_.message; }
+  /// Why a method returned false. Throws where it was for want of memory.
+  [[nodiscard]] std::string_view message() const {
+    if (errors_.out_of_memory) throw std::bad_alloc();
+    return errors_.message;
+  }
 
  private:
+  [[nodiscard]] std::uint64_t blocks() const {
+    std::uint64_t total = 0;
+    for (int i = 0; i < decoder_.num_components; ++i) {
+      total += std::uint64_t{decoder_.comp_info[i].width_in_blocks} * decoder_.comp_info[i].height_in_blocks;
+    }
+    return total;
+  }
+
   jpeg_decompress_struct decoder_{};
   JpegErrors errors_{};
+  jpeg_progress_mgr progress_{};
 };
 
-/// Pillow's conversion of CMYK (`Convert.c`, `cmyk2rgb`). JPEG stores the inks' complements (Adobe's
-/// convention).
-std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& stored) {
+/// CMYK as Pillow has it: JPEG stores the inks' complements (Adobe's convention).
+StoredImage from_complements(int width, int height, const std::vector<std::uint8_t>& stored) {
   const std::size_t count = stored.size() / 4;
-  std::vector<std::uint8_t> rgb(count * 3);
+  StoredImage image{PixelMode::kCmyk, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};
+  image.fourth.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const unsigned int white = stored[i * 4 + 3];  // 255 - K
-    for (std::size_t channel = 0; channel < 3; ++channel) {
-      const unsigned int ink = 255U - stored[i * 4 + channel];
-      const unsigned int product = ink * white + 128U;
-      const unsigned int covered = (product + (product >> 8)) >> 8;  // ink * white / 255, rounded
-      rgb[i * 3 + channel] = static_cast<std::uint8_t>(white - covered);
+    for (std::size_t ink = 0; ink < 3; ++ink) {
+      image.colour.pixels[i * 3 + ink] = static_cast<std::uint8_t>(255U - stored[i * 4 + ink]);
     }
+    image.fourth[i] = static_cast<std::uint8_t>(255U - stored[i * 4 + 3]);
   }
-  return rgb;
+  return image;
 }
 
 }  // namespace
 
-Image decode_jpeg(std::string_view bytes, const std::string& name) {
+StoredImage decode_jpeg(std::string_view bytes, const std::string& name) {
   JpegDecoder decoder;
   if (!decoder.read_header(bytes)) throw damaged_image(name, decoder.message());
   check_image_size(static_cast<std::uint64_t>(decoder.width()), static_cast<std::uint64_t>(decoder.height()),
                    name);
+  if (decoder.fewest_bytes() > bytes.size()) {
+    throw damaged_image(name, fmt::format("{} bytes cannot hold {} x {} pixels", bytes.size(),
+                                          decoder.width(), decoder.height()));
+  }
+  if (decoder.coefficient_bytes() > kMostCoefficientBytes) {
+    throw input_error(
+        "{}: a progressive JPEG of {} x {} pixels takes {} MiB to decode, at most {} are allowed; "
+        "scale it down",
+        name, decoder.width(), decoder.height(), decoder.coefficient_bytes() >> 20,
+        kMostCoefficientBytes >> 20);
+  }
 
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(decoder.width()) *
                                    static_cast<std::size_t>(decoder.height()) *
                                    static_cast<std::size_t>(decoder.channels()));
   if (!decoder.read_pixels(pixels.data())) throw damaged_image(name, decoder.message());
-  return {decoder.width(), decoder.height(),
-          decoder.has_four_inks() ? cmyk_to_rgb(pixels) : std::move(pixels)};
+  if (decoder.has_four_inks()) return from_complements(decoder.width(), decoder.height(), pixels);
+  return {PixelMode::kRgb, {decoder.width(), decoder.height(), std::move(pixels)}, {}};
 }
 
 }  // namespace sdsclip

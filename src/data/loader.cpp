@@ -59,6 +59,11 @@ void visit_options(OptionVisitor& visitor, DataOptions& options) {
   visitor.choice("on_bad_sample", options.on_bad_sample, kOnBadSampleNames,
                  "skip: the next sample of the epoch's order takes its place; fail: stop with its error");
   visitor.option("max_bad", options.max_bad, "share of the samples that may be bad in an epoch");
+  visitor.choice("convert", options.convert, kConvertNames,
+                 "when a palette, alpha or CMYK image becomes RGB: first, or after_resize as in open_clip");
+  visitor.option(
+      "confine", options.confine,
+      "whether an image outside data.images counts as bad: an absolute path, '..', a link that leads out");
 }
 
 class CaptionLoader::Implementation {
@@ -138,8 +143,13 @@ class CaptionLoader::Implementation {
         decoded.negative_caption = record.negative_captions.at(static_cast<std::size_t>(
             choose_text(negatives, options_.seed, ticket.epoch, decoded.sample, "data/negative")));
       }
-      decoded.token_ids = tokenizer_.encode(decoded.caption);
-      const Image image = decode_image(dataset_.image_bytes(decoded.sample), record.image_name);
+      decoded.token_ids = encode_caption(decoded);
+      if (!options_.confine_to.empty()) {
+        const std::filesystem::path folder = options_.confine_to;
+        require_inside(folder, folder / record.image_name, "data.confine");
+      }
+      const StoredImage image =
+          decode_for(options_.preprocess, dataset_.image_bytes(decoded.sample), record.image_name);
       decoded.pixels.resize(options_.preprocess.element_count());
       resize_and_crop(image, options_.preprocess, decoded.pixels);
       if (options_.teacher_preprocess) {
@@ -151,6 +161,15 @@ class CaptionLoader::Implementation {
       decoded.error = error.what();
     }
     return decoded;
+  }
+
+  /// The caption's ids; errors name the image that it belongs to.
+  [[nodiscard]] std::vector<std::int64_t> encode_caption(const DecodedSample& sample) const {
+    try {
+      return tokenizer_.encode(sample.caption);
+    } catch (const Error& error) {
+      throw Error(error.exit_code(), fmt::format("{}: caption: {}", sample.image_name, error.what()));
+    }
   }
 
   [[nodiscard]] std::int64_t worker_count() const { return std::max<std::int64_t>(1, options_.workers); }

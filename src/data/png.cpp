@@ -1,7 +1,9 @@
 #include <png.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 #include <vector>
 
 #include "decoders.h"
@@ -9,34 +11,54 @@
 namespace sdsclip {
 namespace {
 
+constexpr png_alloc_size_t kMostChunkBytes = png_alloc_size_t{1} << 20;  // of a chunk other than the pixels
+constexpr png_byte kPassedOver[] = "tEXt\0zTXt\0iTXt\0iCCP\0eXIf\0sPLT\0hIST\0pCAL\0sCAL";
+
 /// libpng's decoder. It reports through a long jump, so the methods that call it hold nothing with a
 /// destructor; they return false where the image is damaged.
 class PngDecoder {
  public:
   explicit PngDecoder(std::string_view bytes) : unread_(bytes) {
-    png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, fail, ignore_warning);
+    png_ =
+        png_create_read_struct_2(PNG_LIBPNG_VER_STRING, this, fail, ignore_warning, this, allocate, release);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
-    if (info_ == nullptr) throw runtime_failure("PNG decoder: out of memory");
+    if (info_ == nullptr) {
+      png_destroy_read_struct(&png_, &info_, nullptr);
+      throw std::bad_alloc();
+    }
   }
   ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
   PngDecoder(const PngDecoder&) = delete;
   PngDecoder& operator=(const PngDecoder&) = delete;
 
-  /// Chooses transformations that give RGB bytes, or, for 16-bit grey, the samples as they are stored.
-  bool read_header() {
+  /// Chooses transformations that give RGB bytes, or RGBA where `keep_alpha` and there is alpha; of 16-bit
+  /// grey the samples as they are stored.
+  bool read_header(bool keep_alpha) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_read_fn(png_, this, read_bytes);
+    // Nothing is read of texts, profiles and what is not known: these chunks are passed over, checksum and
+    // all.
+    png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kPassedOver, sizeof kPassedOver / 5);
+    png_set_chunk_malloc_max(png_, kMostChunkBytes);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
     png_read_info(png_, info_);
-    wide_grey_ =
-        png_get_bit_depth(png_, info_) == 16 && png_get_color_type(png_, info_) == PNG_COLOR_TYPE_GRAY;
-    if (wide_grey_) {
+    const int depth = png_get_bit_depth(png_, info_);
+    const int kind = png_get_color_type(png_, info_);
+    stored_bytes_ = std::uint64_t{png_get_rowbytes(png_, info_)} * height();
+    if (kind == PNG_COLOR_TYPE_PALETTE || (kind == PNG_COLOR_TYPE_GRAY && depth == 1)) {
+      mode_ = PixelMode::kNearest;
+    } else if (kind == PNG_COLOR_TYPE_GRAY && depth == 16) {
+      mode_ = PixelMode::kGrey16;
+    } else if ((kind & PNG_COLOR_MASK_ALPHA) != 0 && keep_alpha) {
+      mode_ = PixelMode::kRgba;
+    }
+    if (mode_ == PixelMode::kGrey16) {
       png_set_swap(png_);  // to this machine's byte order
     } else {
       png_set_strip_16(png_);  // keeps the high byte, as Pillow does
       png_set_palette_to_rgb(png_);
       png_set_expand_gray_1_2_4_to_8(png_);
-      png_set_strip_alpha(png_);
+      if (mode_ != PixelMode::kRgba) png_set_strip_alpha(png_);
       png_set_gray_to_rgb(png_);
     }
     png_set_interlace_handling(png_);
@@ -56,10 +78,23 @@ class PngDecoder {
   [[nodiscard]] std::uint32_t width() const { return png_get_image_width(png_, info_); }
   [[nodiscard]] std::uint32_t height() const { return png_get_image_height(png_, info_); }
   [[nodiscard]] std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
-  [[nodiscard]] bool is_wide_grey() const { return wide_grey_; }
-  [[nodiscard]] std::string_view message() const { return message_; }
+  [[nodiscard]] PixelMode mode() const { return mode_; }
+  /// The fewest bytes in which the picture fits: deflate makes at most 1032 bytes of one.
+  [[nodiscard]] std::uint64_t fewest_bytes() const { return stored_bytes_ / 1040; }
+  /// Why a method returned false. Throws where it was for want of memory.
+  [[nodiscard]] std::string_view message() const {
+    if (out_of_memory_) throw std::bad_alloc();
+    return message_;
+  }
 
  private:
+  static png_voidp allocate(png_structp png, png_alloc_size_t bytes) {
+    void* const memory = std::malloc(bytes);
+    if (memory == nullptr) static_cast<PngDecoder*>(png_get_mem_ptr(png))->out_of_memory_ = true;
+    return memory;
+  }
+  static void release(png_structp, png_voidp memory) { std::free(memory); }
+
   [[noreturn]] static void fail(png_structp png, png_const_charp message) {
     PngDecoder* decoder = static_cast<PngDecoder*>(png_get_error_ptr(png));
     std::strncpy(decoder->message_, message, sizeof decoder->message_ - 1);
@@ -77,35 +112,33 @@ class PngDecoder {
   std::string_view unread_;
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
-  bool wide_grey_ = false;
+  PixelMode mode_ = PixelMode::kRgb;
+  std::uint64_t stored_bytes_ = 0;
+  bool out_of_memory_ = false;
   char message_[128] = "";
 };
 
-/// Pillow's conversion of 16-bit grey (`Convert.c`, `I16_RGB`): values above 255 are white.
-std::vector<std::uint8_t> clip_grey(const std::vector<std::uint8_t>& samples) {
-  const std::size_t count = samples.size() / 2;
-  std::vector<std::uint8_t> rgb(count * 3);
-  for (std::size_t i = 0; i < count; ++i) {
-    std::uint16_t value = 0;
-    std::memcpy(&value, samples.data() + i * 2, 2);
-    std::memset(rgb.data() + i * 3, std::min<int>(value, 255), 3);
-  }
-  return rgb;
-}
-
 }  // namespace
 
-Image decode_png(std::string_view bytes, const std::string& name) {
+StoredImage decode_png(std::string_view bytes, const std::string& name, bool keep_alpha) {
   PngDecoder decoder(bytes);
-  if (!decoder.read_header()) throw damaged_image(name, decoder.message());
+  if (!decoder.read_header(keep_alpha)) throw damaged_image(name, decoder.message());
   check_image_size(decoder.width(), decoder.height(), name);
+  if (decoder.fewest_bytes() > bytes.size()) {
+    throw damaged_image(name, fmt::format("{} bytes cannot hold {} x {} pixels", bytes.size(),
+                                          decoder.width(), decoder.height()));
+  }
 
   std::vector<std::uint8_t> pixels(decoder.row_bytes() * decoder.height());
   std::vector<png_bytep> rows(decoder.height());
   for (std::size_t y = 0; y < rows.size(); ++y) rows[y] = pixels.data() + y * decoder.row_bytes();
   if (!decoder.read_pixels(rows.data())) throw damaged_image(name, decoder.message());
-  return {static_cast<int>(decoder.width()), static_cast<int>(decoder.height()),
-          decoder.is_wide_grey() ? clip_grey(pixels) : std::move(pixels)};
+  const int width = static_cast<int>(decoder.width());
+  const int height = static_cast<int>(decoder.height());
+  if (decoder.mode() == PixelMode::kRgba) return split_alpha(width, height, pixels);
+  if (decoder.mode() == PixelMode::kGrey16)
+    return {PixelMode::kGrey16, {width, height, {}}, std::move(pixels)};
+  return {decoder.mode(), {width, height, std::move(pixels)}, {}};
 }
 
 }  // namespace sdsclip

@@ -194,7 +194,102 @@ bool height_first(const Image& image, int width, int height) {
   return height < image.height && 2 * (std::int64_t{image.width} - width) < image.height - height;
 }
 
+/// The input pixel of each output. Pillow's `ImagingScaleAffine` adds the step up, so do we, for its
+/// roundings.
+std::vector<std::size_t> nearest_inputs(int input_size, int output_size, int first_output, int outputs) {
+  const double step = static_cast<double>(input_size) / output_size;
+  std::vector<std::size_t> inputs;
+  double place = step * 0.5;
+  for (int output = 0; output < first_output + outputs; ++output, place += step) {
+    if (output >= first_output)
+      inputs.push_back(static_cast<std::size_t>(std::min(static_cast<int>(place), input_size - 1)));
+  }
+  return inputs;
+}
+
+/// The weights of one output in doubles, which Pillow uses for 16-bit pixels.
+struct ExactTaps {
+  int first = 0;
+  std::vector<double> weights;
+};
+
+ExactTaps exact_taps(int input_size, int output_size, int output, const Filter& filter) {
+  const double scale = static_cast<double>(input_size) / output_size;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = filter.support * filter_scale;
+  const double center = (output + 0.5) * scale;
+  ExactTaps taps{std::max(0, static_cast<int>(center - support + 0.5)), {}};
+  const int end = std::min(input_size, static_cast<int>(center + support + 0.5));
+  double total = 0;
+  for (int x = taps.first; x < end; ++x) {
+    taps.weights.push_back(filter.weight((x - center + 0.5) / filter_scale));
+    total += taps.weights.back();
+  }
+  for (double& weight : taps.weights) weight = total != 0.0 ? weight / total : weight;
+  return taps;
+}
+
+/// A plane of 16-bit samples, row after row.
+struct Plane {
+  int width = 0;
+  int height = 0;
+  std::vector<std::uint16_t> samples;
+};
+
+/// Pillow stores a sum of weighted 16-bit samples byte by byte, each clipped by itself.
+std::uint16_t to_two_bytes(double sum) {
+  const int value = static_cast<int>(std::floor(sum + 0.5));
+  const int low = std::clamp(value % 256, 0, 255);
+  const int high = std::clamp(value >> 8, 0, 255);
+  return static_cast<std::uint16_t>(high << 8 | low);
+}
+
+/// Resizes in width and turns the result by 90 degrees, so that the second call does the height.
+Plane resize_and_turn(const Plane& plane, int width, int first_output, int outputs, const Filter& filter) {
+  Plane result{plane.height, outputs, {}};
+  result.samples.resize(static_cast<std::size_t>(plane.height) * static_cast<std::size_t>(outputs));
+  for (int x = 0; x < outputs; ++x) {
+    const ExactTaps taps = exact_taps(plane.width, width, first_output + x, filter);
+    for (int y = 0; y < plane.height; ++y) {
+      const std::uint16_t* source = plane.samples.data() +
+                                    static_cast<std::size_t>(y) * static_cast<std::size_t>(plane.width) +
+                                    taps.first;
+      double sum = 0;
+      for (std::size_t t = 0; t < taps.weights.size(); ++t) sum += source[t] * taps.weights[t];
+      result.samples[static_cast<std::size_t>(x) * static_cast<std::size_t>(plane.height) +
+                     static_cast<std::size_t>(y)] = to_two_bytes(sum);
+    }
+  }
+  return result;
+}
+
 }  // namespace
+
+Image nearest_window(const Image& image, int width, int height, const Window& window) {
+  const std::vector<std::size_t> columns = nearest_inputs(image.width, width, window.x, window.width);
+  const std::vector<std::size_t> rows = nearest_inputs(image.height, height, window.y, window.height);
+  Image result{window.width, window.height, {}};
+  result.pixels.reserve(columns.size() * rows.size() * 3);
+  for (const std::size_t y : rows) {
+    for (const std::size_t x : columns) {
+      const std::uint8_t* pixel = image.row(static_cast<int>(y)) + x * 3;
+      result.pixels.insert(result.pixels.end(), pixel, pixel + 3);
+    }
+  }
+  return result;
+}
+
+std::vector<std::uint8_t> resample_grey16(const StoredImage& image, int width, int height,
+                                          const Window& window, Interpolation interpolation) {
+  Plane plane{image.colour.width, image.colour.height, std::vector<std::uint16_t>(image.fourth.size() / 2)};
+  std::memcpy(plane.samples.data(), image.fourth.data(), image.fourth.size());
+  const Filter filter = filter_of(interpolation);
+  plane = resize_and_turn(plane, width, window.x, window.width, filter);
+  plane = resize_and_turn(plane, height, window.y, window.height, filter);
+  std::vector<std::uint8_t> bytes(plane.samples.size() * 2);
+  std::memcpy(bytes.data(), plane.samples.data(), bytes.size());
+  return bytes;
+}
 
 void resample_window(const Image& image, int width, int height, const Window& window,
                      Interpolation interpolation, std::uint8_t* out) {

@@ -7,6 +7,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
+#include "sdsclip/data/image.h"
 #include "text_list.h"
 #include "text_place.h"
 
@@ -92,7 +93,7 @@ class TableCaptions : public CaptionDataset {
   }
 
   [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
-    return read_whole_file(images_ / read_row(index)[image_column_]);
+    return read_image_bytes(images_ / read_row(index)[image_column_]);
   }
 
   [[nodiscard]] std::size_t index_bytes() const override { return rows_.size() * sizeof(TextPlace); }

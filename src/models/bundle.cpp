@@ -23,6 +23,7 @@ constexpr std::int64_t kVersion = 1;
 constexpr std::array<std::string_view, 2> kKindNames = {"clip", "teacher"};
 constexpr std::array<std::string_view, 2> kResizeNames = {"shortest_edge", "squash"};
 constexpr std::array<std::string_view, 2> kInterpolationNames = {"bicubic", "bilinear"};
+constexpr std::array<std::string_view, 2> kCropNames = {"round", "floor"};
 constexpr std::array<std::string_view, 2> kPredictionNames = {"epsilon", "v_prediction"};
 
 /// `bundle.json` as it is written, before `files`, whose keys are free, is taken apart.
@@ -38,6 +39,8 @@ void visit_options(OptionVisitor& visitor, BundleImage& image) {
   visitor.option("size", image.size, "pixels a side");
   visitor.choice("resize", image.resize, kResizeNames, "how another shape is brought to a square");
   visitor.choice("interpolation", image.interpolation, kInterpolationNames, "of the resize");
+  visitor.choice("crop_rounding", image.crop_rounding, kCropNames,
+                 "a crop's corner at half a pixel: round (to even: open_clip) or floor (transformers)");
   visitor.option("mean", image.mean, "subtracted from each channel in [0, 1]");
   visitor.option("std", image.std, "divides each channel after that");
 }

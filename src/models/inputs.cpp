@@ -24,6 +24,8 @@ PreprocessOptions preprocess_options(const BundleImage& image) {
   options.resize = image.resize == ResizeRule::kSquash ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
   options.interpolation = image.interpolation == InterpolationRule::kBilinear ? Interpolation::kBilinear
                                                                               : Interpolation::kBicubic;
+  options.crop_rounding =
+      image.crop_rounding == CropRule::kFloor ? CropRounding::kFloor : CropRounding::kRound;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     options.mean[channel] = static_cast<float>(image.mean[channel]);
     options.std[channel] = static_cast<float>(image.std[channel]);
@@ -93,7 +95,8 @@ at::Tensor read_pixel_tensor(std::span<const std::string> files, const Preproces
   const std::size_t elements = options.element_count();
   std::vector<std::uint8_t> pixels(files.size() * elements);
   for (std::size_t i = 0; i < files.size(); ++i) {
-    resize_and_crop(read_image(files[i]), options, std::span(pixels).subspan(i * elements, elements));
+    resize_and_crop(decode_for(options, read_image_bytes(files[i]), files[i]), options,
+                    std::span(pixels).subspan(i * elements, elements));
   }
   return pixel_tensor(pixels, options);
 }

@@ -171,8 +171,9 @@ void encode_images(const ClipModel& model, const CaseTable& table, const Encodin
   rows.key = [&](std::size_t row) { return cache_key(store.identity(), table.images[row]); };
   std::vector<std::int64_t> missing = missing_units(plan, store);
   if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
-  DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess_options(model.bundle().image),
-                     options.workers);
+  PreprocessOptions preprocess = preprocess_options(model.bundle().image);
+  preprocess.convert = options.convert;
+  DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess, options.workers);
   const auto encode = [&](std::int64_t) {
     return model.encode_image(pixels.next().to(model.placement().device));
   };
@@ -289,6 +290,8 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
   visitor.option("image_batch", options.image_batch, "images encoded at once, at most");
   visitor.option("text_batch", options.text_batch, "texts encoded at once, at most");
   visitor.option("workers", options.workers, "threads that decode ahead of the encoder");
+  visitor.choice("convert", options.convert, kConvertNames,
+                 "when a palette, alpha or CMYK image becomes RGB: before or after the resize");
   visitor.option("cache", options.cache, "folder of embeddings that other runs may reuse; empty: none");
   visitor.option("quiet", options.quiet, "no progress bar");
 }
@@ -296,14 +299,18 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
 RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
                               const std::string& model_sha256, const std::string& benchmark,
                               const ClipScoreOptions& options) {
-  return {.scorer = "clip",
-          .benchmark = benchmark,
-          .model_name = bundle.name,
-          .model_sha256 = model_sha256,
-          .settings = {{"image_batch", std::to_string(options.image_batch)},
-                       {"text_batch", std::to_string(options.text_batch)},
-                       {"device", device_name(placement)},
-                       {"precision", precision_name(placement)}}};
+  RunIdentity identity{.scorer = "clip",
+                       .benchmark = benchmark,
+                       .model_name = bundle.name,
+                       .model_sha256 = model_sha256,
+                       .settings = {{"image_batch", std::to_string(options.image_batch)},
+                                    {"text_batch", std::to_string(options.text_batch)},
+                                    {"device", device_name(placement)},
+                                    {"precision", precision_name(placement)}}};
+  // Only what differs from the default, so that stores from before there was a choice can be resumed.
+  if (options.convert == ConvertOrder::kAfterResize)
+    identity.settings.emplace_back("convert", "after_resize");
+  return identity;
 }
 
 RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_sha256,

@@ -82,6 +82,8 @@ void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options) {
   visitor.section("estimator", options.estimator, "how errors become a score");
   visitor.section("adaptive", options.adaptive, "spending samples where a decision is open");
   visitor.choice("resize", options.resize, kResizeNames, "how an image becomes a square");
+  visitor.choice("convert", options.convert, kConvertNames,
+                 "when a palette, alpha or CMYK image becomes RGB: before or after the resize");
   visitor.option("micro_batch", options.micro_batch,
                  "UNet evaluations at once, at most; 0: chosen by device");
   visitor.option("encode_batch", options.encode_batch, "images or texts encoded at once, at most");

@@ -27,6 +27,8 @@ std::vector<std::pair<std::string, std::string>> identity_settings(const Diffusi
   for (const OptionDescription& option : list_options(options)) {
     const bool judges_only = option.path.starts_with("estimator.") && !options.adaptive.enabled;
     if (option.is_section || judges_only || contains(kNoInfluence, option.path)) continue;
+    // A newer option says something only where it is not the default: older stores can be resumed.
+    if (option.path == "convert" && options.convert == ConvertOrder::kFirst) continue;
     settings.emplace_back(option.path, option.value);
   }
   settings.emplace_back("device", device_name(placement));

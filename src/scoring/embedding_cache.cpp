@@ -39,12 +39,14 @@ Database open_cache(const fs::path& folder) {
 std::string model_key(const RunIdentity& identity) {
   std::string key = identity.model_sha256;
   for (const auto& [name, value] : identity.settings) {
-    if (name == "device" || name == "precision") key += fmt::format(" {}={}", name, value);
+    if (name == "device" || name == "precision" || name == "convert")
+      key += fmt::format(" {}={}", name, value);
   }
   return key;
 }
 
 std::string digest_of_image(const BenchmarkImage& image) {
+  if (image.unpacked) return sha256(image.unpacked->substr(image.range.offset, image.range.size));
   if (image.range.size == 0) return sha256_of_file(image.file);
   std::string bytes(image.range.size, '\0');
   std::ifstream stream(image.file, std::ios::binary);

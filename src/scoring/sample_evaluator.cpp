@@ -15,8 +15,10 @@ namespace {
 
 constexpr std::int64_t kBytesPerMib = 1 << 20;
 
-PreprocessOptions preprocessing_for(const Bundle& bundle, ResizeChoice choice) {
+PreprocessOptions preprocessing_for(const Bundle& bundle, const DiffusionScoreOptions& score) {
+  const ResizeChoice choice = score.resize;
   PreprocessOptions options = preprocess_options(bundle.image);
+  options.convert = score.convert;
   if (choice == ResizeChoice::kShortestEdge) options.resize = ResizeMode::kShortestEdge;
   if (choice == ResizeChoice::kSquash) options.resize = ResizeMode::kSquash;
   return options;
@@ -62,7 +64,7 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
       texts_(texts),
       options_(options),
       points_(points),
-      preprocessing_(preprocessing_for(teacher.bundle(), options.resize)),
+      preprocessing_(preprocessing_for(teacher.bundle(), options)),
       tokenizer_(load_tokenizer(teacher.bundle())),
       latents_([this](std::int64_t first, std::int64_t size) { return encode_images(first, size); },
                unit_size(static_cast<std::int64_t>(table.images.size()), options.encode_batch),

@@ -42,8 +42,8 @@ at::Tensor decode_unit(std::span<const BenchmarkImage> images, std::int64_t firs
   const auto decode = [&] {
     for (std::size_t i = next++; i < count; i = next++) {
       try {
-        const Image image = read_benchmark_image(images[static_cast<std::size_t>(first) + i]);
-        preprocess(image, options, out.subspan(i * elements, elements));
+        read_preprocessed(images[static_cast<std::size_t>(first) + i], options,
+                          out.subspan(i * elements, elements));
       } catch (...) {
         failures[i] = std::current_exception();
       }

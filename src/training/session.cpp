@@ -137,8 +137,16 @@ LoaderOptions loader_options(const TrainConfig& config, const Session& session) 
   options.seed = static_cast<std::uint64_t>(config.seed);
   options.on_bad_sample = config.data.on_bad_sample;
   options.max_bad = config.data.max_bad;
+  // The members of a shard have names, but no place of their own.
+  const bool has_folder = config.data.format != CaptionFormat::kWebDataset;
+  if (config.data.confine && has_folder)
+    options.confine_to = config.data.images.empty() ? "." : config.data.images;
   options.preprocess = preprocess_options(session.clip_bundle.image);
-  if (session.feature_map) options.teacher_preprocess = preprocess_options(session.teacher->bundle().image);
+  options.preprocess.convert = config.data.convert;
+  if (session.feature_map) {
+    options.teacher_preprocess = preprocess_options(session.teacher->bundle().image);
+    options.teacher_preprocess->convert = config.data.convert;
+  }
   return options;
 }
 

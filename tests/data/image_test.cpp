@@ -1,6 +1,9 @@
 #include "sdsclip/data/image.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <zlib.h>
 
 #include "encoded_images.h"
 #include "sdsclip/base/files.h"
@@ -12,6 +15,13 @@ namespace {
 
 using testing::from_hex;
 using Pixels = std::vector<std::uint8_t>;
+
+/// The most memory that this process ever had, in bytes.
+std::size_t peak_memory() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<std::size_t>(usage.ru_maxrss) * 1024;
+}
 
 Pixels first_pixel(const Image& image) {
   return {image.pixels.begin(), image.pixels.begin() + 3};
@@ -62,7 +72,7 @@ TEST(DecodeImage, RefusesAPngWithAWrongChecksum) {
 }
 
 TEST(DecodeImage, RefusesWhatIsNoImage) {
-  testing::expect_error(ExitCode::kInput, {"notes.txt", "JPEG, PNG or WebP"},
+  testing::expect_error(ExitCode::kInput, {"notes.txt", "JPEG, PNG, WebP, BMP, TIFF or PPM"},
                         [] { decode_image("GIF89a and more", "notes.txt"); });
   testing::expect_error(ExitCode::kInput, {"empty.jpg", "empty file"}, [] { decode_image("", "empty.jpg"); });
 }
@@ -70,6 +80,80 @@ TEST(DecodeImage, RefusesWhatIsNoImage) {
 TEST(DecodeImage, RefusesMorePixelsThanPillowDoes) {
   testing::expect_error(ExitCode::kInput, {"huge.png", "60000 x 60000"},
                         [] { decode_image(from_hex(testing::kHugePng), "huge.png"); });
+}
+
+std::string be32(std::uint32_t value) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift & 0xFF));
+  return bytes;
+}
+
+std::string png_chunk(const std::string& kind, const std::string& content) {
+  const std::string body = kind + content;
+  const uLong sum = crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()));
+  return be32(static_cast<std::uint32_t>(content.size())) + body + be32(static_cast<std::uint32_t>(sum));
+}
+
+TEST(DecodeImage, TakesNoMemoryForATextThatAPngClaims) {
+  std::string bytes = from_hex(testing::kPng);
+  const std::size_t header_end = 8 + 25;
+  bytes.insert(header_end, be32(0x7FFFFFF0) + "tEXtComment");
+  const std::size_t before = peak_memory();
+  testing::expect_error(ExitCode::kInput, {"a.png", "ends too early"}, [&] { decode_image(bytes, "a.png"); });
+  EXPECT_LT(peak_memory() - before, std::size_t{16} << 20);
+}
+
+TEST(DecodeImage, PassesOverALargeTextInAPng) {
+  std::string bytes = from_hex(testing::kPng);
+  bytes.insert(8 + 25, png_chunk("tEXt", "Comment" + std::string(1, '\0') + std::string(20 << 20, 'x')));
+  EXPECT_EQ(decode_image(bytes, "a.png").width, 2);
+}
+
+TEST(DecodeImage, RefusesMorePixelsThanTheBytesCanHold) {
+  std::string png = from_hex(testing::kPng);
+  const std::string header = be32(10000) + be32(10000) + png.substr(24, 5);
+  png.replace(8, 25, png_chunk("IHDR", header));
+  const std::size_t before = peak_memory();
+  testing::expect_error(ExitCode::kInput, {"a.png", "cannot hold 10000 x 10000 pixels"},
+                        [&] { decode_image(png, "a.png"); });
+  for (const std::string_view whole : {testing::kJpeg, testing::kCmykJpeg}) {
+    std::string jpeg = from_hex(whole);
+    const std::size_t frame = jpeg.find("\xff\xc0");
+    ASSERT_NE(frame, std::string::npos);
+    jpeg[frame + 1] = '\xc2';  // progressive
+    jpeg.replace(frame + 5, 4, std::string("\x27\x10\x27\x10", 4));
+    testing::expect_error(ExitCode::kInput, {"a.jpg", "cannot hold 10000 x 10000 pixels"},
+                          [&] { decode_image(jpeg, "a.jpg"); });
+  }
+  EXPECT_LT(peak_memory() - before, std::size_t{16} << 20);
+}
+
+TEST(DecodeImage, RefusesAJpegOfTooManyScans) {
+  std::string jpeg = from_hex(testing::kScansJpeg);  // progressive: ten scans
+  EXPECT_EQ(decode_image(jpeg, "a.jpg").width, 16);
+  const std::size_t first = jpeg.find("\xff\xda");
+  const std::size_t end = jpeg.find("\xff\xc4", first);
+  const std::string scan = jpeg.substr(first, end - first);
+  for (int i = 0; i < 95; ++i) jpeg.insert(end, scan);
+  testing::expect_error(ExitCode::kInput, {"a.jpg", "more than 100 scans"},
+                        [&] { decode_image(jpeg, "a.jpg"); });
+}
+
+TEST(ReadImage, NeverWaitsForAFifoOrReadsADevice) {
+  const testing::TemporaryFolder folder;
+  ASSERT_EQ(::mkfifo((folder / "pipe.png").c_str(), 0600), 0);
+  testing::expect_error(ExitCode::kInput, {"pipe.png", "expected a regular file"},
+                        [&] { read_image(folder / "pipe.png"); });
+  testing::expect_error(ExitCode::kInput, {"/dev/zero", "expected a regular file"},
+                        [&] { read_image("/dev/zero"); });
+}
+
+TEST(ReadImage, RefusesAFileOfMoreThanAGibibyteUnread) {
+  const testing::TemporaryFolder folder;
+  write_file_atomically(folder / "sparse.png", "x");
+  std::filesystem::resize_file(folder / "sparse.png", std::uintmax_t{1} << 40);
+  testing::expect_error(ExitCode::kInput, {"sparse.png", "1073741824"},
+                        [&] { read_image(folder / "sparse.png"); });
 }
 
 TEST(ReadImage, NamesTheFile) {

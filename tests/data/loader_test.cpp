@@ -8,6 +8,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/data/sample_order.h"
 #include "support/expect_error.h"
+#include "support/temporary_folder.h"
 
 namespace sdsclip {
 namespace {
@@ -60,6 +61,21 @@ std::vector<std::int64_t> samples_of(const CaptionDataset& dataset, const Loader
   const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, options, start);
   return samples_of(loader, batches);
+}
+
+TEST(CaptionLoader, ConfinedItTakesAnImageOutsideTheFolderForABadSample) {
+  const testing::TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "images");
+  std::filesystem::create_symlink("/etc/hostname", folder / "images" / "3.png");
+  const NumberedCaptions dataset(5);
+  LoaderOptions options = small_options();
+  options.confine_to = (folder / "images").string();
+  const std::vector<std::int64_t> used = samples_of(dataset, options, 1);
+  EXPECT_EQ(std::set<std::int64_t>(used.begin(), used.end()), (std::set<std::int64_t>{0, 1, 2, 4}));
+  options.on_bad_sample = OnBadSample::kFail;
+  options.batch_size = 5;
+  testing::expect_error(ExitCode::kInput, {"3.png", "lies outside", "data.confine"},
+                        [&] { samples_of(dataset, options, 1); });
 }
 
 TEST(CaptionLoader, FillsABatchWithWhatBelongsTogether) {

@@ -2,7 +2,7 @@
 // tests beside it:
 //
 //   data_probe decode LIST OUT
-//   data_probe preprocess SIZE shortest_edge|squash bicubic|bilinear LIST OUT
+//   data_probe preprocess SIZE shortest_edge|squash bicubic|bilinear round|floor first|after_resize LIST OUT
 //   data_probe measure SIZE ROUNDS LIST OUT      (processor seconds of one image, as a 64-bit float)
 //   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
 //   data_probe sentencepiece MODEL CHARSMAP|- unigram|bpe canonicalize|whitespace CONTEXT_LENGTH EOT PAD LIST
@@ -29,6 +29,8 @@
 
 namespace {
 
+using sdsclip::ConvertOrder;
+using sdsclip::CropRounding;
 using sdsclip::Image;
 using sdsclip::Interpolation;
 using sdsclip::PreprocessOptions;
@@ -69,7 +71,10 @@ std::string decoded(const std::string& path) {
 
 std::string preprocessed(const std::string& path, const PreprocessOptions& options) {
   std::vector<float> values(options.element_count());
-  sdsclip::preprocess(sdsclip::read_image(path), options, values);
+  std::vector<std::uint8_t> pixels(options.element_count());
+  sdsclip::resize_and_crop(sdsclip::decode_for(options, sdsclip::read_image_bytes(path), path), options,
+                           pixels);
+  sdsclip::normalize_pixels(pixels, options, values);
   return raw<float>(values);
 }
 
@@ -101,11 +106,13 @@ Tokenizer sentencepiece(const std::vector<std::string>& arguments) {
 
 std::function<std::string(const std::string&)> make_function(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && arguments[0] == "decode") return decoded;
-  if (arguments.size() == 4 && arguments[0] == "preprocess") {
+  if (arguments.size() == 6 && arguments[0] == "preprocess") {
     PreprocessOptions options;
     options.size = std::stoi(arguments[1]);
     options.resize = arguments[2] == "squash" ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
     options.interpolation = arguments[3] == "bilinear" ? Interpolation::kBilinear : Interpolation::kBicubic;
+    options.crop_rounding = arguments[4] == "floor" ? CropRounding::kFloor : CropRounding::kRound;
+    options.convert = arguments[5] == "after_resize" ? ConvertOrder::kAfterResize : ConvertOrder::kFirst;
     return [options](const std::string& path) { return preprocessed(path, options); };
   }
   if (arguments.size() == 3 && arguments[0] == "measure") {

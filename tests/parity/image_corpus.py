@@ -140,6 +140,59 @@ def webps(size: tuple[int, int], seed: int) -> list[Case]:
     ]
 
 
+def others(size: tuple[int, int], seed: int) -> list[Case]:
+    """BMP, TIFF, PPM and animated WebP, of the variants that are read."""
+    rgb, rgba = Image.fromarray(picture(*size, 3, seed)), Image.fromarray(picture(*size, 4, seed))
+    grey = Image.fromarray(picture(*size, 1, seed)[..., 0])
+    second = Image.fromarray(picture(*size, 3, seed + 1))
+    upside_down = bytearray(saved(rgb, "BMP"))
+    upside_down[22:26] = struct.pack("<i", -size[1])  # a negative height: the rows run from the top
+    bmp32 = Image.frombytes("RGBX", size, rgba.tobytes())
+    return [
+        Case("rgb.bmp", saved(rgb, "BMP")),
+        Case("top-down.bmp", bytes(upside_down)),
+        Case("grey.bmp", saved(grey, "BMP")),
+        Case("palette.bmp", saved(rgb.quantize(200), "BMP")),
+        Case("four-bytes.bmp", _bmp32(bmp32)),
+        Case("rgba.bmp", saved(rgba, "BMP")),
+        *[Case(f"{kind or 'plain'}.tif", saved(rgb, "TIFF", compression=kind))
+          for kind in (None, "tiff_lzw", "tiff_adobe_deflate", "packbits")],
+        Case("grey.tiff", saved(grey, "TIFF", compression="tiff_lzw")),
+        Case("rgb.ppm", saved(rgb, "PPM")),
+        Case("grey.pgm", saved(grey, "PPM")),
+        Case("comment.ppm", saved(rgb, "PPM").replace(b"P6\n", b"P6\n# made by hand\n", 1)),
+        Case("animated.webp", saved(rgb, "WEBP", save_all=True, append_images=[second], quality=80)),
+        Case("animated-alpha.webp", saved(rgba, "WEBP", save_all=True, append_images=[rgba.rotate(180)], lossless=True)),
+    ]
+
+
+def _bmp32(image: Image.Image) -> bytes:
+    """A BMP of four bytes a pixel without masks, which Pillow reads as RGB and does not write."""
+    samples = np.asarray(image)[::-1, :, [2, 1, 0, 3]]
+    header = struct.pack("<IiiHHIIiiII", 40, image.width, image.height, 1, 32, 0, samples.nbytes, 0, 0, 0, 0)
+    return b"BM" + struct.pack("<IHHI", 54 + samples.nbytes, 0, 0, 54) + header + samples.tobytes()
+
+
+def refused_variants(size: tuple[int, int], seed: int) -> list[Case]:
+    """Files that Pillow reads and OpenCV reads differently, or not at all."""
+    rgb, rgba = Image.fromarray(picture(*size, 3, seed)), Image.fromarray(picture(*size, 4, seed))
+    wide = Image.fromarray(np.random.default_rng(seed).integers(0, 65536, size[::-1]).astype(np.uint16))
+    ppm = saved(rgb, "PPM")
+    return [
+        Case("one-bit.bmp", saved(rgb.convert("1"), "BMP")),
+        Case("alpha.tif", saved(rgba, "TIFF")),
+        Case("cmyk.tif", saved(rgb.convert("CMYK"), "TIFF")),
+        Case("palette.tif", saved(rgb.quantize(64), "TIFF")),
+        Case("one-bit.tif", saved(rgb.convert("1"), "TIFF", compression="group4")),
+        Case("jpeg.tif", saved(rgb, "TIFF", compression="jpeg")),
+        Case("wide.tif", saved(wide, "TIFF")),
+        Case("turned.tif", saved(rgb, "TIFF", tiffinfo={274: 6})),
+        Case("one-bit.pbm", saved(rgb.convert("1"), "PPM")),
+        Case("maximum.ppm", ppm.replace(b"\n255\n", b"\n100\n", 1)),
+        Case("wide.pgm", saved(wide, "PPM")),
+    ]
+
+
 @functools.cache
 def corpus() -> tuple[Case, ...]:
     """The first size in every kind, of each other size a third of the kinds in turn."""

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import probe
-from image_corpus import Case, corpus, jpegs, pngs, webps
+from image_corpus import Case, corpus, jpegs, others, picture, pngs, refused_variants, saved, webps
+from open_clip.transform import image_transform
 from PIL import Image
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Normalize, Resize, ToTensor
+from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
 PROBE = sys.argv.pop(1)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -48,11 +50,23 @@ class Decoding(unittest.TestCase):
                 np.testing.assert_array_equal(pixels(answer), np.asarray(pillow_rgb(case)))
         print(f"decoding: {len(cases)} images, every pixel equal to Pillow's")
 
+    def test_other_formats_equal_pillow_or_are_refused_by_name(self):
+        read, refused = others((61, 43), 3), refused_variants((61, 43), 3)
+        for case, answer in zip(read, ours(["decode"], read), strict=True):
+            with self.subTest(case.name):
+                self.assertIsInstance(answer, bytes, str(answer))
+                np.testing.assert_array_equal(pixels(answer), np.asarray(pillow_rgb(case)))
+        for case, answer in zip(refused, ours(["decode"], refused), strict=True):
+            with self.subTest(case.name):
+                self.assertIsInstance(answer, probe.ProbeError)
+                self.assertIn("save it as PNG", str(answer))
+        print(f"BMP, TIFF, PPM, animations: {len(read)} as Pillow reads them, {len(refused)} refused")
+
     def test_what_is_cut_short_is_an_error_that_names_the_file(self):
-        whole = [case for part in (jpegs, pngs, webps) for case in part((64, 48), 7)]
+        whole = [case for part in (jpegs, pngs, webps, others) for case in part((64, 48), 7)]
         cut = [Case(case.name, case.data[: int(len(case.data) * share)])
                for case in whole for share in (0.02, 0.3, 0.6, 0.9, 0.99)]
-        cut += [Case(case.name, case.data[:-2]) for case in whole if case.name.endswith((".jpg", ".png"))]
+        cut += [Case(case.name, case.data[:-2]) for case in whole if case.name.endswith((".jpg", ".png", ".ppm"))]
         for case, answer in zip(cut, ours(["decode"], cut), strict=True):
             with self.subTest(case.name, size=len(case.data)):
                 self.assertIsInstance(answer, probe.ProbeError)
@@ -62,8 +76,8 @@ class Decoding(unittest.TestCase):
         """Bytes overwritten at random places: never an image that Pillow does not give, never a crash."""
         generator = np.random.default_rng(3)
         damaged = []
-        for case in [case for part in (jpegs, pngs, webps) for case in part((40, 30), 5)]:
-            for _ in range(15):
+        for case in [case for part in (jpegs, pngs, webps, others) for case in part((40, 30), 5)]:
+            for _ in range(10):
                 data = bytearray(case.data)
                 for place in generator.integers(0, len(data), 3):
                     data[place] = generator.integers(0, 256)
@@ -89,7 +103,8 @@ class Preprocessing(unittest.TestCase):
         filter_of = InterpolationMode(interpolation)
         resize = Resize(size if mode == "shortest_edge" else (size, size), interpolation=filter_of)
         transform = Compose([resize, CenterCrop(size), ToTensor(), Normalize(MEAN, STD)])
-        for case, answer in zip(cases, ours(["preprocess", str(size), mode, interpolation], cases), strict=True):
+        arguments = ["preprocess", str(size), mode, interpolation, "round", "first"]
+        for case, answer in zip(cases, ours(arguments, cases), strict=True):
             with self.subTest(case.name):
                 self.assertIsInstance(answer, bytes, str(answer))
                 got = np.frombuffer(answer, np.float32).reshape(3, size, size)
@@ -99,6 +114,50 @@ class Preprocessing(unittest.TestCase):
     def test_shortest_edge_and_crop_equal_torchvision(self):
         cases = [case for case in corpus() if "1200x9" not in case.name and "9x1200" not in case.name]
         self.check(224, "shortest_edge", cases)
+
+    def test_many_sizes_equal_transformers(self):
+        """transformers floors the crop's corner. Its Pillow-backed processor is exact; see the next test for the other.
+
+        640x427 to 224 leaves 111 columns over: the crop starts at 55 there, at 56 in torchvision.
+        """
+        generator = np.random.default_rng(1)
+        sizes = [(640, 427), (41, 37), (427, 640), *generator.integers(20, 400, (60, 2)).tolist()]
+        for size in (32, 224):
+            cases = [Case(f"{width}x{height}.png", saved(Image.fromarray(picture(width, height, 3, 1)), "PNG"))
+                     for width, height in sizes]
+            processor = CLIPImageProcessorPil(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
+            answers = ours(["preprocess", str(size), "shortest_edge", "bicubic", "floor", "first"], cases)
+            for case, answer in zip(cases, answers, strict=True):
+                with self.subTest(case.name, size=size):
+                    self.assertIsInstance(answer, bytes, str(answer))
+                    got = np.frombuffer(answer, np.float32).reshape(3, size, size)
+                    expected = processor(pillow_rgb(case), return_tensors="np")["pixel_values"][0]
+                    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-6)
+        print(f"preprocessing as transformers: {2 * len(sizes)} images, within 1e-6")
+
+    def test_transformers_torchvision_processor_crops_at_the_same_place(self):
+        """transformers 5's default processor resizes tensors with PyTorch's own weights: one grey level off at most."""
+        case = Case("photo.png", saved(Image.fromarray(picture(640, 427, 3, 1)), "PNG"))
+        answer = ours(["preprocess", "224", "shortest_edge", "bicubic", "floor", "first"], [case])[0]
+        got = np.frombuffer(answer, np.float32).reshape(3, 224, 224)
+        expected = CLIPImageProcessor()(pillow_rgb(case), return_tensors="np")["pixel_values"][0]
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1.01 / 255 / min(STD))
+
+    def test_converting_after_the_resize_equals_open_clip(self):
+        """open_clip's own transform on images of every mode: palettes, 1 bit, alpha, CMYK, 16-bit grey."""
+        for size, mode in ((224, "shortest"), (37, "shortest"), (48, "squash")):
+            transform = image_transform(size, is_train=False, resize_mode=mode, mean=MEAN, std=STD)
+            rule = "squash" if mode == "squash" else "shortest_edge"
+            cases = [case for case in corpus() if "1200" not in case.name] if size == 224 else corpus()[:60:3]
+            cases = [*cases, *others((61, 43), 3)]
+            answers = ours(["preprocess", str(size), rule, "bicubic", "round", "after_resize"], cases)
+            for case, answer in zip(cases, answers, strict=True):
+                with self.subTest(case.name, size=size):
+                    self.assertIsInstance(answer, bytes, str(answer))
+                    got = np.frombuffer(answer, np.float32).reshape(3, size, size)
+                    expected = transform(Image.open(io.BytesIO(case.data))).numpy()
+                    np.testing.assert_array_equal(got, expected)
+            print(f"preprocessing {rule} {size}, converted after: {len(cases)} images, every float equal to open_clip's")
 
     def test_odd_sizes_equal_torchvision(self):
         self.check(57, "shortest_edge", corpus()[::5])

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -43,6 +44,8 @@ struct BenchmarkImage {
   std::optional<Box> crop;       ///< cut out after conversion to RGB and before preprocessing
   ByteRange range;               ///< the part of `file` that is this image
   std::optional<RawPixels> raw;  ///< set where the bytes are bare pixels and not an encoded image
+  std::shared_ptr<const std::string> unpacked =
+      {};  ///< what `file` holds, where it is compressed (MNIST's .gz)
 };
 
 /// A row of the table of unique captions. More than one text is an ensemble (zero-shot: one a template): CLIP
@@ -112,6 +115,8 @@ struct LoadOptions {
   std::filesystem::path data;  ///< the benchmark's data folder, in its authors' layout
   std::int64_t limit = 0;  ///< keep the first so many cases of each part (ARO's tasks, CLEVR's, ...); 0: all
   bool skip_missing = false;  ///< leave cases with a missing image out, counted, instead of an error
+  bool confine =
+      false;  ///< an image outside `data` is an error: an absolute path, `..`, or a link that leads out
 };
 
 /// How many cases the published data set has; `data check` states it beside the count of a local copy.

@@ -32,7 +32,7 @@ struct DataReport {
 };
 
 /// Loads all of a benchmark and counts. Missing images are part of the report; everything else that is wrong
-/// throws as the benchmark's loader does.
-DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data);
+/// throws as the benchmark's loader does; with `confine` an image outside the folder too.
+DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data, bool confine = false);
 
 }  // namespace sdsclip

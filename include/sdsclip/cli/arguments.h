@@ -44,13 +44,15 @@ struct SweepArguments {
 
 /// What `eval` and `diffusion-score` share.
 struct ScoringArguments {
-  std::string benchmark;      ///< a name, or `all`
-  std::string data;           ///< empty: SDSCLIP_DATA/BENCHMARK, by default data/BENCHMARK
-  std::string out;            ///< empty: runs/ and command, model and benchmark
-  std::int64_t limit = 0;     ///< first cases of each part; 0: all
-  bool resume = false;        ///< go on with the run in `out`
-  bool judge_only = false;    ///< metrics from the stored scores, without a model
-  bool skip_missing = false;  ///< leave cases with a missing image out, counted
+  std::string benchmark;          ///< a name, or `all`
+  std::string data;               ///< empty: SDSCLIP_DATA/BENCHMARK, by default data/BENCHMARK
+  std::string out;                ///< empty: runs/ and command, model and benchmark
+  std::int64_t limit = 0;         ///< first cases of each part; 0: all
+  bool resume = false;            ///< go on with the run in `out`
+  bool judge_only = false;        ///< metrics from the stored scores, without a model
+  bool skip_missing = false;      ///< leave cases with a missing image out, counted
+  bool confine_data = false;      ///< refuse images outside the data folder
+  std::string convert = "first";  ///< first, after_resize: when another mode becomes RGB
 };
 
 /// `sdsclip eval`
@@ -120,7 +122,8 @@ struct CompareArguments {
 /// `sdsclip data check`
 struct DataCheckArguments {
   std::string benchmark;
-  std::string data;  ///< empty: as for `eval`
+  std::string data;           ///< empty: as for `eval`
+  bool confine_data = false;  ///< refuse images outside the data folder
 };
 
 /// `sdsclip tokenize`
@@ -133,12 +136,14 @@ struct TokenizeArguments {
 /// `sdsclip preprocess`
 struct PreprocessArguments {
   std::string bundle;
+  std::string convert = "first";  ///< as for `eval`
   std::vector<std::string> images;
   std::string out;  ///< .safetensors to create
 };
 
 /// `sdsclip embed`
 struct EmbedArguments {
+  std::string convert = "first";  ///< as for `eval`
   std::string clip = "shapes-clip";
   std::string tuned;   ///< as for `eval`
   std::string images;  ///< file with a path a line; empty: none

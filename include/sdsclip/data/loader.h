@@ -29,6 +29,8 @@ struct DataOptions {
   std::int64_t workers = 2;                        ///< threads that decode ahead of the step
   OnBadSample on_bad_sample = OnBadSample::kSkip;  ///< unreadable image, text that is not UTF-8
   double max_bad = 0.01;                           ///< share of the samples that may be bad in an epoch
+  ConvertOrder convert = ConvertOrder::kFirst;     ///< when an image of another mode becomes RGB
+  bool confine = false;                            ///< an image outside `images` is a bad sample
 };
 void visit_options(OptionVisitor& visitor, DataOptions& options);
 
@@ -43,6 +45,7 @@ struct LoaderOptions {
   OnBadSample on_bad_sample = OnBadSample::kSkip;  ///< see above
   double max_bad = 0.01;         ///< more bad samples in an epoch, as a share of this process's
                                  ///< samples, are an error
+  std::string confine_to = {};   ///< folder that images must lie in; empty: anywhere
   PreprocessOptions preprocess;  ///< of the images; `mean` and `std` are not used here
   std::optional<PreprocessOptions>
       teacher_preprocess;  ///< also give each image as a second model wants it; nothing: do not

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
+#include <string_view>
 
 #include "sdsclip/data/image.h"
 
@@ -18,11 +20,28 @@ enum class ResizeMode {
 /// Pillow's filters for the resize, both with antialiasing.
 enum class Interpolation { kBicubic, kBilinear };
 
-/// The image part of a bundle.
+/// Where the centre crop starts when an odd number of pixels is left over.
+enum class CropRounding {
+  kRound,  ///< half of the rest, rounded half to even (torchvision, open_clip)
+  kFloor   ///< half of the rest, rounded down (transformers)
+};
+
+/// When an image of another mode than RGB (palette, alpha, CMYK, 16-bit grey) becomes RGB.
+enum class ConvertOrder {
+  kFirst,       ///< before the resize (transformers; the authors' code of ARO and Winoground)
+  kAfterResize  ///< after it (open_clip's transform)
+};
+
+/// As options name them.
+inline constexpr std::array<std::string_view, 2> kConvertNames = {"first", "after_resize"};
+
+/// The image part of a bundle, and how images are read for it.
 struct PreprocessOptions {
   int size = 224;                                         ///< pixels of both sides
   ResizeMode resize = ResizeMode::kShortestEdge;          ///< how to get there
   Interpolation interpolation = Interpolation::kBicubic;  ///< of the resize
+  CropRounding crop_rounding = CropRounding::kRound;      ///< where the square is cut
+  ConvertOrder convert = ConvertOrder::kFirst;            ///< of a `StoredImage`
   std::array<float, 3> mean = {0.48145466F, 0.4578275F,
                                0.40821073F};  ///< of R, G, B in [0, 1] (OpenAI CLIP's)
   std::array<float, 3> std = {0.26862954F, 0.26130258F, 0.27577711F};  ///< likewise
@@ -40,10 +59,19 @@ Image resize_image(const Image& image, int width, int height,
                    Interpolation interpolation = Interpolation::kBicubic);
 
 /// torchvision's `Resize` and `CenterCrop` on a Pillow image, bit for bit: the longer side becomes
-/// `int(size * long / short)`, the crop's corner is rounded half to even. `out` takes size x size x 3 bytes,
-/// interleaved RGB. Only the pixels that the crop keeps are computed. Throws `Error(kInput)` on an image so
-/// narrow that its longer side would not fit an int.
+/// `int(size * long / short)`, the crop's corner is rounded as `crop_rounding` says (transformers resizes
+/// alike). `out` takes size x size x 3 bytes, interleaved RGB. Only the pixels that the crop keeps are
+/// computed. Throws `Error(kInput)` on an image so narrow that its longer side would not fit an int.
 void resize_and_crop(const Image& image, const PreprocessOptions& options, std::span<std::uint8_t> out);
+
+/// The same of an image as its file stores it, converted to RGB when `options.convert` says. `kAfterResize`
+/// gives what torchvision's `Resize` and `CenterCrop` give on the image as Pillow opens it, and then
+/// `convert("RGB")`: palettes and 1-bit images take the nearest pixel, colours are multiplied by alpha while
+/// they are resized, CMYK is resized ink by ink.
+void resize_and_crop(const StoredImage& image, const PreprocessOptions& options, std::span<std::uint8_t> out);
+
+/// An image file's content as `resize_and_crop` wants it. `name` stands for the file in errors.
+StoredImage decode_for(const PreprocessOptions& options, std::string_view bytes, const std::string& name);
 
 /// `(x / 255 - mean) / std` in float32, from interleaved bytes (size x size x 3) to planes: float [3, size,
 /// size]. Bit for bit torchvision's `ToTensor` and `Normalize`.

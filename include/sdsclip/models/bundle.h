@@ -12,6 +12,7 @@ namespace sdsclip {
 enum class BundleKind { kClip, kTeacher };
 enum class ResizeRule { kShortestEdge, kSquash };
 enum class InterpolationRule { kBicubic, kBilinear };
+enum class CropRule { kRound, kFloor };
 enum class PredictionType { kEpsilon, kVPrediction };
 
 /// What a model expects of its images.
@@ -19,6 +20,7 @@ struct BundleImage {
   std::int64_t size = 224;  ///< pixels a side
   ResizeRule resize = ResizeRule::kShortestEdge;
   InterpolationRule interpolation = InterpolationRule::kBicubic;  ///< bundles without it: bicubic
+  CropRule crop_rounding = CropRule::kRound;  ///< of the centre crop's corner; bundles without it: round
   std::vector<double> mean = {0.5, 0.5, 0.5};
   std::vector<double> std = {0.5, 0.5, 0.5};
 };

@@ -5,6 +5,7 @@
 
 #include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/data/preprocess.h"
 #include "sdsclip/models/clip_model.h"
 #include "sdsclip/scoring/score_store.h"
 
@@ -14,11 +15,12 @@ namespace sdsclip {
 /// low bits may depend on them; the rest changes no value. A resumed run may have other batches: embeddings
 /// that are stored already are kept.
 struct ClipScoreOptions {
-  std::int64_t image_batch = 64;  ///< images a unit
-  std::int64_t text_batch = 256;  ///< texts a unit
-  std::int64_t workers = 2;       ///< threads that decode ahead of the encoder
-  std::string cache = {};         ///< folder of embeddings that other runs may reuse; empty: none
-  bool quiet = false;             ///< no progress bar
+  std::int64_t image_batch = 64;                ///< images a unit
+  std::int64_t text_batch = 256;                ///< texts a unit
+  std::int64_t workers = 2;                     ///< threads that decode ahead of the encoder
+  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
+  std::string cache = {};  ///< folder of embeddings that other runs may reuse; empty: none
+  bool quiet = false;      ///< no progress bar
 };
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
 

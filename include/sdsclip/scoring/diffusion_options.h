@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "sdsclip/base/options.h"
+#include "sdsclip/data/preprocess.h"
 
 namespace sdsclip {
 
@@ -62,6 +63,7 @@ struct DiffusionScoreOptions {
   EstimatorOptions estimator;
   AdaptiveOptions adaptive;
   ResizeChoice resize = ResizeChoice::kBundle;  ///< as the bundle says, or as a preset's authors do
+  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
   std::int64_t micro_batch = 0;   ///< UNet evaluations a unit; 0: as many as the device takes well
   std::int64_t encode_batch = 8;  ///< images or texts a unit of the VAE and of the text encoder
   std::int64_t cache_mib = 2048;  ///< memory for latents and contexts; what does not fit is encoded again
