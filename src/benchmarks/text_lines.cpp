@@ -1,13 +1,62 @@
 #include "text_lines.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
-#include "sdsclip/base/text.h"
 
 namespace sdsclip {
+namespace {
+
+// White space to Python beyond ASCII, in UTF-8. The ASCII part: 9 to 13, 28 to 32.
+constexpr std::array<std::string_view, 19> kWideSpaces = {
+    "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
+    "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
+
+bool is_space(char c) {
+  return (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= ' ');
+}
+
+/// Bytes of the white space that `text` starts or, with `at_end`, ends with; 0 where there is none.
+std::size_t space_size(std::string_view text, bool at_end) {
+  if (text.empty()) return 0;
+  if (is_space(at_end ? text.back() : text.front())) return 1;
+  for (const std::string_view space : kWideSpaces) {
+    if (at_end ? text.ends_with(space) : text.starts_with(space)) return space.size();
+  }
+  return 0;
+}
+
+std::string_view stripped(std::string_view text) {
+  while (const std::size_t size = space_size(text, false)) text.remove_prefix(size);
+  while (const std::size_t size = space_size(text, true)) text.remove_suffix(size);
+  return text;
+}
+
+struct LineBreak {
+  std::size_t at = 0;
+  std::size_t size = 0;  // 0: the text ends without one
+};
+
+/// The first of the breaks that Python's `splitlines` knows.
+LineBreak next_break(std::string_view text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\r' && text.substr(at + 1).starts_with('\n')) return {at, 2};
+    if ((c >= '\n' && c <= '\r') || (c >= '\x1c' && c <= '\x1e')) return {at, 1};
+    for (const std::string_view wide : {"\u0085", "\u2028", "\u2029"}) {
+      if (text.substr(at).starts_with(wide)) return {at, wide.size()};
+    }
+  }
+  return {text.size(), 0};
+}
+
+}  // namespace
 
 // nlohmann's writer is strict about UTF-8, which makes it a validator.
 bool is_utf8(const std::string& text) {
@@ -18,17 +67,27 @@ bool is_utf8(const std::string& text) {
   }
 }
 
+std::string lower_case(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char letter) {
+    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  });
+  return text;
+}
+
 std::vector<TextLine> read_text_lines(const std::filesystem::path& path) {
+  const std::string content = read_file(path);
+  std::string_view rest = content;
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (rest.starts_with(kByteOrderMark)) rest.remove_prefix(kByteOrderMark.size());
   std::vector<TextLine> lines;
-  std::int64_t number = 0;
-  for (std::string& text : split(read_file(path), '\n')) {
-    ++number;
-    if (text.ends_with('\r')) text.pop_back();
-    if (text.find_first_not_of(" \t") == std::string::npos) continue;
-    if (!is_utf8(text)) {
+  while (!rest.empty()) {
+    const LineBreak end = next_break(rest);
+    const std::int64_t number = std::ssize(lines) + 1;
+    lines.push_back({.number = number, .text = std::string(stripped(rest.substr(0, end.at)))});
+    if (!is_utf8(lines.back().text)) {
       throw input_error("{}: line {}: not UTF-8; save the file as UTF-8", path.string(), number);
     }
-    lines.push_back({.number = number, .text = std::move(text)});
+    rest.remove_prefix(end.at + end.size);
   }
   return lines;
 }

@@ -31,6 +31,10 @@ struct Template {
 };
 
 Template parse_template(const TextLine& line, const fs::path& path) {
+  if (line.text.empty()) {
+    throw input_error("{}: line {}: got an empty template, expected a text with {{c}}; remove the line",
+                      path.string(), line.number);
+  }
   for (const std::string_view placeholder : {"{c}", "{}"}) {
     const std::size_t position = line.text.find(placeholder);
     if (position == std::string::npos) continue;
@@ -58,7 +62,8 @@ CaseTable load(const LoadOptions& options) {
   for (std::size_t label = 0; label < class_names.size(); ++label) {
     const std::string& name = class_names[label];
     // ImageNet has classes of the same name ("missile", "sunglasses"): their ids differ, their texts do not.
-    const bool repeated = !seen.insert(name).second;
+    // An empty name is a class too, as in CLIP_benchmark: without it all labels behind it would shift.
+    const bool repeated = !seen.insert(name).second || name.empty();
     BenchmarkCaption caption{.id = repeated ? fmt::format("{} (class {})", name, label) : name, .texts = {}};
     for (const Template& item : templates) caption.texts.push_back(item.before + name + item.after);
     builder.ensemble_row(std::move(caption), (options.data / "classnames.txt").string());
@@ -70,6 +75,7 @@ CaseTable load(const LoadOptions& options) {
   } else if (is_mnist(options.data)) {
     load_mnist(builder, options.data, class_names.size());
   } else {
+    refuse_other_archives(options.data);
     load_image_folder(builder, options.data, class_names);
   }
   return builder.finish();

@@ -34,7 +34,7 @@ std::map<std::string, Sample> samples_of(const fs::path& shard) {
     const std::size_t dot = entry.name.find('.', name_start);
     if (dot == std::string::npos || dot == name_start) continue;
     const std::string key = entry.name.substr(0, dot);
-    const std::string extension = entry.name.substr(dot + 1);
+    const std::string extension = lower_case(entry.name.substr(dot + 1));  // as webdataset does
     Sample& sample = samples[key];
     std::optional<TarEntry>* slot = nullptr;
     if (is_image(extension)) slot = &sample.image;

@@ -1,0 +1,51 @@
+#include "gzip.h"
+
+#include <zlib.h>
+
+#include "sdsclip/base/error.h"
+#include "sdsclip/data/image.h"
+
+namespace sdsclip {
+namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+constexpr int kGzipWindow = 15 + 16;  // zlib's largest window, with gzip's header and checksum
+
+/// Ends what `inflateInit2` began.
+struct Inflater {
+  z_stream stream{};
+  Inflater() {
+    if (inflateInit2(&stream, kGzipWindow) != Z_OK) throw std::bad_alloc();
+  }
+  ~Inflater() { inflateEnd(&stream); }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
+};
+
+}  // namespace
+
+std::string read_gzip(const std::filesystem::path& path) {
+  const std::string packed = read_image_bytes(path);
+  Inflater inflater;
+  z_stream& stream = inflater.stream;
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // it is only read
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::string content;
+  std::string piece(std::size_t{1} << 18, '\0');
+  int status = Z_OK;
+  while (status == Z_OK) {
+    stream.next_out = reinterpret_cast<Bytef*>(piece.data());
+    stream.avail_out = static_cast<uInt>(piece.size());
+    status = inflate(&stream, Z_NO_FLUSH);
+    content.append(piece, 0, piece.size() - stream.avail_out);
+    if (content.size() > kMostBytes) {
+      throw input_error("{}: holds more than {} bytes when unpacked; is it the right file?", path.string(),
+                        kMostBytes);
+    }
+  }
+  if (status == Z_MEM_ERROR) throw std::bad_alloc();
+  if (status != Z_STREAM_END) throw input_error("{}: a damaged or cut .gz; fetch it again", path.string());
+  return content;
+}
+
+}  // namespace sdsclip
