@@ -7,10 +7,10 @@
 #include <string>
 
 #include "case_table_builder.h"
-#include "csv.h"
 #include "judging.h"
 #include "registry.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/data/csv.h"
 #include "text_lines.h"
 
 namespace sdsclip {
@@ -41,10 +41,23 @@ Statement read_statement(const CsvRow& row, const std::string& where) {
           .caption = "a photo of " + row.fields[2]};  // as the authors' evaluate_vlm.py
 }
 
+std::vector<CsvRow> read_rows(const fs::path& path) {
+  std::vector<CsvRow> rows;
+  CsvReader reader(path);
+  for (CsvRow row; reader.next(row);) {
+    for (const std::string& field : row.fields) {
+      if (!is_utf8(field))
+        throw input_error("{}: line {}: not UTF-8; save the file as UTF-8", path.string(), row.line);
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 CaseTable load(const LoadOptions& options) {
   CaseTableBuilder builder(options);
   const fs::path path = options.data / "Questions.csv";
-  const std::vector<CsvRow> rows = read_csv(path);
+  const std::vector<CsvRow> rows = read_rows(path);
   if (rows.size() % 2 != 1) {
     throw input_error("{}: got {} rows, expected a header and two rows a pair", path.string(), rows.size());
   }

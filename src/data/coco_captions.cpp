@@ -1,240 +1,168 @@
-#include <algorithm>
-#include <fstream>
-#include <iterator>
-#include <nlohmann/json.hpp>
-#include <optional>
 #include <unordered_map>
 #include <utility>
 
-#include "file_reader.h"
+#include "bad_records.h"
+#include "indexed_captions.h"
+#include "json_scanner.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
-#include "sdsclip/data/image.h"
-#include "text_place.h"
-
-// A captions file is read once, as a stream, and only the places of its texts are kept: at COCO's five
-// captions an image that is some 52 bytes an image, where the texts themselves would be 300.
+#include "sdsclip/data/limits.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
-/// The characters of a stream, counted as the JSON parser takes them. The parser takes a string up to its
-/// closing quote and nothing beyond, so that at each of its calls the count says where in the file it is.
-class CountingIterator {
- public:
-  using iterator_category = std::input_iterator_tag;
-  using value_type = char;
-  using difference_type = std::ptrdiff_t;
-  using pointer = const char*;
-  using reference = char;
-
-  CountingIterator() = default;  // the end
-  CountingIterator(std::streambuf* source, std::uint64_t* count) : source_(source), count_(count) {}
-
-  char operator*() const { return static_cast<char>(source_->sgetc()); }
-  CountingIterator& operator++() {
-    source_->sbumpc();
-    ++*count_;
-    return *this;
-  }
-  CountingIterator operator++(int) {
-    CountingIterator before = *this;
-    ++*this;
-    return before;
-  }
-  bool operator==(const CountingIterator& other) const { return at_end() == other.at_end(); }
-
- private:
-  [[nodiscard]] bool at_end() const {
-    return source_ == nullptr || source_->sgetc() == std::char_traits<char>::eof();
-  }
-
-  std::streambuf* source_ = nullptr;
-  std::uint64_t* count_ = nullptr;
+/// An image, and where its captions stand in the list of all.
+struct ListedImage {
+  std::string id;  // as the file writes it
+  TextPlace name;
+  std::vector<TextPlace> captions;
 };
 
-/// What is read of an entry of `images` or `annotations`.
-struct Entry {
-  std::optional<std::int64_t> id;  // `id` of an image, `image_id` of an annotation
-  std::optional<TextPlace> text;   // `file_name`, or `caption`
+struct Annotation {
+  std::size_t number = 0;  // in the file's list
+  std::string image_id;
+  TextPlace caption;
 };
 
-/// The parser's events of a captions file; every field but four is passed over.
-class CocoReader : public Json::json_sax_t {
+/// Reads a captions file in one pass. The lists may stand in any order, so annotations are joined at the end.
+class CocoReader {
  public:
-  CocoReader(std::string name, const std::uint64_t& position) : name_(std::move(name)), position_(position) {}
+  CocoReader(const FileReader& file, BadRecords& bad)
+      : name_(file.path().string()), scanner_(file), bad_(bad) {}
 
-  std::vector<Entry> images;
-  std::vector<Entry> annotations;
-  bool has_images = false;
-  bool has_annotations = false;
-
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool number_integer(number_integer_t value) override {
-    if (is_field("id", "image_id")) entry_.id = value;
-    return true;
-  }
-  bool number_unsigned(number_unsigned_t value) override {
-    return number_integer(static_cast<number_integer_t>(value));
-  }
-  bool string(string_t&) override {
-    if (is_field("file_name", "caption")) entry_.text = TextPlace(key_end_, position_ - key_end_, name_);
-    return true;
-  }
-
-  bool start_object(std::size_t) override {
-    if (++depth_ == kEntryDepth) entry_ = {};
-    return true;
-  }
-  bool key(string_t& value) override {
-    if (depth_ == 1) list_ = value;
-    if (depth_ == kEntryDepth) field_ = value;
-    key_end_ = position_;
-    return true;
-  }
-  bool end_object() override {
-    if (depth_ == kEntryDepth && list_ == "images") add(images, "an integer 'id' and a text 'file_name'");
-    if (depth_ == kEntryDepth && list_ == "annotations") {
-      add(annotations, "an integer 'image_id' and a text 'caption'");
+  void read() {
+    bool has_images = false;
+    bool has_annotations = false;
+    if (scanner_.peek() == '{') {
+      scanner_.object([&](const std::string& key) {
+        const bool is_list = scanner_.peek() == '[';
+        if (is_list && key == "images") {
+          has_images = true;
+          read_images();
+        } else if (is_list && key == "annotations") {
+          has_annotations = true;
+          read_annotations();
+        } else {
+          scanner_.skip();
+        }
+      });
+      scanner_.end();
+    } else {
+      scanner_.skip();
     }
-    --depth_;
-    return true;
+    if (has_images && has_annotations) return;
+    throw input_error(
+        "{}: has no list '{}', expected a COCO captions file such as captions_train2017.json; {}", name_,
+        has_images ? "annotations" : "images",
+        has_images ? "Karpathy's splits are read with data.format=karpathy"
+                   : "a list of records is read with data.format=json");
   }
-  bool start_array(std::size_t) override {
-    if (++depth_ == 2) {
-      has_images |= list_ == "images";
-      has_annotations |= list_ == "annotations";
+
+  /// The images that have captions, in the file's order.
+  std::vector<ListedImage> join() {
+    for (const Annotation& annotation : annotations_) {
+      const auto row = row_of_id_.find(annotation.image_id);
+      if (row == row_of_id_.end()) {
+        bad_.leave_out(fmt::format("{}: annotations[{}]: no image has the id {} of its 'image_id'", name_,
+                                   annotation.number, shortened(annotation.image_id, 60)));
+      } else if (images_[row->second].captions.size() == kMostCaptionsPerImage) {
+        bad_.leave_out(fmt::format("{}: annotations[{}]: its image has more than {} captions", name_,
+                                   annotation.number, kMostCaptionsPerImage));
+      } else {
+        images_[row->second].captions.push_back(annotation.caption);
+      }
     }
-    return true;
-  }
-  bool end_array() override {
-    --depth_;
-    return true;
-  }
-  bool parse_error(std::size_t, const std::string&, const Json::exception& failure) override {
-    throw input_error("{}: not JSON, or cut short: {}", name_, failure.what());
+    return std::move(images_);
   }
 
  private:
-  static constexpr int kEntryDepth = 3;  // {"images": [{...}]}
-
-  [[nodiscard]] bool is_field(std::string_view of_image, std::string_view of_annotation) const {
-    if (depth_ != kEntryDepth) return false;
-    return list_ == "images" ? field_ == of_image : list_ == "annotations" && field_ == of_annotation;
+  void read_images() {
+    std::size_t number = 0;
+    scanner_.array([&] {
+      std::optional<std::string> id;
+      std::optional<TextPlace> name;
+      std::string problem = "is missing";
+      read_record([&](const std::string& key) {
+        if (key == "id") return id = scanner_.identifier(), true;
+        if (key == "file_name") return name = scanner_.text(problem), true;
+        if (key == "sentences") throw is_karpathys();
+        return false;
+      });
+      const std::string where = fmt::format("{}: images[{}]", name_, number++);
+      if (!id || !name) {
+        bad_.leave_out(fmt::format("{}: {}, expected a whole number or text 'id' and a text 'file_name'",
+                                   where, id ? "'file_name' " + problem : "has no usable 'id'"));
+      } else if (!row_of_id_.emplace(*id, images_.size()).second) {
+        bad_.leave_out(fmt::format("{}: the id {} is there twice", where, shortened(*id, 60)));
+      } else {
+        images_.push_back({std::move(*id), *name, {}});
+      }
+    });
   }
-  void add(std::vector<Entry>& entries, std::string_view expected) {
-    if (!entry_.id || !entry_.text) {
-      throw input_error("{}: {}[{}]: expected {}", name_, list_, entries.size(), expected);
-    }
-    entries.push_back(entry_);
+
+  void read_annotations() {
+    std::size_t number = 0;
+    scanner_.array([&] {
+      std::optional<std::string> image_id;
+      std::optional<TextPlace> caption;
+      std::string problem = "is missing";
+      read_record([&](const std::string& key) {
+        if (key == "image_id") return image_id = scanner_.identifier(), true;
+        if (key == "caption") return caption = scanner_.text(problem), true;
+        return false;
+      });
+      if (image_id && caption) {
+        annotations_.push_back({number, std::move(*image_id), *caption});
+      } else {
+        bad_.leave_out(fmt::format("{}: annotations[{}]: {}, expected an 'image_id' and a text 'caption'",
+                                   name_, number,
+                                   image_id ? "'caption' " + problem : "has no usable 'image_id'"));
+      }
+      ++number;
+    });
+  }
+
+  [[nodiscard]] Error is_karpathys() const {
+    return input_error(
+        "{}: has sentences in its images, expected a COCO captions file; set data.format=karpathy", name_);
+  }
+
+  /// Walks over a record; `take` says whether it took the key's value.
+  template <typename Take>
+  void read_record(const Take& take) {
+    if (scanner_.peek() != '{') return scanner_.skip();
+    scanner_.object([&](const std::string& key) {
+      if (!take(key)) scanner_.skip();
+    });
   }
 
   std::string name_;
-  const std::uint64_t& position_;
-  int depth_ = 0;
-  std::string list_;
-  std::string field_;
-  std::uint64_t key_end_ = 0;
-  Entry entry_;
+  JsonScanner scanner_;
+  BadRecords& bad_;
+  std::vector<ListedImage> images_;
+  std::vector<Annotation> annotations_;
+  std::unordered_map<std::string, std::size_t> row_of_id_;
 };
-
-class CocoCaptions : public CaptionDataset {
- public:
-  CocoCaptions(const fs::path& annotations, fs::path images);
-
-  [[nodiscard]] std::int64_t size() const override { return static_cast<std::int64_t>(names_.size()); }
-
-  [[nodiscard]] CaptionRecord record(std::int64_t index) const override {
-    const std::size_t row = static_cast<std::size_t>(index);
-    CaptionRecord record;
-    record.image_name = read_text(names_.at(row));
-    for (std::uint32_t i = first_caption_[row]; i < first_caption_[row + 1]; ++i) {
-      record.captions.push_back(read_text(captions_[i]));
-    }
-    return record;
-  }
-
-  [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
-    return read_image_bytes(images_ / read_text(names_.at(static_cast<std::size_t>(index))));
-  }
-
-  [[nodiscard]] std::size_t index_bytes() const override {
-    return names_.size() * sizeof(TextPlace) + captions_.size() * sizeof(TextPlace) +
-           first_caption_.size() * sizeof(std::uint32_t);
-  }
-
- private:
-  /// The place starts behind a field's name: `: "a text"`.
-  [[nodiscard]] std::string read_text(const TextPlace& place) const {
-    const std::string bytes = file_.read(place.offset(), place.size());
-    const Json value = Json::parse(bytes.substr(std::min(bytes.find('"'), bytes.size())), nullptr, false);
-    if (!value.is_string()) {
-      throw input_error("{}: holds no text at byte {} any more; it was changed during the run",
-                        file_.path().string(), place.offset());
-    }
-    return value.get<std::string>();
-  }
-
-  FileReader file_;
-  fs::path images_;
-  std::vector<TextPlace> names_;              // a sample's `file_name`
-  std::vector<std::uint32_t> first_caption_;  // a sample's first one in `captions_`, and one more for the end
-  std::vector<TextPlace> captions_;           // a sample's together
-};
-
-CocoReader read_annotations(const FileReader& file) {
-  std::ifstream stream(file.path(), std::ios::binary);
-  std::uint64_t position = 0;
-  CocoReader reader(file.path().string(), position);
-  Json::sax_parse(CountingIterator(stream.rdbuf(), &position), CountingIterator(), &reader);
-  if (!reader.has_images || !reader.has_annotations) {
-    throw input_error("{}: has no list '{}', expected a COCO captions file such as captions_train2017.json",
-                      file.path().string(), reader.has_images ? "annotations" : "images");
-  }
-  return reader;
-}
-
-CocoCaptions::CocoCaptions(const fs::path& annotations, fs::path images)
-    : file_(annotations), images_(std::move(images)) {
-  const CocoReader read = read_annotations(file_);
-  const std::string name = annotations.string();
-
-  std::unordered_map<std::int64_t, std::size_t> row_of_id;
-  for (std::size_t row = 0; row < read.images.size(); ++row) {
-    if (!row_of_id.emplace(*read.images[row].id, row).second) {
-      throw input_error("{}: images[{}]: the id {} is there twice", name, row, *read.images[row].id);
-    }
-  }
-  std::vector<std::vector<TextPlace>> captions(read.images.size());
-  for (std::size_t i = 0; i < read.annotations.size(); ++i) {
-    const auto row = row_of_id.find(*read.annotations[i].id);
-    if (row == row_of_id.end()) {
-      throw input_error("{}: annotations[{}]: no image has the id {}", name, i, *read.annotations[i].id);
-    }
-    captions[row->second].push_back(*read.annotations[i].text);
-  }
-  for (std::size_t row = 0; row < captions.size(); ++row) {
-    if (captions[row].empty()) continue;
-    names_.push_back(*read.images[row].text);
-    first_caption_.push_back(static_cast<std::uint32_t>(captions_.size()));
-    captions_.insert(captions_.end(), captions[row].begin(), captions[row].end());
-  }
-  first_caption_.push_back(static_cast<std::uint32_t>(captions_.size()));
-  if (names_.empty()) throw input_error("{}: holds no image with a caption", name);
-  names_.shrink_to_fit();
-  captions_.shrink_to_fit();
-}
 
 }  // namespace
 
-std::unique_ptr<CaptionDataset> open_coco_captions(const fs::path& annotations, const fs::path& images) {
-  return std::make_unique<CocoCaptions>(annotations, images);
+std::unique_ptr<CaptionDataset> open_coco_captions(const fs::path& annotations, const fs::path& images,
+                                                   const BadRecordRule& rule) {
+  FileReader file(annotations);
+  BadRecords bad(annotations.string(), rule);
+  CocoReader reader(file, bad);
+  reader.read();
+  TextIndex index;
+  std::int64_t good = 0;
+  for (const ListedImage& image : reader.join()) {
+    good += static_cast<std::int64_t>(image.captions.size());
+    if (!image.captions.empty()) index.add(std::nullopt, image.name, image.captions);
+  }
+  if (good > 0) bad.finish(good);
+  return make_indexed_captions(std::move(file), images, std::move(index), bad.first_error());
 }
 
 }  // namespace sdsclip

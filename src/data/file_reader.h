@@ -10,7 +10,8 @@ namespace sdsclip {
 /// Random access to a file that stays open: several threads may read at once. Errors name the file.
 class FileReader {
  public:
-  /// Throws `Error(kInput)` where the file is missing or unreadable, or is a folder.
+  /// Throws `Error(kInput)` where the file is missing or unreadable, or is no regular file (a folder, a
+  /// named pipe, a device); it never waits.
   explicit FileReader(std::filesystem::path path);
   ~FileReader();
   FileReader(FileReader&& other) noexcept;
@@ -18,6 +19,7 @@ class FileReader {
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  [[nodiscard]] int descriptor() const { return descriptor_; }
 
   /// Bytes [offset, offset + count). Throws `Error(kInput)` where the file ends before, as it does when it
   /// was changed since it was indexed.

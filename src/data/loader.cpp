@@ -24,8 +24,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::array<std::string_view, 3> kFormatNames = {"coco", "tsv", "webdataset"};
-constexpr std::array<std::string_view, 2> kOnBadSampleNames = {"skip", "fail"};
 constexpr std::size_t kNamedErrors = 5;
 
 /// One position of an epoch's order, decoded: a sample, or why it is none.
@@ -48,23 +46,6 @@ struct Ticket {
 };
 
 }  // namespace
-
-void visit_options(OptionVisitor& visitor, DataOptions& options) {
-  visitor.choice("format", options.format, kFormatNames, "how the data set is stored");
-  visitor.option("annotations", options.annotations,
-                 "COCO: the captions JSON; TSV or CSV: the table; WebDataset: the shards, such as "
-                 "cc3m/{00000..00331}.tar");
-  visitor.option("images", options.images, "folder that relative image names start from");
-  visitor.option("workers", options.workers, "threads that decode ahead of the step");
-  visitor.choice("on_bad_sample", options.on_bad_sample, kOnBadSampleNames,
-                 "skip: the next sample of the epoch's order takes its place; fail: stop with its error");
-  visitor.option("max_bad", options.max_bad, "share of the samples that may be bad in an epoch");
-  visitor.choice("convert", options.convert, kConvertNames,
-                 "when a palette, alpha or CMYK image becomes RGB: first, or after_resize as in open_clip");
-  visitor.option(
-      "confine", options.confine,
-      "whether an image outside data.images counts as bad: an absolute path, '..', a link that leads out");
-}
 
 class CaptionLoader::Implementation {
  public:

@@ -3,11 +3,12 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include <algorithm>
 #include <memory>
-#include <optional>
 
 #include "file_reader.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_kind.h"
 
 namespace sdsclip {
 namespace {
@@ -21,40 +22,56 @@ struct CloseArchive {
 Error damaged(const std::filesystem::path& path, archive* reader) {
   const char* reason = archive_error_string(reader);
   return input_error("{}: cannot be read as an uncompressed tar: {}; unpack or fetch it again", path.string(),
-                     reason == nullptr ? "unknown reason" : reason);
+                     reason == nullptr ? "unknown reason" : std::string(reason));
+}
+
+void refuse_compressed(const FileReader& file) {
+  const std::string start = file.read(0, std::min<std::uint64_t>(file.size(), kFileKindBytes));
+  const std::optional<FileKind> kind = foreign_kind(start);
+  const bool is_tar = start.size() > 257 && std::string_view(start).substr(257).starts_with("ustar");
+  if (!kind || is_tar || kind->name == "binary data") return;  // a tar of before 1988 has no mark
+  throw input_error("{}: looks like {}, expected an uncompressed tar; {}", file.path().string(), kind->name,
+                    kind->advice);
+}
+
+/// Where the bytes of the entry lie whose header was just read.
+TarMember member_of(const FileReader& file, archive* reader, archive_entry* entry) {
+  const char* name = archive_entry_pathname(entry);
+  if (name == nullptr) name = archive_entry_pathname_utf8(entry);  // no such letters in this locale
+  if (name == nullptr) throw input_error("{}: holds a file whose name is not text", file.path().string());
+  const TarMember member{name, static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)),
+                         static_cast<std::uint64_t>(archive_entry_size(entry))};
+  if (archive_entry_sparse_reset(entry) > 0) {
+    throw input_error(
+        "{}: '{}' is stored as a sparse file of {} bytes; pack the shard again without --sparse",
+        file.path().string(), name, member.size);
+  }
+  if (member.offset > file.size() || member.size > file.size() - member.offset) {
+    throw input_error("{}: ends inside '{}', which claims {} bytes; it is cut short, fetch it again",
+                      file.path().string(), name, member.size);
+  }
+  return member;
 }
 
 }  // namespace
 
 void visit_tar(const std::filesystem::path& path, const std::function<void(const TarMember&)>& visit) {
-  const std::uint64_t tar_size = FileReader(path).size();
+  const FileReader file(path);
+  refuse_compressed(file);
   const std::unique_ptr<archive, CloseArchive> reader(archive_read_new());
   archive_read_support_format_tar(reader.get());
-  if (archive_read_open_filename(reader.get(), path.c_str(), 64 * kBlock) != ARCHIVE_OK) {
+  if (archive_read_open_fd(reader.get(), file.descriptor(), 64 * kBlock) != ARCHIVE_OK) {
     throw damaged(path, reader.get());
   }
-  // libarchive tells where headers start, and of those there may be several before a file (long names); but a
-  // file ends, padded to whole blocks, where the next header starts.
-  std::optional<TarMember> pending;
   while (true) {
     archive_entry* entry = nullptr;
     const int status = archive_read_next_header(reader.get(), &entry);
-    const std::uint64_t header = static_cast<std::uint64_t>(archive_read_header_position(reader.get()));
-    if (pending) {
-      pending->offset = header - (pending->size + kBlock - 1) / kBlock * kBlock;
-      if (pending->offset + pending->size > tar_size) {
-        throw input_error("{}: ends inside '{}'; it is cut short, fetch it again", path.string(),
-                          pending->name);
-      }
-      visit(*pending);
-      pending.reset();
-    }
     if (status == ARCHIVE_EOF) return;
-    if (status != ARCHIVE_OK) throw damaged(path, reader.get());
+    if (status != ARCHIVE_OK && status != ARCHIVE_WARN) throw damaged(path, reader.get());
     if (archive_entry_filetype(entry) != AE_IFREG) continue;
-    const char* name = archive_entry_pathname(entry);
-    if (name == nullptr) throw input_error("{}: holds a file whose name is not text", path.string());
-    pending = TarMember{name, 0, static_cast<std::uint64_t>(archive_entry_size(entry))};
+    // A hard link has no bytes of its own, whatever size its header states.
+    if (archive_entry_hardlink(entry) != nullptr) continue;
+    visit(member_of(file, reader.get(), entry));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/data/limits.h"
 
 namespace sdsclip {
 
@@ -27,6 +28,8 @@ class TextPlace {
  private:
   static constexpr unsigned int kOffsetBits = 40;
   static constexpr unsigned int kSizeBits = 24;
+  static_assert(std::uint64_t{1} << kOffsetBits == kMostTextFileBytes);
+  static_assert((std::uint64_t{1} << kSizeBits) - 1 == kMostRowBytes);
   std::uint64_t packed_ = 0;
 };
 

@@ -1,10 +1,15 @@
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
+#include "bad_records.h"
 #include "file_reader.h"
+#include "image_endings.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
+#include "sdsclip/data/limits.h"
 #include "sdsclip/data/tar_members.h"
 
 namespace sdsclip {
@@ -24,14 +29,7 @@ std::pair<std::string_view, std::string> split_name(std::string_view name) {
   const std::size_t slash = name.rfind('/');
   const std::size_t dot = name.find('.', slash == std::string_view::npos ? 0 : slash);
   if (dot == std::string_view::npos) return {name, ""};
-  std::string ending(name.substr(dot + 1));
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return {name.substr(0, dot), ending};
-}
-
-bool is_image_ending(std::string_view ending) {
-  return ending == "jpg" || ending == "jpeg" || ending == "png" || ending == "webp";
+  return {name.substr(0, dot), lower_case(name.substr(dot + 1))};
 }
 
 /// Puts the members of a shard that follow each other under one key together.
@@ -45,10 +43,11 @@ class SampleCollector {
     if (key != key_) finish();
     key_ = key;
     if (member.size > std::numeric_limits<std::uint32_t>::max()) return;
-    if (is_image_ending(ending) && sample_.image_size == 0) {
+    // A member's bytes never start at 0, where its header stands.
+    if (is_image_ending(ending) && sample_.image_offset == 0) {
       sample_.image_offset = member.offset;
       sample_.image_size = static_cast<std::uint32_t>(member.size);
-    } else if (ending == "txt" && sample_.text_size == 0) {
+    } else if (ending == "txt" && sample_.text_offset == 0) {
       sample_.text_offset = member.offset;
       sample_.text_size = static_cast<std::uint32_t>(member.size);
     }
@@ -56,7 +55,7 @@ class SampleCollector {
 
   void finish() {
     sample_.shard = shard_;
-    if (sample_.image_size > 0 && sample_.text_size > 0) samples_.push_back(sample_);
+    if (sample_.image_offset > 0 && sample_.text_offset > 0) samples_.push_back(sample_);
     sample_ = {};
   }
 
@@ -69,17 +68,17 @@ class SampleCollector {
 
 class WebDatasetCaptions : public CaptionDataset {
  public:
-  explicit WebDatasetCaptions(const std::string& specification) : shards_(expand_shards(specification)) {
-    for (std::size_t shard = 0; shard < shards_.size(); ++shard) {
-      SampleCollector collector(static_cast<std::uint32_t>(shard), samples_);
-      visit_tar(shards_[shard], [&](const TarMember& member) { collector.add(member); });
-      collector.finish();
-    }
+  WebDatasetCaptions(const std::string& specification, CaptionsPerFile captions_per_file,
+                     const BadRecordRule& rule)
+      : shards_(expand_shards(specification)), captions_per_file_(captions_per_file) {
+    BadRecords bad(shortened(specification, 200), rule);
+    for (std::size_t shard = 0; shard < shards_.size(); ++shard) read_shard(shard, bad);
     if (samples_.empty()) {
       throw input_error(
-          "{}: holds no sample, expected images (.jpg, .png, .webp) with a .txt of the same name",
-          specification);
+          "{}: holds no sample, expected images (.jpg, .png, .webp) with a .txt of the same name{}",
+          shortened(specification, 200), bad.first_error().empty() ? "" : "; " + bad.first_error());
     }
+    bad.finish(static_cast<std::int64_t>(samples_.size()));
     samples_.shrink_to_fit();
   }
 
@@ -88,9 +87,10 @@ class WebDatasetCaptions : public CaptionDataset {
   [[nodiscard]] CaptionRecord record(std::int64_t index) const override {
     const ShardSample& sample = sample_at(index);
     const FileReader shard(shards_[sample.shard]);
-    return {shards_[sample.shard] + ":" + member_name(shard, sample),
-            {shard.read(sample.text_offset, sample.text_size)},
-            {}};
+    const std::string name = shards_[sample.shard] + ":" + member_name(shard, sample);
+    // Not more than one byte beyond the limit is read.
+    const std::size_t size = std::min<std::size_t>(sample.text_size, kMostCaptionBytes + 1);
+    return {name, captions_in_text(shard.read(sample.text_offset, size), captions_per_file_, name), {}};
   }
 
   [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
@@ -105,6 +105,26 @@ class WebDatasetCaptions : public CaptionDataset {
     return samples_.at(static_cast<std::size_t>(index));
   }
 
+  /// The samples before a damage are used where bad samples are passed over.
+  void read_shard(std::size_t shard, BadRecords& bad) {
+    const std::size_t before = samples_.size();
+    SampleCollector collector(static_cast<std::uint32_t>(shard), samples_);
+    (void)FileReader(shards_[shard]);  // a shard that is not there is no bad sample but a wrong pattern
+    std::optional<std::string> damage;
+    try {
+      visit_tar(shards_[shard], [&](const TarMember& member) { collector.add(member); });
+    } catch (const Error& error) {
+      if (bad.fails()) throw;
+      damage = error.what();
+    }
+    collector.finish();
+    const std::size_t used = samples_.size() - before;
+    if (damage) {
+      bad.leave_out(used == 0 ? *damage
+                              : fmt::format("{} ({} samples before the damage are used)", *damage, used));
+    }
+  }
+
   /// The name in the image's own header, right before its bytes: the first 100 bytes of it at most.
   static std::string member_name(const FileReader& shard, const ShardSample& sample) {
     constexpr std::size_t kHeader = 512;
@@ -114,13 +134,16 @@ class WebDatasetCaptions : public CaptionDataset {
   }
 
   std::vector<std::string> shards_;
+  CaptionsPerFile captions_per_file_;
   std::vector<ShardSample> samples_;
 };
 
 }  // namespace
 
-std::unique_ptr<CaptionDataset> open_webdataset_captions(const std::string& shards) {
-  return std::make_unique<WebDatasetCaptions>(shards);
+std::unique_ptr<CaptionDataset> open_webdataset_captions(const std::string& shards,
+                                                         CaptionsPerFile captions_per_file,
+                                                         const BadRecordRule& rule) {
+  return std::make_unique<WebDatasetCaptions>(shards, captions_per_file, rule);
 }
 
 }  // namespace sdsclip

@@ -84,7 +84,7 @@ Session::Session(const TrainConfig& config, const Placement& placement)
       trained(select_trainable(clip, config.train.tune, config.train.tune_temperature,
                                trains_logit_bias(config))),
       outcome(trained),
-      dataset(open_captions({config.data.format, config.data.annotations, config.data.images})) {
+      dataset(open_captions(config.data)) {
   if (config.contrastive.kind == ContrastiveKind::kSigmoid && !clip.logit_bias().defined()) {
     throw usage_error(
         "contrastive.kind: got sigmoid, but {} has no logit_bias, which SigLIP's models have; set softmax",

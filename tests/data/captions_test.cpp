@@ -241,6 +241,89 @@ TEST(WebDatasetCaptions, NamesAShardThatIsWrong) {
   expect({"s.tar"});
 }
 
+constexpr BadRecordRule kSkip = {OnBadSample::kSkip, 1};
+
+TEST(WebDatasetCaptions, KeepsAnEmptyText) {
+  const TemporaryFolder folder;
+  write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,
+            {{"a.jpg", "image a"}, {"a.txt", ""}, {"b.txt", "text b"}, {"b.jpg", ""}});
+  const std::unique_ptr<CaptionDataset> dataset = open_webdataset_captions((folder / "s.tar").string());
+  ASSERT_EQ(dataset->size(), 2);
+  EXPECT_EQ(dataset->record(0).captions, (Texts{""}));
+  EXPECT_EQ(dataset->image_bytes(1), "");
+}
+
+TEST(WebDatasetCaptions, ReadsACaptionPerLineWhereAsked) {
+  const TemporaryFolder folder;
+  write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,
+            {{"a.jpg", "image a"}, {"a.txt", "one\ntwo\r\n\n"}, {"b.jpg", "image b"}, {"b.txt", "\n"}});
+  const std::unique_ptr<CaptionDataset> dataset =
+      open_webdataset_captions((folder / "s.tar").string(), CaptionsPerFile::kLines);
+  EXPECT_EQ(dataset->record(0).captions, (Texts{"one", "two"}));
+  testing::expect_error(ExitCode::kInput, {"s.tar:b.jpg", "no caption"}, [&] { (void)dataset->record(1); });
+}
+
+TEST(WebDatasetCaptions, UsesTheSoundSamplesOfADamagedShard) {
+  const TemporaryFolder folder;
+  const std::string shards = (folder / "s{0..2}.tar").string();
+  for (const char* name : {"s0.tar", "s1.tar", "s2.tar"}) {
+    write_tar(folder / name, ARCHIVE_FORMAT_TAR_USTAR,
+              {{"a.jpg", std::string(5000, 'a')},
+               {"a.txt", "a"},
+               {"b.jpg", std::string(5000, 'b')},
+               {"b.txt", "b"}});
+  }
+  const auto samples = [&] { return open_webdataset_captions(shards, CaptionsPerFile::kOne, kSkip); };
+  fs::resize_file(folder / "s1.tar", 9000);  // inside b.jpg
+  ASSERT_EQ(samples()->size(), 5);
+  EXPECT_EQ(samples()->record(2).image_name, (folder / "s1.tar").string() + ":a.jpg");
+  EXPECT_EQ(samples()->image_bytes(3), std::string(5000, 'a'));
+  testing::expect_error(ExitCode::kInput, {"s1.tar", "ends inside 'b.jpg'"},
+                        [&] { (void)open_webdataset_captions(shards); });
+  for (const std::uintmax_t size :
+       {7168U, 6700U, 6656U}) {  // in b.jpg's header or before it; behind a.txt's text
+    fs::resize_file(folder / "s1.tar", size);
+    ASSERT_EQ(samples()->size(), 5) << size;
+  }
+  fs::resize_file(folder / "s1.tar", 0);
+  EXPECT_EQ(samples()->size(), 4);
+  fs::remove(folder / "s1.tar");  // a wrong pattern is no bad sample
+  testing::expect_error(ExitCode::kInput, {"s1.tar", "No such file"}, [&] { (void)samples(); });
+}
+
+TEST(WebDatasetCaptions, NamesTheSparseEntryOfAShard) {
+  const TemporaryFolder folder;
+  const auto field = [](std::string& header, std::size_t at, const std::string& text) {
+    header.replace(at, text.size(), text);
+  };
+  std::string header(512, '\0');  // an old GNU sparse file that claims 2^40 bytes, and stores none
+  field(header, 0, "a.jpg");
+  field(header, 100, "0000644");
+  field(header, 124, "00000000000");
+  field(header, 136, "00000000000");
+  field(header, 148, "        ");
+  field(header, 156, "S");
+  field(header, 257, "ustar  ");
+  field(header, 386, "20000000000000");
+  header[386 + 12] = '\0';
+  field(header, 386, std::string("\x80\0\0\0\0\0\1\0\0\0\0\0", 12));
+  field(header, 398, "00000000000");
+  field(header, 483, std::string("\x80\0\0\0\0\0\1\0\0\0\0\0", 12));
+  unsigned int sum = 0;
+  for (const char character : header) sum += static_cast<unsigned char>(character);
+  field(header, 148, fmt::format("{:06o}", sum) + std::string("\0 ", 2));
+  write(folder / "s.tar", header + std::string(1024, '\0'));
+  testing::expect_error(ExitCode::kInput, {"s.tar", "'a.jpg'", "sparse"},
+                        [&] { (void)open_webdataset_captions((folder / "s.tar").string()); });
+}
+
+TEST(WebDatasetCaptions, SaysThatAShardIsCompressed) {
+  const TemporaryFolder folder;
+  write(folder / "s.tar", std::string("\x1f\x8b\x08\0\0", 5));
+  testing::expect_error(ExitCode::kInput, {"s.tar", "gzip", "gunzip"},
+                        [&] { (void)open_webdataset_captions((folder / "s.tar").string()); });
+}
+
 TEST(ExpandShards, ExpandsRangesListsAndMixtures) {
   EXPECT_EQ(expand_shards("a{08..10}.tar::b.tar"), (Texts{"a08.tar", "a09.tar", "a10.tar", "b.tar"}));
   EXPECT_EQ(expand_shards("{x,yy}/{0..1}"), (Texts{"x/0", "x/1", "yy/0", "yy/1"}));
@@ -252,6 +335,29 @@ TEST(ExpandShards, RefusesWhatItCannotMean) {
   testing::expect_error(ExitCode::kUsage, {"a{0..3", "does not close"},
                         [] { (void)expand_shards("a{0..3"); });
   testing::expect_error(ExitCode::kUsage, {"{5..3}", "counts up"}, [] { (void)expand_shards("a{5..3}"); });
+  EXPECT_EQ(expand_shards(""), (Texts{""}));
+  EXPECT_EQ(expand_shards("a{b}{}::"), (Texts{"ab", ""}));
+}
+
+TEST(ExpandShards, RefusesMoreThanItsLimitsBeforeItExpands) {
+  const auto expect = [](std::initializer_list<std::string> parts, const std::string& pattern) {
+    testing::expect_error(ExitCode::kUsage, parts, [&] { (void)expand_shards(pattern); });
+  };
+  const auto repeated = [](const std::string& text, int times) {
+    std::string all;
+    for (int i = 0; i < times; ++i) all += text;
+    return all;
+  };
+  expect({"{0..9999999}", "at most 1000000 shards"}, "s{0..9999999}.tar");
+  expect({"{00000..80303331}", "1000000"}, "cc3m/{00000..80303331}.tar::b{a,b}.tar");
+  expect({"more than 1000000 shards"}, repeated("{0..9}", 12));
+  expect({"more than 1000000 shards"}, repeated("{0..999}", 20));
+  expect({"path of more than 4096 bytes"}, repeated("{a}", 20'000));
+  expect({"more than 1000000 shards"}, repeated("{0..999999}::", 3));
+  expect({"536870912 bytes"}, std::string(4000, 'x') + "{0..199999}");
+  expect({"counts up"}, "{0..99999999999999999999}");
+  expect({"counts up"}, "{18446744073709551615..18446744073709551615}");
+  EXPECT_EQ(expand_shards("{0..999999}").size(), 1'000'000U);
 }
 
 }  // namespace

@@ -15,22 +15,11 @@
 
 namespace sdsclip {
 
-/// What to do with a sample whose image or text cannot be used.
-enum class OnBadSample {
-  kSkip,  ///< the next sample of the epoch's order takes its place
-  kFail   ///< stop with its error
-};
-
 /// The section `data` of a configuration.
-struct DataOptions {
-  CaptionFormat format = CaptionFormat::kCoco;     ///< how the data set is stored
-  std::string annotations;                         ///< see `CaptionSource`
-  std::string images;                              ///< see `CaptionSource`
-  std::int64_t workers = 2;                        ///< threads that decode ahead of the step
-  OnBadSample on_bad_sample = OnBadSample::kSkip;  ///< unreadable image, text that is not UTF-8
-  double max_bad = 0.01;                           ///< share of the samples that may be bad in an epoch
-  ConvertOrder convert = ConvertOrder::kFirst;     ///< when an image of another mode becomes RGB
-  bool confine = false;                            ///< an image outside `images` is a bad sample
+struct DataOptions : CaptionSource {
+  std::int64_t workers = 2;  ///< threads that decode ahead of the step
+  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
+  bool confine = false;                         ///< an image outside `images` is a bad sample
 };
 void visit_options(OptionVisitor& visitor, DataOptions& options);
 

@@ -1,0 +1,175 @@
+#include "sdsclip/data/csv.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "file_reader.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/file_kind.h"
+#include "sdsclip/data/limits.h"
+
+namespace sdsclip {
+namespace {
+
+/// Takes the characters of one record after the other; the states are those of CPython's `_csv.c`.
+class RecordParser {
+ public:
+  RecordParser(const CsvFormat& format, std::vector<std::string>& fields)
+      : format_(format), fields_(fields) {}
+
+  /// Whether `character` ends the record; a line end does, outside of quotes.
+  bool take(char character) {
+    const bool quote = format_.quotes && character == '"';
+    if (state_ == State::kQuoted) {
+      if (quote) {
+        state_ = State::kQuoteSeen;
+      } else {
+        field_.push_back(character);
+      }
+      return false;
+    }
+    if (quote && state_ == State::kFieldStart) {
+      state_ = State::kQuoted;
+      return false;
+    }
+    if (character == '\n' || character == '\r') return true;
+    if (quote && state_ == State::kQuoteSeen) {  // two quotes inside quotes stand for one
+      field_.push_back(character);
+      state_ = State::kQuoted;
+    } else if (character == format_.separator) {
+      end_field();
+    } else {
+      field_.push_back(character);
+      state_ = State::kPlain;
+    }
+    return false;
+  }
+
+  void end_field() {
+    fields_.push_back(std::exchange(field_, {}));
+    state_ = State::kFieldStart;
+  }
+
+  [[nodiscard]] bool in_quotes() const { return state_ == State::kQuoted; }
+
+ private:
+  enum class State { kFieldStart, kPlain, kQuoted, kQuoteSeen };
+
+  const CsvFormat& format_;
+  std::vector<std::string>& fields_;
+  std::string field_;
+  State state_ = State::kFieldStart;
+};
+
+}  // namespace
+
+class CsvReader::Implementation {
+ public:
+  Implementation(const std::filesystem::path& path, const CsvFormat& format) : file_(path), format_(format) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    refuse_foreign_kind(path, peek(), "a table in UTF-8");
+    if (peek().starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
+  }
+
+  bool next(CsvRow& row) {
+    pass_blank_lines();
+    if (peek().empty()) return false;
+    row.number = number_;
+    row.line = line_;
+    row.offset = position_;
+    row.fields.clear();
+    RecordParser parser(format_, row.fields);
+    bool ended = false;
+    while (!ended && !peek().empty()) {
+      for (const char character : peek()) {
+        ended = parser.take(character);
+        if (ended) break;
+        count_line(character);
+        ++position_;
+      }
+      if (position_ - row.offset > kMostRowBytes) {
+        throw input_error("{}: is longer than {} bytes; is a quoted field not closed?",
+                          csv_place(file_.path(), row), kMostRowBytes);
+      }
+    }
+    if (parser.in_quotes()) {
+      throw input_error("{}: a quoted field does not end; its quote is not closed, or the file is cut short",
+                        csv_place(file_.path(), row));
+    }
+    parser.end_field();
+    row.size = position_ - row.offset;
+    ++number_;
+    return true;
+  }
+
+  void seek(const CsvRow& start) {
+    position_ = start.offset;
+    line_ = start.line;
+    number_ = start.number;
+    previous_ = '\n';
+  }
+
+ private:
+  /// The rest of the block from the present position on; empty at the end of the file.
+  std::string_view peek() {
+    constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
+    const bool inside = position_ >= block_start_ && position_ < block_start_ + block_.size();
+    if (!inside && position_ < file_.size()) {
+      block_start_ = position_;
+      block_ = file_.read(position_, static_cast<std::size_t>(std::min(kBlock, file_.size() - position_)));
+    }
+    return position_ < file_.size() ? std::string_view(block_).substr(position_ - block_start_) : "";
+  }
+
+  /// "\r\n" is one line end.
+  void count_line(char character) {
+    if (character == '\r' || (character == '\n' && previous_ != '\r')) ++line_;
+    previous_ = character;
+  }
+
+  void pass_blank_lines() {
+    while (!peek().empty() && (peek().front() == '\n' || peek().front() == '\r')) {
+      count_line(peek().front());
+      ++position_;
+    }
+  }
+
+  FileReader file_;
+  CsvFormat format_;
+  std::string block_;
+  std::uint64_t block_start_ = 0;
+  std::uint64_t position_ = 0;
+  std::int64_t line_ = 1;
+  std::int64_t number_ = 0;
+  char previous_ = '\0';
+};
+
+CsvReader::CsvReader(const std::filesystem::path& path, const CsvFormat& format)
+    : implementation_(std::make_unique<Implementation>(path, format)) {}
+CsvReader::~CsvReader() = default;
+CsvReader::CsvReader(CsvReader&&) noexcept = default;
+CsvReader& CsvReader::operator=(CsvReader&&) noexcept = default;
+
+bool CsvReader::next(CsvRow& row) {
+  return implementation_->next(row);
+}
+
+void CsvReader::seek(const CsvRow& start) {
+  implementation_->seek(start);
+}
+
+std::string csv_place(const std::filesystem::path& path, const CsvRow& row) {
+  return fmt::format("{}: row {} (line {})", path.string(), row.number, row.line);
+}
+
+std::vector<std::string> split_csv_record(std::string_view record, const CsvFormat& format) {
+  std::vector<std::string> fields;
+  RecordParser parser(format, fields);
+  for (const char character : record) {
+    if (parser.take(character)) break;
+  }
+  parser.end_field();
+  return fields;
+}
+
+}  // namespace sdsclip

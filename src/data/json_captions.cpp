@@ -1,0 +1,262 @@
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "bad_records.h"
+#include "indexed_captions.h"
+#include "json_scanner.h"
+#include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
+#include "sdsclip/data/captions.h"
+#include "sdsclip/data/limits.h"
+
+namespace sdsclip {
+namespace {
+
+namespace fs = std::filesystem;
+using Keys = std::vector<std::string>;
+
+bool holds(const Keys& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// Reads records of an image and its captions, in a list or a line each.
+class RecordReader {
+ public:
+  RecordReader(const FileReader& file, const RecordKeys& keys, BadRecords& bad)
+      : name_(file.path().string()),
+        scanner_(file),
+        image_keys_(keys.image.empty() ? Keys{"image", "file_name"} : Keys{keys.image}),
+        caption_keys_(keys.caption.empty() ? Keys{"caption", "text"} : Keys{keys.caption}),
+        split_(keys.split),
+        bad_(bad) {}
+
+  void read_list() {
+    if (scanner_.peek() == '{') {
+      throw input_error(
+          "{}: starts with an object, expected a list of records; COCO's captions are read with "
+          "data.format=coco, "
+          "Karpathy's splits with karpathy, a record per line with jsonl",
+          name_);
+    }
+    scanner_.array([this] { read_record(fmt::format("{}: record {}", name_, number_++), [] {}); });
+    scanner_.end();
+  }
+
+  void read_lines() {
+    scanner_.read_lines();
+    while (scanner_.at_record()) {
+      if (scanner_.peek() == '[') {
+        throw input_error(
+            "{}:{}: got a list, expected an object per line; a list is read with data.format=json", name_,
+            scanner_.line());
+      }
+      const std::string where = fmt::format("{}:{}", name_, scanner_.line());
+      std::optional<std::string> problem;
+      try {
+        read_record(where, [this] { scanner_.end_line(); });
+      } catch (const Error& error) {
+        if (bad_.fails()) throw;
+        problem = error.what();
+      }
+      if (!problem) continue;
+      bad_.leave_out(*problem);
+      scanner_.pass_line();
+    }
+  }
+
+  TextIndex index;
+
+ private:
+  /// `end` is called behind the record.
+  void read_record(const std::string& where, const std::function<void()>& end) {
+    captions_.clear();
+    std::optional<TextPlace> image;
+    std::optional<std::string> split;
+    std::string image_problem = fmt::format("has no '{}'", join(image_keys_, "' or '"));
+    caption_problem_ = fmt::format("has no '{}'", join(caption_keys_, "' or '"));
+    if (scanner_.peek() != '{') {
+      scanner_.skip();
+      end();
+      return bad_.leave_out(fmt::format("{}: is no object, expected an image and its caption", where));
+    }
+    scanner_.object([&](const std::string& key) {
+      if (!image && holds(image_keys_, key)) {
+        image = scanner_.text(image_problem);
+        if (!image) image_problem = fmt::format("'{}' {}", key, image_problem);
+      } else if (captions_.empty() && holds(caption_keys_, key)) {
+        read_captions(key);
+      } else if (!split_.empty() && key == "split") {
+        split = scanner_.short_text();
+      } else {
+        scanner_.skip();
+      }
+    });
+    end();
+    if (!split_.empty() && (!split || !holds(split_, *split))) return;
+    if (image && !captions_.empty()) return index.add(std::nullopt, *image, captions_);
+    bad_.leave_out(fmt::format("{}: {}, expected an image's name and its caption", where,
+                               image ? caption_problem_ : image_problem));
+  }
+
+  void read_captions(const std::string& key) {
+    const auto read_one = [&] {
+      std::string problem;
+      const std::optional<TextPlace> caption = scanner_.text(problem);
+      if (caption && captions_.size() < kMostCaptionsPerImage) {
+        captions_.push_back(*caption);
+      } else {
+        caption_problem_ = fmt::format("'{}' {}", key, problem);
+      }
+    };
+    if (scanner_.peek() == '[') {
+      scanner_.array(read_one);
+    } else {
+      read_one();
+    }
+  }
+
+  std::string name_;
+  JsonScanner scanner_;
+  Keys image_keys_;
+  Keys caption_keys_;
+  Keys split_;
+  BadRecords& bad_;
+  std::vector<TextPlace> captions_;  // of the present record
+  std::string caption_problem_;      // likewise
+  std::size_t number_ = 0;
+};
+
+/// Karpathy's file: `{"images": [{"filepath", "filename", "split", "sentences": [{"raw"}]}]}`.
+class KarpathyReader {
+ public:
+  KarpathyReader(const FileReader& file, const Keys& split, BadRecords& bad)
+      : name_(file.path().string()),
+        scanner_(file),
+        split_(split.empty() ? Keys{"train", "restval"} : split),
+        bad_(bad) {}
+
+  void read() {
+    bool has_images = false;
+    bool has_annotations = false;
+    if (scanner_.peek() == '{') {
+      scanner_.object([&](const std::string& key) {
+        has_annotations |= key == "annotations";
+        if (key != "images" || scanner_.peek() != '[') return scanner_.skip();
+        has_images = true;
+        scanner_.array([this] { read_image(fmt::format("{}: images[{}]", name_, number_++)); });
+      });
+      scanner_.end();
+    }
+    if (!has_images || has_annotations) {
+      throw input_error("{}: {}, expected Karpathy's splits such as dataset_coco.json; {}", name_,
+                        has_annotations ? "has a list 'annotations'" : "has no list 'images'",
+                        has_annotations ? "COCO's captions are read with data.format=coco"
+                                        : "a list of records is read with data.format=json");
+    }
+    if (index.names.empty() && kept_ == 0 && number_ > 0) {
+      throw input_error("{}: none of {} images is of the split '{}'", name_, number_, join(split_, "' or '"));
+    }
+  }
+
+  TextIndex index;
+  std::int64_t good = 0;  // sentences
+
+ private:
+  void read_image(const std::string& where) {
+    std::optional<TextPlace> folder;
+    std::optional<TextPlace> name;
+    std::optional<std::string> split;
+    std::string folder_problem;
+    std::string name_problem = "is missing";
+    sentence_problems_.clear();
+    sentences_.clear();
+    if (scanner_.peek() != '{') {
+      scanner_.skip();
+      return bad_.leave_out(where + ": is no object");
+    }
+    scanner_.object([&](const std::string& key) {
+      if (key == "filepath") {
+        folder = scanner_.text(folder_problem);
+      } else if (key == "filename") {
+        name = scanner_.text(name_problem);
+      } else if (key == "split") {
+        split = scanner_.short_text();
+      } else if (key == "sentences" && scanner_.peek() == '[') {
+        scanner_.array([this] { read_sentence(); });
+      } else if (key == "file_name") {
+        throw input_error(
+            "{}: names images by 'file_name', expected Karpathy's 'filename'; set data.format=coco", name_);
+      } else {
+        scanner_.skip();
+      }
+    });
+    if (!split) return bad_.leave_out(where + ": has no text 'split'");
+    if (!holds(split_, *split)) return;
+    ++kept_;
+    for (const std::string& problem : sentence_problems_) bad_.leave_out(where + problem);
+    if (!name) return bad_.leave_out(fmt::format("{}: 'filename' {}, expected a text", where, name_problem));
+    if (sentences_.empty()) return bad_.leave_out(where + ": has no sentence, expected texts 'raw'");
+    good += static_cast<std::int64_t>(sentences_.size());
+    index.add(folder, *name, sentences_);
+  }
+
+  void read_sentence() {
+    std::optional<TextPlace> raw;
+    std::string problem = "is missing";
+    if (scanner_.peek() == '{') {
+      scanner_.object([&](const std::string& key) {
+        if (key != "raw") return scanner_.skip();
+        raw = scanner_.text(problem);
+      });
+    } else {
+      scanner_.skip();
+    }
+    if (raw && sentences_.size() < kMostCaptionsPerImage) {
+      sentences_.push_back(*raw);
+    } else if (sentence_problems_.size() < 100) {
+      sentence_problems_.push_back(fmt::format(", sentence {}: 'raw' {}, expected a text",
+                                               sentences_.size() + sentence_problems_.size(), problem));
+    }
+  }
+
+  std::string name_;
+  JsonScanner scanner_;
+  Keys split_;
+  BadRecords& bad_;
+  std::vector<TextPlace> sentences_;  // of the present image
+  Keys sentence_problems_;            // likewise
+  std::size_t number_ = 0;
+  std::size_t kept_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<CaptionDataset> open_json_captions(const fs::path& annotations, const fs::path& images,
+                                                   bool lines, const RecordKeys& keys,
+                                                   const BadRecordRule& rule) {
+  FileReader file(annotations);
+  BadRecords bad(annotations.string(), rule);
+  RecordReader reader(file, keys, bad);
+  if (lines) {
+    reader.read_lines();
+  } else {
+    reader.read_list();
+  }
+  TextIndex index = std::move(reader.index);
+  if (!index.names.empty()) bad.finish(static_cast<std::int64_t>(index.names.size()));
+  return make_indexed_captions(std::move(file), images, std::move(index), bad.first_error());
+}
+
+std::unique_ptr<CaptionDataset> open_karpathy_captions(const fs::path& annotations, const fs::path& images,
+                                                       const std::vector<std::string>& split,
+                                                       const BadRecordRule& rule) {
+  FileReader file(annotations);
+  BadRecords bad(annotations.string(), rule);
+  KarpathyReader reader(file, split, bad);
+  reader.read();
+  if (reader.good > 0) bad.finish(reader.good);
+  return make_indexed_captions(std::move(file), images, std::move(reader.index), bad.first_error());
+}
+
+}  // namespace sdsclip
