@@ -16,7 +16,7 @@ PLACEHOLDER = re.compile(r"NAME|MODULE")
 SOURCE = re.compile(r"\b(\w+\.(?:cpp|h|py))\b")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 SCRIPTS = (
-    "export_clip.py", "export_teacher.py", "make_candidates.py", "prepare_aro_order.py", "prepare_winoground.py",
+    "export_clip.py", "export_teacher.py", "make_candidates.py", "parquet_to_webdataset.py", "prepare_aro_order.py", "prepare_winoground.py",
     "prepare_zeroshot.py",
 )  # fmt: skip
 
