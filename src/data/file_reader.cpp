@@ -55,9 +55,4 @@ std::string FileReader::read(std::uint64_t offset, std::size_t count) const {
   return bytes;
 }
 
-std::string read_whole_file(const std::filesystem::path& path) {
-  const FileReader file(path);
-  return file.read(0, static_cast<std::size_t>(file.size()));
-}
-
 }  // namespace sdsclip

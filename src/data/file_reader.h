@@ -31,7 +31,4 @@ class FileReader {
   std::uint64_t size_ = 0;
 };
 
-/// The whole file, in one read.
-std::string read_whole_file(const std::filesystem::path& path);
-
 }  // namespace sdsclip

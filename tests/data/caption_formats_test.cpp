@@ -199,7 +199,7 @@ TEST_F(CaptionFormats, SaysWhatATableIsThatIsNone) {
 TEST_F(CaptionFormats, ANamedPipeOrDeviceIsRefusedAtOnce) {
   const fs::path pipe = folder_ / "pipe";
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  const std::initializer_list<std::string> parts = {"a named pipe", "regular file"};
+  const std::initializer_list<std::string> parts = {"a pipe", "regular file"};
   expect_error(ExitCode::kInput, parts, [&] { (void)open_table_captions(pipe, folder_.path()); });
   expect_error(ExitCode::kInput, parts, [&] { (void)open_coco_captions(pipe, folder_.path()); });
   expect_error(ExitCode::kInput, parts, [&] { (void)open_json_captions(pipe, folder_.path(), true); });
