@@ -4,7 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
+#include <cmath>
+#include <optional>
 
 #include "sdsclip/base/text.h"
 
@@ -14,15 +15,20 @@ namespace {
 using Kind = ConfigNode::Kind;
 
 constexpr std::string_view kAutoText = "auto";
+constexpr std::string_view kFinite = "a finite number within a double's range";
 
-/// A scalar's text as a double; the tree's kind already says that it is one.
-double to_number(std::string_view text) {
+bool is_number(const ConfigNode& node) {
+  return node.kind == Kind::kInteger || node.kind == Kind::kNumber;
+}
+
+/// A scalar's text as a double; the tree's kind already says that it is a number. Nothing for infinities, NaN
+/// and what no double can hold (1e999, 1e-999): no option has a use for them.
+std::optional<double> to_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
-  if (text == ".inf") return std::numeric_limits<double>::infinity();
-  if (text == "-.inf") return -std::numeric_limits<double>::infinity();
-  if (text == ".nan") return std::numeric_limits<double>::quiet_NaN();
   double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = end == text.data() + text.size();
+  if (failure != std::errc() || !whole || !std::isfinite(value)) return std::nullopt;
   return value;
 }
 
@@ -43,7 +49,11 @@ std::string yaml_quoted(const std::string& text) {
         result += "\\t";
         break;
       default:
-        result += c;
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+          result += fmt::format("\\x{:02x}", c);
+        } else {
+          result += c;
+        }
     }
   }
   return result + "\"";
@@ -57,9 +67,6 @@ std::string flow_list(const std::vector<Value>& values, Format&& format) {
 }
 
 std::string number_text(double value) {
-  if (value == std::numeric_limits<double>::infinity()) return ".inf";
-  if (value == -std::numeric_limits<double>::infinity()) return "-.inf";
-  if (value != value) return ".nan";
   return fmt::format("{}", value);
 }
 
@@ -114,8 +121,10 @@ void OptionReader::option(std::string_view key, std::int64_t& value, std::string
 void OptionReader::option(std::string_view key, double& value, std::string_view) {
   const ConfigNode* node = take(key);
   if (node == nullptr) return;
-  if (node->kind != Kind::kInteger && node->kind != Kind::kNumber) throw wrong_kind(key, *node, "a number");
-  value = to_number(node->text);
+  if (!is_number(*node)) throw wrong_kind(key, *node, "a number");
+  const std::optional<double> number = to_number(node->text);
+  if (!number) throw wrong_kind(key, *node, kFinite);
+  value = *number;
 }
 
 void OptionReader::option(std::string_view key, std::string& value, std::string_view) {
@@ -142,8 +151,10 @@ void OptionReader::option(std::string_view key, std::vector<double>& value, std:
   if (node->kind != Kind::kList) throw wrong_kind(key, *node, "a list of numbers");
   value.clear();
   for (const ConfigNode& item : node->items) {
-    if (item.kind != Kind::kInteger && item.kind != Kind::kNumber) throw wrong_kind(key, item, "a number");
-    value.push_back(to_number(item.text));
+    if (!is_number(item)) throw wrong_kind(key, item, "a number");
+    const std::optional<double> number = to_number(item.text);
+    if (!number) throw wrong_kind(key, item, kFinite);
+    value.push_back(*number);
   }
 }
 

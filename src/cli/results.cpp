@@ -29,9 +29,8 @@ nlohmann::ordered_json value_of(const ConfigNode& node) {
     case ConfigNode::Kind::kBoolean:
       return node.text == "true";
     case ConfigNode::Kind::kInteger:
-      return std::stoll(node.text);
     case ConfigNode::Kind::kNumber:
-      return std::stod(node.text);
+      return nlohmann::ordered_json::parse(node.text);  // of our own writing, finite
     case ConfigNode::Kind::kText:
       return node.text;
     case ConfigNode::Kind::kList:

@@ -58,7 +58,10 @@ c10::Device pick_device(const std::string& text) {
 }  // namespace
 
 Placement prepare_compute(const ComputeOptions& options) {
-  if (options.threads < 0) throw usage_error("--threads: got {}, expected 0 or more", options.threads);
+  constexpr std::int64_t kMostThreads = 4096;
+  if (options.threads < 0 || options.threads > kMostThreads) {
+    throw usage_error("--threads: got {}, expected 0 to {}", options.threads, kMostThreads);
+  }
   const std::int64_t cores = std::max(1U, std::thread::hardware_concurrency());
   at::set_num_threads(static_cast<int>(options.threads > 0 ? options.threads : cores));
   Placement placement;

@@ -48,6 +48,23 @@ Outer bound(const std::string& yaml) {
   return options;
 }
 
+TEST(BindOptions, RefusesNumbersThatAreNotFiniteOrFitNoDouble) {
+  for (const std::string number : {".inf", "-.inf", "+.inf", ".nan", "1e999", "-1e999", "1e-999"}) {
+    expect_error(ExitCode::kUsage, {"f.yaml:1", "sds.lambda", number},
+                 [&] { bound("sds: {lambda: " + number + "}"); });
+    expect_error(ExitCode::kUsage, {"f.yaml:1", "rates", number},
+                 [&] { bound("rates: [1, " + number + "]"); });
+  }
+  EXPECT_EQ(bound("sds: {lambda: 1e-310}").sds.lambda, 1e-310);
+  EXPECT_EQ(bound("sds: {lambda: +1.5}").sds.lambda, 1.5);
+}
+
+TEST(ToYaml, KeepsControlCharactersOfTexts) {
+  Outer options;
+  options.clip = "a\r\x01\x7f\t\n\"b";
+  EXPECT_EQ(bound(to_yaml(list_options(options))).clip, options.clip);
+}
+
 TEST(BindOptions, ReadsWhatIsGivenAndKeepsOtherDefaults) {
   const Outer options = bound("steps: 7\nsds:\n  lambda: 2\n  noising: none\nnames: [x]\nrates: [1, 2.5]\n");
   EXPECT_EQ(options.steps, 7);
