@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/random.h"
@@ -36,18 +37,6 @@ std::vector<std::int64_t> shuffled_ranks(std::uint64_t seed, std::uint64_t strea
   return ranks;
 }
 
-/// The logistic function of a standard normal draw, drawn again until it falls into [t_min, t_max).
-double truncated_logit_normal(const SdsOptions& options, std::uint64_t seed, std::uint64_t stream) {
-  std::array<float, 4> normals{};
-  for (std::uint64_t first = 0;; first += 4) {
-    fill_normal(seed, stream, first, normals);
-    for (const float normal : normals) {
-      const double u = 1.0 / (1.0 + std::exp(-static_cast<double>(normal)));
-      if (u >= options.t_min && u < options.t_max) return u;
-    }
-  }
-}
-
 std::vector<std::int64_t> draw_timesteps(const SdsOptions& options, std::int64_t train_timesteps,
                                          std::uint64_t seed, std::uint64_t stream, std::int64_t items,
                                          std::int64_t first, std::int64_t count) {
@@ -58,11 +47,10 @@ std::vector<std::int64_t> draw_timesteps(const SdsOptions& options, std::int64_t
   std::vector<std::int64_t> timesteps;
   for (std::int64_t item = first; item < first + count; ++item) {
     const std::uint64_t index = static_cast<std::uint64_t>(item);
-    double u = 0;
+    double u = uniform_draw(seed, stream, index);
     if (options.timesteps == SdsTimesteps::kLogitNormal) {
-      u = truncated_logit_normal(options, seed, substream(stream, index));
+      u = truncated_logit_normal(u, options.t_min, options.t_max);
     } else {
-      u = uniform_draw(seed, stream, index);
       if (options.timesteps == SdsTimesteps::kStratified) {
         u = (static_cast<double>(ranks[static_cast<std::size_t>(item)]) + u) / static_cast<double>(items);
       }
@@ -130,6 +118,19 @@ void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
       throw usage_error("sds.error: got v with sds.noising none, where there is no velocity; use eps");
     }
   }
+}
+
+double truncated_logit_normal(double p, double t_min, double t_max) {
+  // In the half of the normal distribution whose probabilities are small, so that none is lost beside 1.
+  const double sign = t_min >= 0.5 ? -1.0 : 1.0;
+  const auto below = [sign](double t) {  // of sign * logit(t), which is infinite at 0 and 1
+    return 0.5 * std::erfc(-sign * (std::log(t) - std::log1p(-t)) / std::numbers::sqrt2);
+  };
+  const double low = below(t_min);
+  const at::Tensor probability = at::full({}, low + p * (below(t_max) - low), at::kDouble);
+  const double normal = sign * at::special_ndtri(probability).item<double>();
+  const double u = 1.0 / (1.0 + std::exp(-normal));
+  return std::clamp(u, t_min, std::nextafter(t_max, 0.0));
 }
 
 LatentMap make_latent_map(std::int64_t embed_dim, const BundleLatent& latent, std::uint64_t seed,

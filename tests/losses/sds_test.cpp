@@ -231,6 +231,56 @@ TEST(DrawSds, LogitNormalIsTheLogisticFunctionOfANormalDrawTruncatedToTheRange) 
   expect_distribution(options, share_below);
 }
 
+struct Quantile {
+  double t_min;
+  double t_max;
+  double p;
+  double u;
+};
+
+// scipy 1.17: expit(truncnorm.ppf(p, logit(t_min), logit(t_max))).
+constexpr Quantile kScipyQuantiles[] = {
+    {0.0, 1.0, 0.1, 0.21728622854064458},        {0.0, 1.0, 0.5, 0.5},
+    {0.0, 1.0, 0.999999, 0.9914515856589713},    {0.2, 0.9, 0.0, 0.2},
+    {0.2, 0.9, 0.1, 0.28053525784003674},        {0.2, 0.9, 0.5, 0.5215786500237778},
+    {0.2, 0.9, 0.999999, 0.8999977226149332},    {0.999, 1.0, 0.1, 0.9990148120290557},
+    {0.999, 1.0, 0.5, 0.9990930030800951},       {0.999, 1.0, 0.999999, 0.9998256581908871},
+    {0.0, 0.01, 0.1, 0.006342833627917112},      {0.0, 0.01, 0.9, 0.009785296256055722},
+    {0.999999999, 1.0, 0.5, 0.9999999990327939},
+};
+
+TEST(TruncatedLogitNormal, EqualsScipysTruncatedNormal) {
+  for (const Quantile& expected : kScipyQuantiles) {
+    EXPECT_NEAR(truncated_logit_normal(expected.p, expected.t_min, expected.t_max), expected.u, 1e-12)
+        << expected.p << " of " << expected.t_min << " to " << expected.t_max;
+  }
+}
+
+// Of draws that fall so seldom into the range that waiting for one would take for ever.
+TEST(TruncatedLogitNormal, StaysInTheRangeHoweverFarOutItLies) {
+  const double nearly_one = std::nextafter(1.0, 0.0);
+  for (const auto& [low, high] : {std::pair{nearly_one, 1.0}, std::pair{1 - 1e-12, 1 - 1e-13},
+                                  std::pair{0.0, 1e-300}, std::pair{0.5, std::nextafter(0.5, 1.0)}}) {
+    double before = 0;
+    for (const double p : {0.0, 1e-9, 0.3, 0.9, nearly_one}) {
+      const double u = truncated_logit_normal(p, low, high);
+      EXPECT_GE(u, low);
+      EXPECT_LT(u, high);
+      EXPECT_GE(u, before);
+      before = u;
+    }
+  }
+}
+
+TEST(DrawSds, LogitNormalNearTheEndOfTheScheduleComesToAnEnd) {
+  const Bundle bundle = teacher_bundle();
+  SdsOptions options;
+  options.timesteps = SdsTimesteps::kLogitNormal;
+  options.t_min = 0.9999999;
+  const at::Tensor t = draw_sds(options, bundle, 1, 2, 50, 0, 50, at::kCPU).timesteps;
+  EXPECT_TRUE((t == bundle.schedule.train_timesteps - 1).all().item<bool>());
+}
+
 TEST(CheckSdsOptions, RefusesWhatMakesNoSense) {
   Bundle bundle = teacher_bundle();
   SdsOptions options;

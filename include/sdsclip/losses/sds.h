@@ -54,11 +54,15 @@ struct SdsDraws {
   at::Tensor noise;      ///< f32[N, C, h, w]
 };
 
+/// The quantile, at `p` in [0, 1), of the logistic function of a standard normal variable that is truncated
+/// to [t_min, t_max), a part of [0, 1].
+double truncated_logit_normal(double p, double t_min, double t_max);
+
 /// The draws of items `first` to `first + count - 1` of step `step`, where image b's sample s is item
 /// `b * samples + s` and b counts through the whole batch of all processes, `batch` images. Each draw is a
 /// function of (seed, step, item) alone. `t = floor(u * T)`: u uniform in [t_min, t_max); `stratified` puts
 /// one item into each of the batch's `batch * samples` strata, in an order drawn a step; `logit_normal` is
-/// the logistic function of a standard normal draw, drawn again until it falls into the range.
+/// `truncated_logit_normal` of the uniform draw.
 SdsDraws draw_sds(const SdsOptions& options, const Bundle& teacher, std::uint64_t seed, std::int64_t step,
                   std::int64_t batch, std::int64_t first, std::int64_t count, c10::Device device);
 
