@@ -73,7 +73,7 @@ nlohmann::ordered_json settings_of(const ClipScoreOptions& options, const Benchm
   settings["tuned"] = arguments.eval.tuned;
   settings["data"] = run.data.string();
   settings["limit"] = arguments.eval.scoring.limit;
-  settings["precision"] = arguments.common.precision;
+  settings["precision"] = precision_or_default(arguments.common);
   return settings;
 }
 

@@ -28,9 +28,9 @@ CLI::Validator at_least(std::int64_t least) {
 
 void add_common(CLI::App& app, CommonArguments& common) {
   app.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", common.precision, "arithmetic of the networks")
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}))
-      ->capture_default_str();
+  app.add_option("--precision", common.precision,
+                 "arithmetic of the networks; by default the configuration's, or fp32")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
   app.add_option("--threads", common.threads, "CPU threads; 0: one a core")
       ->check(at_least(0))
       ->capture_default_str();

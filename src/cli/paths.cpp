@@ -76,8 +76,12 @@ Precision precision_of(const std::string& name) {
   return name == "fp16" ? Precision::kFp16 : Precision::kFp32;
 }
 
+std::string precision_or_default(const CommonArguments& common) {
+  return common.precision.value_or("fp32");
+}
+
 ComputeOptions compute_options(const CommonArguments& common) {
-  return {common.device, precision_of(common.precision), common.threads};
+  return {common.device, precision_of(precision_or_default(common)), common.threads};
 }
 
 }  // namespace sdsclip

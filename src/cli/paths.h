@@ -26,6 +26,10 @@ std::filesystem::path config_path(const std::string& name);
 ConvertOrder convert_order_of(const std::string& name);
 
 Precision precision_of(const std::string& name);
+
+/// What --precision says; fp32 where it is not given and no configuration speaks of it.
+std::string precision_or_default(const CommonArguments& common);
+
 ComputeOptions compute_options(const CommonArguments& common);
 
 }  // namespace sdsclip

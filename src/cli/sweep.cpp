@@ -5,16 +5,19 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "failure.h"
 #include "paths.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/reporting/table.h"
+#include "sdsclip/training/stored_config.h"
 #include "training_run.h"
 
 namespace sdsclip {
@@ -85,12 +88,24 @@ void check_folders(const Sweep& sweep, bool resume) {
       throw usage_error("{}: holds a sweep already; go on with it by --resume, or choose another --out",
                         sweep.out.string());
     }
-    if (read_file(file) != to_yaml(list_options(sweep.configs[i]))) {
-      throw usage_error(
-          "{}: is the configuration of another run than this sweep's; resume with the same --config and "
-          "--set, or choose another --out",
-          file.string());
-    }
+    check_same_run(file, sweep.configs[i]);
+  }
+}
+
+/// Throws `Error(kUsage)` where a run that is to be made would not give the metric.
+void check_metric(const Sweep& sweep) {
+  std::map<std::string, std::vector<std::string>> known;  // reading a benchmark's cases takes its time
+  for (std::size_t i = 0; i < sweep.points.size(); ++i) {
+    if (is_done(sweep.out / sweep.points[i].name)) continue;
+    const TrainConfig& config = sweep.configs[i];
+    const std::string losses =
+        fmt::format("{} {} {} {}", config.contrastive.weight > 0, config.sds.lambda > 0,
+                    config.feature.weight > 0, config.rank.weight > 0);
+    std::vector<std::string>& names = known[to_yaml(list_options(config.evaluate)) + losses];
+    if (names.empty()) names = metric_names(config);
+    if (std::find(names.begin(), names.end(), sweep.metric) != names.end()) continue;
+    throw usage_error("--metric: got {}, which point {} does not give; expected one of {}{}", sweep.metric,
+                      sweep.points[i].name, join(names, ", "), did_you_mean(sweep.metric, names));
   }
 }
 
@@ -105,6 +120,7 @@ Sweep plan_sweep(const Arguments& arguments) {
   for (const SweepPoint& point : sweep.points) sweep.configs.push_back(config_of(point, arguments, file));
   sweep.metric = metric_of(given, sweep.configs.front());
   check_folders(sweep, given.resume);
+  check_metric(sweep);
   return sweep;
 }
 
@@ -192,7 +208,7 @@ void write_state(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
 
 void run_sweep(const Arguments& arguments) {
   const Sweep sweep = plan_sweep(arguments);
-  create_folder(sweep.out);
+  const FolderLock lock(sweep.out);
   const std::vector<SweepOutcome> outcomes = run_points(
       sweep.points.size(), [&](std::size_t index) { return run_point(sweep, index, arguments.common); },
       [&](std::span<const SweepOutcome> so_far) {

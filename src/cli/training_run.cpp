@@ -6,6 +6,7 @@
 
 #include "paths.h"
 #include "results.h"
+#include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/reporting/result.h"
@@ -51,7 +52,7 @@ TrainConfig read_train_config(const fs::path& file, std::span<const std::string>
 std::vector<std::string> common_settings(const CommonArguments& common) {
   std::vector<std::string> settings;
   if (common.seed) settings.push_back(fmt::format("seed={}", *common.seed));
-  if (common.precision != "fp32") settings.push_back(fmt::format("train.precision={}", common.precision));
+  if (common.precision) settings.push_back(fmt::format("train.precision={}", *common.precision));
   return settings;
 }
 
@@ -61,7 +62,21 @@ TrainConfig with_bundle_paths(TrainConfig config) {
   return config;
 }
 
+std::vector<std::string> metric_names(const TrainConfig& config) {
+  std::vector<std::string> names = {"train/last_loss/total"};
+  const auto add = [&](double weight, const char* name) {
+    if (weight > 0) names.push_back(std::string("train/last_loss/") + name);
+  };
+  add(config.contrastive.weight, "contrastive");
+  add(config.sds.lambda, "sds");
+  add(config.feature.weight, "feature");
+  add(config.rank.weight, "rank");
+  for (std::string& name : Evaluation(config.evaluate).metric_names()) names.push_back(std::move(name));
+  return names;
+}
+
 TrainSummary train_and_record(const TrainConfig& config, const TrainRun& run) {
+  const FolderLock lock(run.out);
   const TrainSummary summary = train(config, run);
   const fs::path file = run.out / "result.json";
   const bool finished_before = summary.steps_this_life == 0;

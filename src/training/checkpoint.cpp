@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -17,9 +18,13 @@ namespace sdsclip {
 
 namespace fs = std::filesystem;
 
+namespace {
+constexpr std::int64_t kSchema = 1;
+}
+
 /// `state.json`: the last file of a checkpoint, with the digest of the other.
 struct CheckpointDocument {
-  std::int64_t schema = 1;
+  std::int64_t schema = kSchema;
   TrainingState state;
   std::string tensors_sha256;
 };
@@ -94,16 +99,60 @@ std::vector<std::pair<std::int64_t, fs::path>> list_checkpoints(const fs::path& 
   return list;
 }
 
+/// What `state.json` cannot say of a run; `where` is the file.
+void check_document(const CheckpointDocument& document, std::int64_t step, const CheckpointLimits& limits,
+                    const std::string& where) {
+  const auto require = [&](bool good, const char* key, auto got, const std::string& expected) {
+    if (!good) throw input_error("{}: {}: got {}, expected {}", where, key, got, expected);
+  };
+  const TrainingState& state = document.state;
+  const LoaderPosition& position = state.position;
+  require(document.schema == kSchema, "schema", document.schema, fmt::format("{}", kSchema));
+  require(state.step == step, "step", state.step, fmt::format("{}, as the folder's name", step));
+  require(position.epoch >= 0 && position.epoch <= step, "position.epoch", position.epoch,
+          "0 to the steps that are done");
+  require(position.step >= 0 && position.step < limits.batches_per_epoch, "position.step", position.step,
+          fmt::format("0 or more and less than {}, the batches of an epoch of this data set",
+                      limits.batches_per_epoch));
+  const std::int64_t samples = limits.batches_per_epoch * limits.batch_size;
+  require(position.bad_samples >= 0 && position.bad_samples <= samples + limits.batch_size,
+          "position.bad_samples", position.bad_samples, "0 to the samples of an epoch");
+  const std::int64_t cursor = position.step * limits.batch_size + position.bad_samples;
+  require(position.cursor == cursor, "position.cursor", position.cursor,
+          fmt::format("{}: position.step batches of {} and the bad samples", cursor, limits.batch_size));
+  require(state.loss_scale.value > 0, "loss_scale.value", state.loss_scale.value, "a number above 0");
+  require(state.loss_scale.good_steps >= 0, "loss_scale.good_steps", state.loss_scale.good_steps,
+          "0 or more");
+  require(state.evaluated_step >= -1 && state.evaluated_step <= step, "evaluated_step", state.evaluated_step,
+          "-1 (none) to the steps that are done");
+  require(state.best_step >= -1 && state.best_step <= step, "best_step", state.best_step,
+          "-1 (none) to the steps that are done");
+  require(state.worse_in_a_row >= 0 && state.worse_in_a_row <= step, "worse_in_a_row", state.worse_in_a_row,
+          "0 to the steps that are done");
+}
+
+CheckpointDocument read_document(const fs::path& json) {
+  // What no checkpoint has, so that a key that is missing is found out.
+  CheckpointDocument document{
+      .schema = 0,
+      .state = {.step = -1, .position = {-1, -1, -1, -1}, .loss_scale = {0, -1}, .evaluated_step = -2},
+      .tensors_sha256 = {}};
+  document.state.best_step = -2;
+  document.state.worse_in_a_row = -1;
+  bind_options(parse_json(read_file(json), json.string()), document, DocumentRole::kInput);
+  return document;
+}
+
 struct LoadedCheckpoint {
   TrainingState state;
   std::vector<NamedTensor> tensors;
 };
 
 /// Throws `Error(kInput)` where any part of it is damaged.
-LoadedCheckpoint read_checkpoint(const fs::path& folder) {
+LoadedCheckpoint read_checkpoint(const fs::path& folder, std::int64_t step, const CheckpointLimits& limits) {
   const fs::path json = folder / kState;
-  CheckpointDocument document;
-  bind_options(parse_json(read_file(json), json.string()), document, DocumentRole::kInput);
+  const CheckpointDocument document = read_document(json);
+  check_document(document, step, limits, json.string());
   const fs::path tensors = folder / kTensors;
   if (sha256_of_file(tensors) != document.tensors_sha256) {
     throw input_error("{}: its SHA-256 is not the one in {}", tensors.string(), json.string());
@@ -111,33 +160,70 @@ LoadedCheckpoint read_checkpoint(const fs::path& folder) {
   return {document.state, read_safetensors(tensors).tensors};
 }
 
-void copy_into(const NamedTensor& target, const std::map<std::string, at::Tensor>& stored,
-               const fs::path& folder) {
-  const auto found = stored.find(target.first);
-  if (found == stored.end() || found->second.sizes() != target.second.sizes()) {
-    throw input_error(
-        "{}: has no tensor '{}' of this run's shape; it is a checkpoint of another model or configuration",
-        folder.string(), target.first);
+/// Throws `Error(kInput)` where they are not this run's tensors and its optimizer's, all of them.
+void check_tensors(const std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& trained,
+                   const fs::path& file) {
+  const std::map<std::string, at::Tensor> stored(tensors.begin(), tensors.end());
+  std::set<std::string> known;
+  for (const auto& [name, tensor] : trained) {
+    for (const char* kind : {"", "exp_avg.", "exp_avg_sq.", "step."}) known.insert(kind + name);
+    const auto found = stored.find(name);
+    if (found == stored.end() || found->second.sizes() != tensor.sizes() ||
+        found->second.scalar_type() != tensor.scalar_type()) {
+      throw input_error("{}: has no tensor '{}' of this run's shape and kind", file.string(), name);
+    }
+    if (!at::isfinite(found->second).all().item<bool>()) {
+      throw input_error("{}: tensor '{}' is not finite", file.string(), name);
+    }
   }
-  at::Tensor destination = target.second;
-  destination.copy_(found->second);
+  for (const NamedTensor& tensor : tensors) {
+    if (!known.contains(tensor.first)) {
+      throw input_error("{}: holds a tensor '{}', which this run has not", file.string(), tensor.first);
+    }
+  }
+}
+
+/// Into the run, or not at all.
+void restore(const LoadedCheckpoint& checkpoint, const std::vector<NamedTensor>& trained,
+             Optimizer& optimizer, const fs::path& file) {
+  check_tensors(checkpoint.tensors, trained, file);
+  optimizer.restore(checkpoint.tensors);
+  const at::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> stored(checkpoint.tensors.begin(), checkpoint.tensors.end());
+  for (const auto& [name, tensor] : trained) at::Tensor(tensor).copy_(stored.at(name));
+}
+
+fs::path folder_of(const fs::path& out, std::int64_t step) {
+  return out / kFolder / fmt::format("{}{}", kStepPrefix, step);
 }
 
 }  // namespace
 
 void save_checkpoint(const fs::path& out, const TrainingState& state, const std::vector<NamedTensor>& trained,
                      const Optimizer& optimizer, std::int64_t keep) {
-  AtomicFolder folder(out / kFolder / fmt::format("{}{}", kStepPrefix, state.step));
   std::vector<NamedTensor> tensors = trained;
   const std::vector<NamedTensor> moments = optimizer.state();
   tensors.insert(tensors.end(), moments.begin(), moments.end());
+  check_finite_tensors(tensors);
+  AtomicFolder folder(folder_of(out, state.step));
   write_safetensors(folder.path() / kTensors, tensors);
   CheckpointDocument document;
   document.state = state;
   document.tensors_sha256 = sha256_of_file(folder.path() / kTensors);
   write_file_atomically(folder.path() / kState, to_json(document));
   folder.commit();
+  remove_old_checkpoints(out, state, keep);
+}
 
+void save_checkpoint_state(const fs::path& out, const TrainingState& state, std::int64_t keep) {
+  const fs::path json = folder_of(out, state.step) / kState;
+  CheckpointDocument document = read_document(json);
+  document.state = state;
+  write_file_atomically(json, to_json(document));
+  remove_old_checkpoints(out, state, keep);
+}
+
+void remove_old_checkpoints(const fs::path& out, const TrainingState& state, std::int64_t keep) {
   const std::vector<std::pair<std::int64_t, fs::path>> list = list_checkpoints(out);
   for (std::size_t i = static_cast<std::size_t>(keep); i < list.size(); ++i) {
     if (list[i].first == state.best_step) continue;
@@ -146,24 +232,27 @@ void save_checkpoint(const fs::path& out, const TrainingState& state, const std:
   }
 }
 
-std::optional<TrainingState> load_newest_checkpoint(const fs::path& out,
+std::optional<TrainingState> load_newest_checkpoint(const fs::path& out, const CheckpointLimits& limits,
                                                     const std::vector<NamedTensor>& trained,
                                                     Optimizer& optimizer) {
-  for (const auto& [step, folder] : list_checkpoints(out)) {
-    LoadedCheckpoint checkpoint;
+  std::string first_failure;
+  const std::vector<std::pair<std::int64_t, fs::path>> list = list_checkpoints(out);
+  for (const auto& [step, folder] : list) {
     try {
-      checkpoint = read_checkpoint(folder);
+      const LoadedCheckpoint checkpoint = read_checkpoint(folder, step, limits);
+      restore(checkpoint, trained, optimizer, folder / kTensors);
+      return checkpoint.state;
     } catch (const Error& damage) {
-      log_warning("{}: damaged, trying the checkpoint before it ({})", folder.string(), damage.what());
-      continue;
+      if (first_failure.empty()) first_failure = damage.what();
+      log_warning("{}: cannot be used, trying the checkpoint before it ({})", folder.string(), damage.what());
     }
-    const at::NoGradGuard no_grad;
-    const std::map<std::string, at::Tensor> stored(checkpoint.tensors.begin(), checkpoint.tensors.end());
-    for (const NamedTensor& tensor : trained) copy_into(tensor, stored, folder);
-    optimizer.restore(checkpoint.tensors);
-    return checkpoint.state;
   }
-  return std::nullopt;
+  if (list.empty()) return std::nullopt;
+  throw input_error(
+      "{}: none of its {} checkpoints can be used; the newest: {}; choose another --out, or remove the "
+      "folder "
+      "to begin again",
+      (out / kFolder).string(), list.size(), first_failure);
 }
 
 }  // namespace sdsclip

@@ -8,12 +8,19 @@
 namespace sdsclip {
 namespace {
 
+constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // of a batch, its L_SDS draws included
+constexpr std::int64_t kMostWorkers = 1024;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
 constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
 constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
 
 void require_at_least(std::string_view key, double value, double least) {
-  if (!(value >= least)) throw usage_error("{}: got {}, expected {} or more", key, value, least);
+  if (!(value >= least) || std::isinf(value))
+    throw usage_error("{}: got {}, expected {} or more", key, value, least);
+}
+
+void require_at_most(std::string_view key, std::int64_t value, std::int64_t most) {
+  if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
 }
 
 void require_positive(std::string_view key, double value) {
@@ -33,9 +40,11 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("batch_size", options.batch_size, "pairs a step");
   visitor.count_or_auto("micro_batch_clip", options.micro_batch_clip,
                         "images, and texts, through CLIP at a time; 0: all, which needs no second forward; "
-                        "auto: as many as memory allows");
-  visitor.count_or_auto("micro_batch_unet", options.micro_batch_unet,
-                        "latents through the UNet at a time; 0: all; auto: as many as memory allows");
+                        "auto: all, a half, a third, ..., as memory allows");
+  visitor.count_or_auto(
+      "micro_batch_unet", options.micro_batch_unet,
+      "latents through the UNet at a time; 0: all; auto: all, a half, a third, ..., as memory "
+      "allows");
   visitor.option("lr", options.lr, "peak learning rate");
   visitor.option("lr_h_w", options.lr_h_w, "peak learning rate of h_w; 0: `lr`");
   visitor.choice("schedule", options.schedule, kScheduleNames, "of the learning rate after the warm-up");
@@ -52,8 +61,9 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("tune_temperature", options.tune_temperature,
                  "whether `logit_scale` trains too, and `logit_bias` with the sigmoid loss");
   visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
-  visitor.option("checkpoint_every", options.checkpoint_every,
-                 "steps between checkpoints; 0: only at the end");
+  visitor.option(
+      "checkpoint_every", options.checkpoint_every,
+      "steps between checkpoints, beside the one that each evaluation begins with; 0: only at the end");
   visitor.option("checkpoint_minutes", options.checkpoint_minutes,
                  "a checkpoint also after so many minutes without one; 0: never");
   visitor.option("keep_checkpoints", options.keep_checkpoints,
@@ -100,6 +110,9 @@ void check_train_config(const TrainConfig& config) {
   require_at_least("train.steps", static_cast<double>(train.steps), 0);
   if (train.steps == 0) require_positive("train.epochs", train.epochs);
   require_at_least("train.batch_size", static_cast<double>(train.batch_size), 1);
+  require_at_most("train.batch_size", train.batch_size, kMostItems);
+  require_at_most("sds.samples", config.sds.samples, kMostItems / train.batch_size);
+  require_at_most("data.workers", config.data.workers, kMostWorkers);
   require_positive("train.lr", train.lr);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);
   require_at_least("train.lora.rank", static_cast<double>(train.lora.rank), 1);

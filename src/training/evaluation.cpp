@@ -6,6 +6,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/scoring/clip_scorer.h"
 #include "sdsclip/scoring/score_store.h"
@@ -82,11 +83,28 @@ Evaluation::Evaluation(const EvaluateOptions& options) {
     tasks_.push_back(
         {&benchmark, benchmark.load({.data = one_data_set(benchmark, root), .limit = options.limit})});
   }
+  if (tasks_.empty()) return;
+  const std::string deciding = deciding_metric(options);
+  const std::vector<std::string> known = metric_names();
+  if (std::find(known.begin(), known.end(), deciding) == known.end()) {
+    throw usage_error("evaluate.metric: got '{}', expected one of {}{}", deciding, join(known, ", "),
+                      did_you_mean(deciding, known));
+  }
 }
 
 Evaluation::~Evaluation() = default;
 Evaluation::Evaluation(Evaluation&&) noexcept = default;
 Evaluation& Evaluation::operator=(Evaluation&&) noexcept = default;
+
+std::vector<std::string> Evaluation::metric_names() const {
+  std::vector<std::string> names;
+  for (const Task& task : tasks_) {
+    for (const MetricMarks& marks : task.benchmark->judge(task.table, CaseScores(task.table))) {
+      names.push_back(marks.name);
+    }
+  }
+  return names;
+}
 
 std::vector<Metric> Evaluation::run(const ClipModel& model, const fs::path& scratch) const {
   ClipScoreOptions options;

@@ -3,6 +3,7 @@
 #include <torch/nn/utils/clip_grad.h>
 #include <torch/optim/adamw.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -25,7 +26,87 @@ bool is_gain_or_bias(const NamedTensor& tensor) {
          contains(name, "logit_scale");
 }
 
+bool is_finite(const at::Tensor& tensor) {
+  return at::isfinite(tensor).all().item<bool>();
+}
+
+std::vector<NamedTensor> gradients_of(const std::vector<NamedTensor>& tensors) {
+  std::vector<NamedTensor> gradients;
+  for (const NamedTensor& tensor : tensors) {
+    if (tensor.second.grad().defined()) gradients.emplace_back(tensor.first, tensor.second.grad());
+  }
+  return gradients;
+}
+
+double norm_of(const std::vector<NamedTensor>& tensors) {
+  if (tensors.empty()) return 0;
+  std::vector<at::Tensor> norms;
+  for (const NamedTensor& tensor : tensors) norms.push_back(tensor.second.norm());
+  // As `clip_grad_norm_`.
+  return (norms.size() == 1 ? norms.front() : at::stack(norms).norm()).item<double>();
+}
+
+/// Of gradients whose norm is not finite: the first that is not finite itself, else the largest.
+NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
+  const NamedTensor* worst = &gradients.front();
+  double largest = 0;
+  for (const NamedTensor& gradient : gradients) {
+    const double most = gradient.second.abs().max().item<double>();
+    if (!std::isfinite(most)) {
+      return NotFiniteError(
+          fmt::format("the gradient of '{}' is {}, expected finite numbers", gradient.first, most));
+    }
+    if (most > largest) worst = &gradient;
+    largest = std::max(largest, most);
+  }
+  return NotFiniteError(fmt::format(
+      "the norm of the gradients is beyond float32's range; the largest is that of '{}', up to {:.3g}",
+      worst->first, largest));
+}
+
+/// AdamW's memory of one parameter out of a checkpoint; null where it has none.
+std::unique_ptr<torch::optim::AdamWParamState> restored_state(
+    const NamedTensor& tensor, const std::map<std::string, at::Tensor>& stored) {
+  const auto find = [&](const char* kind) {
+    const auto found = stored.find(std::string(kind) + tensor.first);
+    return found == stored.end() ? at::Tensor() : found->second;
+  };
+  const at::Tensor average = find("exp_avg.");
+  const at::Tensor square = find("exp_avg_sq.");
+  const at::Tensor step = find("step.");
+  if (!average.defined() && !square.defined() && !step.defined()) return nullptr;
+  if (!average.defined() || !square.defined() || !step.defined()) {
+    throw input_error("the optimizer's state of '{}' is not whole, expected exp_avg, exp_avg_sq and step",
+                      tensor.first);
+  }
+  for (const at::Tensor& moment : {average, square}) {
+    const bool fits = moment.sizes() == tensor.second.sizes() && moment.scalar_type() == at::kFloat;
+    if (!fits || !is_finite(moment)) {
+      throw input_error("the optimizer's state of '{}' is not of its shape, or not finite", tensor.first);
+    }
+  }
+  const bool counts = step.numel() == 1 && step.scalar_type() == at::kLong && step.item<std::int64_t>() >= 1;
+  if (!counts || (square < 0).any().item<bool>()) {
+    throw input_error("the optimizer's state of '{}' holds a number that is out of range", tensor.first);
+  }
+  const c10::Device device = tensor.second.device();
+  std::unique_ptr<torch::optim::AdamWParamState> state = std::make_unique<torch::optim::AdamWParamState>();
+  // Clones: the optimizer updates them in place, and they must not stay another's.
+  state->exp_avg(average.to(device).clone());
+  state->exp_avg_sq(square.to(device).clone());
+  state->step(step.item<std::int64_t>());
+  return state;
+}
+
 }  // namespace
+
+void check_finite_tensors(const std::vector<NamedTensor>& tensors) {
+  for (const NamedTensor& tensor : tensors) {
+    if (is_finite(tensor.second)) continue;
+    throw NotFiniteError(
+        fmt::format("'{}' holds numbers that are not finite; it is not saved", tensor.first));
+  }
+}
 
 double learning_rate_factor(const TrainOptions& options, std::int64_t step, std::int64_t total) {
   if (step < options.warmup_steps)
@@ -75,12 +156,14 @@ Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
 double Optimizer::step(double factor) {
   Implementation& own = *implementation_;
-  std::vector<at::Tensor> with_gradient;
-  for (const NamedTensor& tensor : own.trained) {
-    if (tensor.second.grad().defined()) with_gradient.push_back(tensor.second);
+  const std::vector<NamedTensor> gradients = gradients_of(own.trained);
+  const double norm = norm_of(gradients);
+  if (!std::isfinite(norm)) throw gradient_failure(gradients);
+  if (own.grad_clip_norm > 0) {
+    std::vector<at::Tensor> parameters;
+    for (const NamedTensor& tensor : own.trained) parameters.push_back(tensor.second);
+    torch::nn::utils::clip_grad_norm_(parameters, own.grad_clip_norm);
   }
-  const double limit = own.grad_clip_norm > 0 ? own.grad_clip_norm : std::numeric_limits<double>::infinity();
-  const double norm = torch::nn::utils::clip_grad_norm_(with_gradient, limit);
   for (std::size_t i = 0; i < own.peak_rates.size(); ++i) {
     own.adamw->param_groups()[i].options().set_lr(own.peak_rates[i] * factor);
   }
@@ -108,19 +191,15 @@ std::vector<NamedTensor> Optimizer::state() const {
 }
 
 void Optimizer::restore(const std::vector<NamedTensor>& state) {
-  std::map<std::string, at::Tensor> named(state.begin(), state.end());
+  const std::map<std::string, at::Tensor> stored(state.begin(), state.end());
+  std::vector<std::unique_ptr<torch::optim::AdamWParamState>> restored;
+  for (const NamedTensor& tensor : implementation_->trained)
+    restored.push_back(restored_state(tensor, stored));
   implementation_->adamw->state().clear();
-  for (const NamedTensor& tensor : implementation_->trained) {
-    const auto average = named.find("exp_avg." + tensor.first);
-    if (average == named.end()) continue;
-    std::unique_ptr<torch::optim::AdamWParamState> restored =
-        std::make_unique<torch::optim::AdamWParamState>();
-    const c10::Device device = tensor.second.device();
-    // Clones: the optimizer updates them in place, and they must not stay another's.
-    restored->exp_avg(average->second.to(device).clone());
-    restored->exp_avg_sq(named.at("exp_avg_sq." + tensor.first).to(device).clone());
-    restored->step(named.at("step." + tensor.first).item<std::int64_t>());
-    implementation_->adamw->state()[tensor.second.unsafeGetTensorImpl()] = std::move(restored);
+  for (std::size_t i = 0; i < restored.size(); ++i) {
+    if (!restored[i]) continue;
+    implementation_->adamw->state()[implementation_->trained[i].second.unsafeGetTensorImpl()] =
+        std::move(restored[i]);
   }
 }
 

@@ -2,38 +2,92 @@
 
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
+#include <sstream>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/log.h"
 
 namespace sdsclip {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::string lines_up_to(const std::string& text, std::int64_t done_steps) {
+/// The step of a line; nothing where it is no object with one.
+std::optional<std::int64_t> step_of(const Json& line) {
+  if (!line.is_object() || !line.contains("step")) return std::nullopt;
+  const Json& step = line["step"];
+  if (!step.is_number_integer()) return std::nullopt;
+  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
+  if (step.is_number_unsigned() && step.get<std::uint64_t>() > kMost) return std::nullopt;
+  return step.get<std::int64_t>();
+}
+
+/// The whole lines of steps up to `done_steps`, in order. Damaged ones are left out with a warning.
+std::string lines_up_to(const std::string& text, std::int64_t done_steps, const std::filesystem::path& file) {
   std::string kept;
-  std::size_t start = 0;
-  while (start < text.size()) {
+  std::int64_t last = 0;
+  std::int64_t number = 0;
+  std::int64_t damaged = 0;
+  std::int64_t first_damaged = 0;
+  for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = text.find('\n', start);
     if (end == std::string::npos) break;  // cut off by a kill
     const std::string_view line = std::string_view(text).substr(start, end - start);
-    const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object() || !json.contains("step") || json["step"].get<std::int64_t>() > done_steps) break;
-    kept.append(line).push_back('\n');
     start = end + 1;
+    ++number;
+    const std::optional<std::int64_t> step = step_of(Json::parse(line, nullptr, false));
+    if (step && *step > done_steps) break;
+    if (step && *step > last) {
+      kept.append(line).push_back('\n');
+      last = *step;
+    } else if (++damaged == 1) {
+      first_damaged = number;
+    }
+  }
+  if (damaged > 0) {
+    log_warning("{}:{}: is no object with the number of a next step; {} such lines are left out",
+                file.string(), first_damaged, damaged);
   }
   return kept;
 }
 
-/// Of a file of steps; null where there is none.
-Json last_line(const std::filesystem::path& file) {
+/// A file of steps, its last line to be read.
+struct LastLine {
+  Json json;  ///< null where there is none
+  std::string where;
+};
+
+LastLine last_line(const std::filesystem::path& file) {
   std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return nullptr;
-  const std::string text = lines_up_to(read_file(file), std::numeric_limits<std::int64_t>::max());
-  if (text.empty()) return nullptr;
+  if (!std::filesystem::exists(file, ignored)) return {nullptr, ""};
+  const std::string text = lines_up_to(read_file(file), std::numeric_limits<std::int64_t>::max(), file);
+  if (text.empty()) return {nullptr, ""};
   const std::size_t before = text.rfind('\n', text.size() - 2);
-  return Json::parse(text.substr(before == std::string::npos ? 0 : before + 1));
+  const std::string line = text.substr(before == std::string::npos ? 0 : before + 1);
+  return {Json::parse(line), fmt::format("{}: its last line", file.string())};
+}
+
+const Json& object_of(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key) || !json[key].is_object()) {
+    throw input_error("{}: '{}' is missing or no object", where, key);
+  }
+  return json[key];
+}
+
+double number_of(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key) || !json[key].is_number()) {
+    throw input_error("{}: '{}' is missing or no number", where, key);
+  }
+  return json[key].get<double>();
+}
+
+std::int64_t count_of(const Json& json, const char* key, const std::string& where) {
+  if (!json.contains(key) || !json[key].is_number_integer()) {
+    throw input_error("{}: '{}' is missing or no whole number", where, key);
+  }
+  return json[key].get<std::int64_t>();
 }
 
 }  // namespace
@@ -41,7 +95,7 @@ Json last_line(const std::filesystem::path& file) {
 RunLog::RunLog(const std::filesystem::path& file, std::int64_t done_steps) : file_(file) {
   std::error_code ignored;
   const std::string before = std::filesystem::exists(file, ignored) ? read_file(file) : "";
-  write_file_atomically(file, lines_up_to(before, done_steps));
+  write_file_atomically(file, lines_up_to(before, done_steps, file));
   stream_.open(file, std::ios::app | std::ios::binary);
 }
 
@@ -96,15 +150,15 @@ Json evaluation_line(std::int64_t step, std::span<const Metric> metrics) {
 }
 
 StepResult read_last_losses(const std::filesystem::path& file) {
-  const Json line = last_line(file);
-  if (line.is_null()) return {};
-  const Json& loss = line.at("loss");
+  const LastLine line = last_line(file);
+  if (line.json.is_null()) return {};
+  const Json& loss = object_of(line.json, "loss", line.where);
   const auto term = [&](const char* name) -> std::optional<StepTerm> {
     if (!loss.contains(name)) return std::nullopt;
-    return StepTerm{.loss = loss.at(name).get<double>()};
+    return StepTerm{.loss = number_of(loss, name, line.where)};
   };
   StepResult result;
-  result.total = loss.at("total").get<double>();
+  result.total = number_of(loss, "total", line.where);
   result.contrastive = term("contrastive");
   result.sds = term("sds");
   result.feature = term("feature");
@@ -113,16 +167,20 @@ StepResult read_last_losses(const std::filesystem::path& file) {
 }
 
 std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
-  const Json line = last_line(file);
-  if (line.is_null()) return {};
+  const LastLine line = last_line(file);
+  if (line.json.is_null()) return {};
   std::vector<Metric> metrics;
-  for (const auto& [name, metric] : line.at("metrics").items()) {
-    const Json& interval = metric.at("ci95");
+  for (const auto& [name, metric] : object_of(line.json, "metrics", line.where).items()) {
+    const std::string where = fmt::format("{}, metric {}", line.where, name);
+    const bool is_object = metric.is_object();
+    const Json interval = is_object ? metric.value("ci95", Json()) : Json();
+    if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() || !interval[1].is_number())
+      throw input_error("{}: 'ci95' is missing or no pair of numbers", where);
     metrics.push_back({name,
-                       metric.at("value"),
-                       metric.at("n"),
-                       {interval.at(0).get<double>(), interval.at(1).get<double>()},
-                       metric.at("ties")});
+                       number_of(metric, "value", where),
+                       count_of(metric, "n", where),
+                       {interval[0].get<double>(), interval[1].get<double>()},
+                       count_of(metric, "ties", where)});
   }
   return metrics;
 }
@@ -132,7 +190,9 @@ std::int64_t peak_memory_bytes() {
   constexpr std::string_view kPeak = "VmHWM:";
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(kPeak)) return std::stoll(line.substr(kPeak.size())) * 1024;  // written in KiB
+    std::int64_t kibibytes = 0;
+    if (line.starts_with(kPeak) && std::istringstream(line.substr(kPeak.size())) >> kibibytes)
+      return kibibytes * 1024;
   }
   return 0;
 }

@@ -82,10 +82,15 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
   const PreprocessOptions preprocess = preprocess_options(clip.bundle().image);
   const std::int64_t images = batch.pixels->count();
   const bool tunes_clip = !options.warm_up_map;
+  const bool ranks = batch.rank.has_value() && tunes_clip;
+  const bool contrasts = options.contrastive_weight > 0 && tunes_clip;
+  // Without any term there is no gradient, which is not the same as one of zero: that would still decay
+  // weights.
+  if (!ranks && !contrasts && models.latent_map == nullptr && models.feature_map == nullptr) return {};
   const TowerPass image_pass(image_tower(clip, batch, preprocess), images, options.micro_batch_clip,
                              tunes_clip);
   // L_SDS and the feature loss see the images alone.
-  const bool needs_texts = tunes_clip && (options.contrastive_weight > 0 || batch.rank);
+  const bool needs_texts = contrasts || ranks;
   std::optional<TowerPass> text_pass;
   at::Tensor text_leaf;
   if (needs_texts) {
@@ -101,7 +106,7 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
     (loss * (weight * options.loss_scale)).backward();
     return loss.item<double>();
   };
-  if (options.contrastive_weight > 0 && tunes_clip) {
+  if (contrasts) {
     result.contrastive = terms.run([&](const at::Tensor& image_leaf) {
       const at::Tensor columns = text_leaf.narrow(0, 0, images + batch.hard_negatives);
       return backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns),
@@ -111,7 +116,7 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
   } else {
     terms.leave_out_contrastive();
   }
-  if (batch.rank && tunes_clip) {
+  if (ranks) {
     result.rank = terms.run([&](const at::Tensor& image_leaf) {
       const at::Tensor loss =
           ranking_loss(image_leaf, text_leaf, clip.logit_scale(), *batch.rank, options.rank_temperature);

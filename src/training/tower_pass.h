@@ -20,8 +20,8 @@ class TowerPass {
   /// f32[rows, D], without a graph.
   [[nodiscard]] at::Tensor embeddings() const { return embeddings_.detach(); }
 
-  /// (d): adds the parameters' gradients, given the loss's with respect to the embeddings. A tower that does
-  /// not train has no graph, and nothing is done.
+  /// (d): adds the parameters' gradients, given the loss's with respect to the embeddings. Nothing is done,
+  /// nor embedded again, where no parameter of the tower trains.
   void backward(const at::Tensor& gradient) const;
 
  private:
@@ -29,6 +29,7 @@ class TowerPass {
   std::int64_t rows_;
   std::int64_t micro_batch_;
   bool keeps_graph_;
+  bool trains_ = false;
   at::Tensor embeddings_;
 };
 

@@ -22,6 +22,7 @@
 #include "sdsclip/training/loss_scale.h"
 #include "sdsclip/training/optimizer.h"
 #include "sdsclip/training/run_log.h"
+#include "sdsclip/training/stored_config.h"
 #include "sdsclip/training/tensorboard.h"
 #include "session.h"
 
@@ -31,6 +32,7 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
+constexpr const char* kScratch = "evaluation.tmp";
 constexpr double kLargestLogitScale = 4.605170185988092;  // ln 100, as CLIP and open_clip
 
 double seconds_since(Clock::time_point start) {
@@ -39,29 +41,27 @@ double seconds_since(Clock::time_point start) {
 
 /// Fails where `out` holds a run that this one must not touch; writes `config.yaml` where there is none.
 void claim_folder(const TrainConfig& config, const TrainRun& run) {
-  const std::string yaml = to_yaml(list_options(config));
   const fs::path file = run.out / "config.yaml";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
     create_folder(run.out);
-    write_file_atomically(file, yaml);
+    write_config(config, file);
     return;
   }
   if (!run.resume) {
     throw usage_error("{}: holds a run already; go on with it by --resume, or choose another --out",
                       run.out.string());
   }
-  if (read_file(file) != yaml) {
-    throw usage_error(
-        "{}: is the configuration of another run than this one; resume with the same --config and --set, "
-        "or choose another --out",
-        file.string());
-  }
+  if (check_same_run(file, config)) write_config(config, file);
 }
 
 std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_epoch) {
+  constexpr double kMost = 0x1.0p53;
   if (options.steps > 0) return options.steps;
-  return std::max<std::int64_t>(1, std::llround(options.epochs * static_cast<double>(batches_per_epoch)));
+  const double steps = options.epochs * static_cast<double>(batches_per_epoch);
+  if (steps > kMost)
+    throw usage_error("train.epochs: got {}, which is {} steps; give less", options.epochs, steps);
+  return std::max<std::int64_t>(1, std::llround(steps));
 }
 
 /// Of the run's next step, scaled as float16 needs it.
@@ -75,13 +75,37 @@ double loss_of(const std::optional<StepTerm>& term) {
   return term ? term->loss : 0.0;
 }
 
+constexpr std::string_view kAdvice = "try a lower train.lr or weight, or train.precision=fp32";
+
 void check_finite(const StepResult& result, std::int64_t step, const fs::path& out) {
   if (std::isfinite(result.total)) return;
   throw runtime_failure(
       "step {}: the loss is {} (L_CLIP {}, L_SDS {}, features {}, L_rank {}), expected a finite number; the "
-      "last good checkpoint is kept in {}; try a lower train.lr or weight, or train.precision=fp32",
+      "last good checkpoint is kept in {}; {}",
       step + 1, result.total, loss_of(result.contrastive), loss_of(result.sds), loss_of(result.feature),
-      loss_of(result.rank), (out / "checkpoints").string());
+      loss_of(result.rank), (out / "checkpoints").string(), kAdvice);
+}
+
+/// Calls `action`; what it throws also says after which step, where the last good checkpoint is, and what to
+/// try.
+template <typename Action>
+auto with_advice(std::int64_t step, const fs::path& out, Action&& action) {
+  try {
+    return action();
+  } catch (const NotFiniteError& failure) {
+    throw runtime_failure("step {}: {}; the last good checkpoint is kept in {}; {}", step, failure.what(),
+                          (out / "checkpoints").string(), kAdvice);
+  }
+}
+
+TeacherWork work_since(const TeacherWork& before, const TeacherWork& now) {
+  return {.unet_evaluations = now.unet_evaluations - before.unet_evaluations,
+          .vae_encodings = now.vae_encodings - before.vae_encodings,
+          .text_encodings = now.text_encodings - before.text_encodings};
+}
+
+bool has_term(const StepResult& result) {
+  return result.contrastive || result.sds || result.feature || result.rank;
 }
 
 std::vector<at::Tensor> copies_of(const std::vector<NamedTensor>& tensors) {
@@ -115,6 +139,8 @@ class Life {
     touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
     settle_micro_batches(config_.train, session_.models(), scaled_step_options(config_, state_), touched,
                          run.out);
+    // `auto` has tried steps, which are no work of the run.
+    if (session_.teacher) work_before_ = session_.teacher->work();
   }
 
   TrainSummary run();
@@ -136,6 +162,8 @@ class Life {
   Optimizer optimizer_;
   std::optional<Evaluation> evaluation_;
   TrainingState state_;
+  std::int64_t saved_step_ = -1;  // of the newest checkpoint
+  TeacherWork work_before_;
   std::int64_t steps_ = 0;  // of the whole run
   double waited_ = 0;       // seconds, for data
   std::optional<RunLog> evaluations_;
@@ -145,13 +173,28 @@ class Life {
 };
 
 void Life::resume() {
-  state_ = load_newest_checkpoint(run_.out, session_.trained, optimizer_).value_or(state_);
+  const std::int64_t batch = config_.train.batch_size;
+  const CheckpointLimits limits{.batch_size = batch, .batches_per_epoch = session_.dataset->size() / batch};
+  const std::optional<TrainingState> found =
+      load_newest_checkpoint(run_.out, limits, session_.trained, optimizer_);
+  if (found) {
+    state_ = *found;
+    saved_step_ = state_.step;
+  }
   merge_lora(session_.lora);
   log_info("{}: going on after step {}", run_.out.string(), state_.step);
 }
 
+/// An evaluation changes the state alone, so the tensors of its step are not written a second time.
 void Life::save() {
-  save_checkpoint(run_.out, state_, session_.trained, optimizer_, config_.train.keep_checkpoints);
+  if (saved_step_ == state_.step) {
+    save_checkpoint_state(run_.out, state_, config_.train.keep_checkpoints);
+  } else {
+    with_advice(state_.step, run_.out, [&] {
+      save_checkpoint(run_.out, state_, session_.trained, optimizer_, config_.train.keep_checkpoints);
+    });
+  }
+  saved_step_ = state_.step;
   saved_ = Clock::now();
 }
 
@@ -176,6 +219,7 @@ void Life::write_tuned(const char* file) const {
     const bool is_map = tensor.first.find(".h_w.") != std::string::npos;
     if (is_map || !at::equal(tensor.second, before_[i])) changed.push_back(tensor);
   }
+  with_advice(state_.step, run_.out, [&] { check_finite_tensors(changed); });
   write_safetensors(run_.out / file, changed,
                     {{"format", "pt"},
                      {"clip", session_.clip_bundle.name},
@@ -199,10 +243,11 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
     update_loss_scale(state_.loss_scale, !times.skipped);
   }
   const double factor = learning_rate_factor(config_.train, state_.step, steps_);
-  if (times.skipped) {
+  if (times.skipped || !has_term(result)) {
+    times.skipped = true;
     optimizer_.drop_gradients();
   } else {
-    times.gradient_norm = optimizer_.step(factor);
+    times.gradient_norm = with_advice(state_.step + 1, run_.out, [&] { return optimizer_.step(factor); });
     merge_lora(session_.lora);
   }
   at::Tensor logit_scale = session_.clip.logit_scale();
@@ -225,14 +270,10 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
 
 /// Scores the student as it is, and keeps it where it is the best so far.
 void Life::evaluate() {
-  summary_.evaluation = evaluation_->run(session_.clip, run_.out / "evaluation.tmp");
+  summary_.evaluation = evaluation_->run(session_.clip, run_.out / kScratch);
   const std::string name = deciding_metric(config_.evaluate);
   const std::optional<Metric> deciding = find_metric(summary_.evaluation, name);
-  if (!deciding) {
-    std::vector<std::string> known;
-    for (const Metric& metric : summary_.evaluation) known.push_back(metric.name);
-    throw usage_error("evaluate.metric: got '{}', expected one of {}", name, join(known, ", "));
-  }
+  if (!deciding) throw runtime_failure("the evaluation has no metric {}", name);  // checked at the start
   evaluations_->write(evaluation_line(state_.step, summary_.evaluation));
   events_->write(state_.step, evaluation_scalars(summary_.evaluation));
   log_info("after step {}: {} {:.4f}", state_.step, name, deciding->value);
@@ -268,12 +309,8 @@ TrainSummary Life::run() {
 
   while (true) {
     if (evaluation_due()) {
-      try {
-        evaluate();
-      } catch (const Error& error) {
-        if (error.exit_code() == ExitCode::kInterrupted) save();
-        throw;
-      }
+      save();  // whatever becomes of the evaluation, no step is lost
+      evaluate();
       save();
     }
     if (state_.step >= steps_ || state_.stopped) break;
@@ -290,6 +327,10 @@ TrainSummary Life::run() {
   }
 
   write_tuned("tuned.safetensors");
+  // Once more, for what could not be removed at the time.
+  remove_old_checkpoints(run_.out, state_, config_.train.keep_checkpoints);
+  std::error_code ignored;
+  fs::remove_all(run_.out / kScratch, ignored);
   if (summary_.steps_this_life == 0) summary_.last = read_last_losses(run_.out / "log.jsonl");
   if (evaluation_ && summary_.evaluation.empty()) {
     summary_.evaluation = read_last_evaluation(run_.out / "evaluations.jsonl");
@@ -300,7 +341,7 @@ TrainSummary Life::run() {
   summary_.bad_samples = loader.statistics().bad_samples;
   summary_.seconds = seconds_since(start_);
   summary_.wait_share = waited_ / summary_.seconds;
-  if (session_.teacher) summary_.work = session_.teacher->work();
+  if (session_.teacher) summary_.work = work_since(work_before_, session_.teacher->work());
   return summary_;
 }
 

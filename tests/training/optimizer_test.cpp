@@ -4,10 +4,15 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
+
+#include "support/expect_error.h"
 
 namespace sdsclip {
 namespace {
+
+using testing::expect_error;
 
 at::Tensor parameter(const std::vector<float>& values) {
   return torch::tensor(values).set_requires_grad(true);
@@ -84,6 +89,67 @@ TEST(Optimizer, RestoredGoesOnWithTheSameBits) {
     step(second, b, gradient);
   }
   EXPECT_TRUE(torch::equal(a, b));
+}
+
+TEST(Optimizer, RefusesAGradientThatIsNotFiniteAndChangesNothing) {
+  for (const double clip : {0.0, 1.0}) {
+    for (const float bad :
+         {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN(), 3e38F}) {
+      TrainOptions options = plain_options();
+      options.grad_clip_norm = clip;
+      const at::Tensor good = parameter({1.0F, 2.0F});
+      const at::Tensor tensor = parameter({1.0F, 2.0F});
+      Optimizer optimizer({{"ln.weight", good}, {"ln.bias", tensor}}, options);
+      set_gradient(good, {0.5F, 0.5F});
+      set_gradient(tensor, {0.5F, bad});
+      expect_error(ExitCode::kRuntime, {"gradient", "'ln.bias'"}, [&] { optimizer.step(1.0); });
+      for (const at::Tensor& kept : {good, tensor}) {
+        EXPECT_TRUE(torch::equal(kept.detach(), torch::tensor({1.0F, 2.0F})));
+      }
+      EXPECT_TRUE(optimizer.state().empty());
+    }
+  }
+}
+
+TEST(Optimizer, WithoutAnyGradientChangesNothing) {
+  TrainOptions options = plain_options();
+  options.weight_decay = 0.5;
+  const at::Tensor matrix = torch::ones({2, 2}).set_requires_grad(true);
+  Optimizer optimizer({{"proj", matrix}}, options);
+  EXPECT_EQ(optimizer.step(1.0), 0);
+  EXPECT_TRUE(torch::equal(matrix.detach(), torch::ones({2, 2})));
+}
+
+TEST(Optimizer, RefusesAMemoryThatCannotBeItsOwn) {
+  const at::Tensor tensor = parameter({1.0F, 2.0F});
+  Optimizer optimizer({{"w", tensor}}, plain_options());
+  set_gradient(tensor, {0.5F, -0.5F});
+  optimizer.step(1.0);
+  const std::vector<NamedTensor> good = optimizer.state();
+  const auto with = [&](const std::string& name, const at::Tensor& value) {
+    std::vector<NamedTensor> state;
+    for (const NamedTensor& entry : good) {
+      if (entry.first != name) {
+        state.push_back(entry);
+      } else if (value.defined()) {
+        state.emplace_back(name, value);
+      }
+    }
+    return state;
+  };
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::vector<NamedTensor>& bad :
+       {with("exp_avg.w", at::Tensor()), with("exp_avg_sq.w", at::Tensor()), with("step.w", at::Tensor()),
+        with("exp_avg.w", torch::zeros({3})), with("exp_avg_sq.w", torch::zeros({2, 1})),
+        with("exp_avg_sq.w", torch::zeros({2}, torch::kLong)), with("exp_avg.w", torch::tensor({0.0F, nan})),
+        with("exp_avg_sq.w", torch::tensor({0.0F, -1.0F})), with("step.w", torch::tensor({-1}, torch::kLong)),
+        with("step.w", torch::tensor({1.0F})), with("step.w", torch::tensor({1, 2}, torch::kLong))}) {
+    expect_error(ExitCode::kInput, {"'w'"}, [&] { optimizer.restore(bad); });
+    const std::vector<NamedTensor> kept = optimizer.state();
+    ASSERT_EQ(kept.size(), good.size());
+    for (std::size_t i = 0; i < kept.size(); ++i)
+      EXPECT_TRUE(torch::equal(kept[i].second, good[i].second)) << kept[i].first;
+  }
 }
 
 // open_clip's cosine_lr at warm-up 2 of 10 steps: base * (step + 1) / warm-up, then half a cosine over the

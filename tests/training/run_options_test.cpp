@@ -138,6 +138,43 @@ TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUnbrokenRun) {
   }
 }
 
+TEST(TrainEvaluation, ThatFailsCostsNoStep) {
+  const TemporaryFolder folder;
+  fs::copy(world() / "winoground", folder / "data" / "winoground", fs::copy_options::recursive);
+  TrainConfig config = evaluating_config();
+  config.train.checkpoint_every = 0;
+  config.train.evaluate_every = 4;
+  config.train.keep_checkpoints = 1;
+  train(config, run_in(folder / "whole"));
+  config.evaluate.data = (folder / "data").string();
+  const fs::path image = fs::directory_iterator(folder / "data" / "winoground" / "images")->path();
+  const std::string bytes = read_file(image);
+  write_file_atomically(image, bytes.substr(0, bytes.size() / 2));
+  expect_error(ExitCode::kInput, {image.filename().string()}, [&] { train(config, run_in(folder / "run")); });
+  EXPECT_EQ(checkpoints_of(folder / "run"), std::set<std::string>{"step-4"});
+  write_file_atomically(image, bytes);
+  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_life, 2);
+  EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"),
+            read_file(folder / "whole" / "tuned.safetensors"));
+  EXPECT_EQ(read_file(folder / "run" / "evaluations.jsonl"),
+            read_file(folder / "whole" / "evaluations.jsonl"));
+}
+
+TEST(TrainEvaluation, KnowsItsMetricsBeforeTheFirstStep) {
+  const TemporaryFolder folder;
+  const EvaluateOptions options = evaluating_config().evaluate;
+  const Evaluation evaluation(options);
+  const ClipModel model(read_bundle("models/shapes-clip", BundleKind::kClip), {});
+  std::vector<std::string> names;
+  for (const Metric& metric : evaluation.run(model, folder / "scratch")) names.push_back(metric.name);
+  EXPECT_EQ(evaluation.metric_names(), names);
+  TrainConfig config = evaluating_config();
+  config.evaluate.metric = "winoground/grup";
+  expect_error(ExitCode::kUsage, {"evaluate.metric", "did you mean 'winoground/group'"},
+               [&] { train(config, run_in(folder / "run")); });
+  EXPECT_FALSE(fs::exists(folder / "run"));
+}
+
 TEST(TrainEvaluation, RefusesWhatItCannotDo) {
   const TemporaryFolder folder;
   TrainConfig config = evaluating_config();

@@ -262,6 +262,16 @@ TEST_F(StepTest, WithoutATeacherIsTheContrastiveLossAlone) {
   }
 }
 
+TEST_F(StepTest, WithoutAnyTermLeavesNoGradient) {
+  StepOptions without = options(0, 0);
+  without.contrastive_weight = 0;  // L_rank alone, and no image of the batch has targets
+  without.rank_weight = 1;
+  const StepResult result = accumulate_gradients({.clip = &clip_}, batch_, without);
+  EXPECT_EQ(result.total, 0);
+  EXPECT_FALSE(result.rank);
+  for (const NamedTensor& tensor : trained_) EXPECT_FALSE(tensor.second.grad().defined()) << tensor.first;
+}
+
 TEST_F(StepTest, ReportsTheStatisticsOfZ) {
   const StepResult result = accumulate_gradients(models(), batch_, options(16, 8));
   const at::NoGradGuard no_grad;

@@ -226,6 +226,66 @@ TEST(Train, RefusesALossThatIsNotFiniteAndKeepsTheLastCheckpoint) {
   EXPECT_TRUE(fs::exists(folder / "run" / "checkpoints" / "step-1" / "state.json"));
 }
 
+/// The run's folder as a kill between its newest checkpoint and its end leaves it.
+void forget_end(const fs::path& out) {
+  fs::remove(out / "tuned.safetensors");
+}
+
+TEST(Train, WithWeightsThatAreNotFiniteSavesNothing) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 1;
+  config.train.checkpoint_every = 0;
+  config.train.lr = 1e38;  // the loss is that of the step before: only the weights show it
+  config.train.weight_decay = 1e3;
+  expect_error(ExitCode::kRuntime, {"step 1", "not finite", "checkpoint"},
+               [&] { train(config, run_in(folder / "run")); });
+  EXPECT_FALSE(fs::exists(folder / "run" / "tuned.safetensors"));
+  EXPECT_FALSE(fs::exists(folder / "run" / "checkpoints" / "step-1"));
+}
+
+TEST(Train, GoesOnWithOtherMicroBatchesAndSaysSoInItsConfiguration) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  train(config, run_in(folder / "run"));
+  const std::vector<nlohmann::json> before = untimed_log(folder / "run");
+  forget_end(folder / "run");
+  fs::remove_all(folder / "run" / "checkpoints" / "step-10");
+  config.train.micro_batch_clip = 2;
+  config.train.micro_batch_unet = 3;
+  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_life, 2);
+  const std::vector<nlohmann::json> after = untimed_log(folder / "run");
+  ASSERT_EQ(after.size(), before.size());
+  const double expected = before.back()["loss"]["total"];
+  EXPECT_NEAR(after.back()["loss"]["total"].get<double>(), expected, 1e-5 * expected);
+  EXPECT_NE(read_file(folder / "run" / "config.yaml").find("micro_batch_unet: 3"), std::string::npos);
+}
+
+TEST(Train, WhereNoCheckpointIsSoundIsBadInput) {
+  const TemporaryFolder folder;
+  const TrainConfig config = small_config();
+  train(config, run_in(folder / "run"));
+  for (const char* step : {"step-8", "step-10"}) {
+    const fs::path file = folder / "run" / "checkpoints" / step / "state.json";
+    nlohmann::json state = nlohmann::json::parse(read_file(file));
+    state["position"]["cursor"] = -1;
+    write_file_atomically(file, state.dump());
+  }
+  expect_error(ExitCode::kInput, {"checkpoints", "position.cursor", "-1"},
+               [&] { train(config, run_in(folder / "run", /*resume=*/true)); });
+}
+
+TEST(Train, CountsTheTeachersWorkWithoutTheTrialsOfAuto) {
+  const TemporaryFolder folder;
+  TrainConfig config = small_config();
+  config.train.steps = 2;
+  config.train.diagnose_every = 0;
+  config.train.micro_batch_clip = config.train.micro_batch_unet = kAuto;
+  const TrainSummary summary = train(config, run_in(folder / "run"));
+  EXPECT_EQ(summary.work.unet_evaluations, 2 * config.train.batch_size);
+  EXPECT_EQ(summary.work.text_encodings, 2 * config.train.batch_size);
+}
+
 TEST(Train, RefusesTruncatedAndMissingImagesWhereAskedTo) {
   const TemporaryFolder folder;
   fs::copy(world() / "coco", folder / "coco", fs::copy_options::recursive);

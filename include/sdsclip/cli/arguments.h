@@ -10,9 +10,10 @@ namespace sdsclip {
 
 /// What every command takes.
 struct CommonArguments {
-  std::string device = "auto";       ///< auto, cpu, cuda, cuda:N
-  std::string precision = "fp32";    ///< fp32, bf16, fp16: of the networks
-  std::int64_t threads = 0;          ///< of LibTorch; 0: one a core
+  std::string device = "auto";  ///< auto, cpu, cuda, cuda:N
+  std::optional<std::string>
+      precision;             ///< fp32, bf16, fp16: of the networks; unset: the configuration's, or fp32
+  std::int64_t threads = 0;  ///< of LibTorch; 0: one a core
   std::optional<std::int64_t> seed;  ///< of every draw; unset: the configuration's, or 0
   bool quiet = false;                ///< no progress, warnings and errors only
 };

@@ -24,15 +24,29 @@ struct TrainingState {
   bool stopped = false;              ///< `evaluate.patience` has ended the run
 };
 
+/// What a checkpoint's place in the data must agree with.
+struct CheckpointLimits {
+  std::int64_t batch_size = 1;
+  std::int64_t batches_per_epoch = 1;
+};
+
 /// Writes `OUT/checkpoints/step-N/` whole or not at all: the trained tensors, the optimizer's moments and the
-/// state. Then removes all but the newest `keep` checkpoints and the best one.
+/// state. Then removes old ones, as below. Throws `NotFiniteError`, and writes nothing, where a number is not
+/// finite.
 void save_checkpoint(const std::filesystem::path& out, const TrainingState& state,
                      const std::vector<NamedTensor>& trained, const Optimizer& optimizer, std::int64_t keep);
 
-/// Restores the newest checkpoint that is sound into the tensors and the optimizer, and returns its state;
-/// nothing where there is none. A damaged one is passed over with a warning. Throws `Error(kInput)` where a
-/// sound one is of another model.
+/// Replaces the state of the checkpoint of that step, whose tensors stay as they are; then removes old ones.
+void save_checkpoint_state(const std::filesystem::path& out, const TrainingState& state, std::int64_t keep);
+
+/// Removes all but the newest `keep` checkpoints and the best one.
+void remove_old_checkpoints(const std::filesystem::path& out, const TrainingState& state, std::int64_t keep);
+
+/// Restores the newest checkpoint that is sound and fits this run into the tensors and the optimizer, and
+/// returns its state; nothing where there is none at all. Others are passed over with a warning each. Throws
+/// `Error(kInput)` where there are some and none is sound; then nothing is changed.
 std::optional<TrainingState> load_newest_checkpoint(const std::filesystem::path& out,
+                                                    const CheckpointLimits& limits,
                                                     const std::vector<NamedTensor>& trained,
                                                     Optimizer& optimizer);
 

@@ -38,7 +38,8 @@ struct TrainOptions {
   LoraOptions lora;               ///< low-rank updates, where `tune` is lora
   bool tune_temperature = false;  ///< whether `logit_scale` (and SigLIP's `logit_bias`) trains too
   Precision precision = Precision::kFp32;  ///< of the networks
-  std::int64_t checkpoint_every = 100;     ///< steps between checkpoints; 0: only the last
+  std::int64_t checkpoint_every = 100;     ///< steps between checkpoints; 0: before evaluations
+                                           ///< and the last
   double checkpoint_minutes = 0;           ///< a checkpoint also after so many minutes without one; 0: never
   std::int64_t keep_checkpoints = 2;       ///< newest ones that are kept, beside the best one
   std::int64_t evaluate_every = 0;         ///< steps between evaluations (`evaluate`); 0: only at the end

@@ -30,11 +30,15 @@ std::string deciding_metric(const EvaluateOptions& options);
 /// The benchmarks of `EvaluateOptions`, read once and kept while training runs.
 class Evaluation {
  public:
-  /// Throws `Error(kUsage)` where the data is not there, `Error(kInput)` where it is malformed.
+  /// Throws `Error(kUsage)` where the data is not there and where it does not give `evaluate.metric`,
+  /// `Error(kInput)` where it is malformed.
   explicit Evaluation(const EvaluateOptions& options);
   ~Evaluation();
   Evaluation(Evaluation&&) noexcept;
   Evaluation& operator=(Evaluation&&) noexcept;
+
+  /// Of the metrics that `run` gives, known without a model: which there are depends on the cases alone.
+  [[nodiscard]] std::vector<std::string> metric_names() const;
 
   /// The metrics of the model as it is now, all benchmarks' in order. `scratch` is a folder for the scores
   /// meanwhile; it is removed afterwards. Throws what scoring throws, `Error(kInterrupted)` too.

@@ -1,0 +1,119 @@
+"""One process writes a run's folder at a time, and --resume tells runs apart by the values of their options."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from program import PROGRAM, ROOT, ProgramTest, logged_steps, main, run, train_arguments
+
+SETTINGS = {"train.steps": 400, "train.batch_size": 8, "train.checkpoint_every": 1, "sds.lambda": 0}
+
+
+class RunFolders(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.draw_world(train=16)
+
+    def train(self, out: Path, *more: str, **settings: object) -> list[str]:
+        return train_arguments(self.world, out, SETTINGS | settings, "--quiet", *more)
+
+    def start(self, *arguments: object) -> subprocess.Popen:
+        return subprocess.Popen(
+            [str(PROGRAM), *map(str, arguments)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+
+    def test_a_second_process_ends_at_once_and_names_the_first(self):
+        out = self.folder / "twice"
+        first = self.start(*self.train(out))
+        while logged_steps(out) < 2 and first.poll() is None:
+            time.sleep(0.01)
+        who = [str(out), f"process {first.pid} on {os.uname().nodename} since 2", "train --config"]
+        for more in ([], ["--resume"]):
+            self.check_fails(2, who, *self.train(out, *more))
+        scoring = ["eval", "winoground", "--data", self.world / "winoground", "--out", out]
+        self.check_fails(2, who, *scoring)
+        self.check_fails(2, who, "diffusion-score", *scoring[1:])
+        self.assertIsNone(first.poll())
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+        first.stderr.close()
+        # What a killed process leaves of the lock blocks nobody, and the next one removes it.
+        self.assertTrue((out / ".lock").exists())
+        interrupted = self.start(*self.train(out, "--resume"))
+        steps = logged_steps(out)
+        while logged_steps(out) <= steps and interrupted.poll() is None:
+            time.sleep(0.01)
+        interrupted.send_signal(signal.SIGTERM)
+        self.assertEqual(interrupted.communicate()[1].count("\n"), 1)
+        self.assertEqual(interrupted.returncode, 130)
+        self.assertFalse((out / ".lock").exists())
+
+    def test_a_second_sweep_ends_at_once(self):
+        out = self.folder / "sweeps"
+        words = ["sweep", *self.train(out)[1:], "--grid", "seed=0,1"]
+        first = self.start(*words)
+        while logged_steps(out / "seed=0") < 1 and first.poll() is None:
+            time.sleep(0.01)
+        self.check_fails(2, [str(out), f"process {first.pid}", "sweep --config"], *words, "--resume")
+        self.check_fails(2, ["seed=0", f"process {first.pid}"], *self.train(out / "seed=0", "--resume"))
+        first.send_signal(signal.SIGKILL)
+        first.communicate()
+
+    def test_the_precision_of_the_command_line_wins_also_where_it_is_the_default(self):
+        for given, expected in ((["--precision", "fp32"], "fp32"), ([], "bf16"), (["--precision", "fp16"], "fp16")):
+            words = ["train", "--config", "quickstart.yaml", "--set", "train.precision=bf16", *given]
+            self.assertIn(f"precision: {expected}\n", self.check_succeeds(*words, "--print-config"))
+
+    def test_numbers_that_no_run_can_use_are_refused_before_the_first_step(self):
+        out = self.folder / "numbers"
+        for key, value, part in (
+            ("train.grad_clip_norm", ".inf", "finite"),
+            ("sds.t_max", ".inf", "finite"),
+            ("train.lr", "1e999", "finite"),
+            ("train.checkpoint_minutes", ".nan", "finite"),
+            ("train.epochs", "1e300", "train.epochs"),
+            ("train.batch_size", str(2**62), "train.batch_size"),
+            ("sds.samples", str(2**62), "sds.samples"),
+            ("data.workers", "100000", "data.workers"),
+        ):
+            more = {"train.steps": 0} if key == "train.epochs" else {}
+            shown = value.replace("1e300", "1e+300")
+            self.check_fails(2, [key, shown, part], *self.train(out, **{key: value}, **more))
+        self.check_fails(2, ["--threads"], *self.train(out), "--threads", str(2**32 + 1))
+        # A number so small that only some conversions take it must not fail at the end.
+        self.check_succeeds(*self.train(out, **{"train.steps": 1, "train.weight_decay": "1e-310"}))
+
+    def test_a_wrong_metric_is_refused_before_the_first_step(self):
+        out = self.folder / "metric"
+        evaluate = {"evaluate.benchmarks": "[winoground]", "evaluate.data": self.world, "evaluate.limit": 4}
+        settings = evaluate | {"evaluate.metric": "winoground/grup"}
+        self.check_fails(2, ["evaluate.metric", "winoground/group"], *self.train(out, **settings))
+        words = ["sweep", *self.train(out, **evaluate)[1:], "--grid", "seed=0,1"]
+        for metric, meant in (("winoground/grup", "winoground/group"), ("train/last_loss/sds", "train/last_loss/total")):
+            self.check_fails(2, ["--metric", metric, meant], *words, "--metric", metric)
+        self.assertFalse(out.exists())
+
+    def test_another_run_is_refused_option_by_option(self):
+        out = self.folder / "other"
+        short = {"train.steps": 2}
+        self.check_succeeds(*self.train(out, **short))
+        config = out / "config.yaml"
+        # As an older version left it.
+        config.write_text(config.read_text().replace("  keep_checkpoints: 2\n", "").replace("rank:\n", "rank: {}\n#"))
+        text = config.read_text()
+        config.write_text("\n".join(line for line in text.splitlines() if "temperature: 0.01" not in line
+                                    and "targets: \"\"" not in line) + "\n")  # fmt: skip
+        self.check_succeeds(*self.train(out, "--resume", **short, **{"train.micro_batch_clip": 4}))
+        wrong = short | {"train.lr": 1, "sds.t_min": 0.5}
+        parts = ["another run", "train.lr is", "and 1 here", "sds.t_min is 0 there and 0.5 here"]
+        self.check_fails(2, parts, *self.train(out, "--resume", **wrong))
+        done = run(*train_arguments(self.world, out, SETTINGS | short | {"train.micro_batch_clip": 2}, "--resume"))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stderr, "train.micro_batch_clip is 4 there and 2 here; .* last bits may differ")
+
+
+if __name__ == "__main__":
+    main()
