@@ -9,6 +9,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
@@ -42,7 +43,8 @@ constexpr std::int64_t kTrialItems = 4;
 std::optional<std::int64_t> kibibytes(const char* file, std::string_view key) {
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {
-    if (line.starts_with(key)) return std::stoll(line.substr(key.size())) * 1024;
+    std::int64_t number = 0;
+    if (line.starts_with(key) && std::istringstream(line.substr(key.size())) >> number) return number * 1024;
   }
   return std::nullopt;
 }
@@ -86,9 +88,11 @@ void clear_gradients(const std::vector<NamedTensor>& trained) {
 
 std::int64_t free_memory_bytes(c10::Device device) {
   if (!device.is_cpu()) {
-    return static_cast<std::int64_t>(
-        at::getDeviceAllocator(device.type())->getMemoryInfo(device.index()).first);
+    at::DeviceAllocator* const allocator = at::getDeviceAllocator(device.type());
+    allocator->emptyCache();
+    return static_cast<std::int64_t>(allocator->getMemoryInfo(device.index()).first);
   }
+  ::malloc_trim(0);
   const std::optional<std::int64_t> available = kibibytes("/proc/meminfo", "MemAvailable:");
   if (!available) {
     throw usage_error(
@@ -120,9 +124,10 @@ std::int64_t largest_micro_batch(const std::function<std::int64_t(std::int64_t i
   if (most == 1) return 1;
   const std::int64_t trial = std::min(most, kTrialItems);
   const std::int64_t slope = std::max<std::int64_t>(1, (bytes_of(trial) - of_one) / (trial - 1));
-  std::int64_t items = 1;
-  while (2 * items <= most && of_one + (2 * items - 1) * slope <= budget) items *= 2;
-  return items;
+  const std::int64_t fitting = std::max<std::int64_t>(1, 1 + (budget - of_one) / slope);
+  if (fitting >= most) return most;
+  const std::int64_t parts = (most + fitting - 1) / fitting;
+  return (most + parts - 1) / parts;
 }
 
 void settle_micro_batches(TrainOptions& options, const StepModels& models, const StepOptions& step,

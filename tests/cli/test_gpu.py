@@ -82,9 +82,9 @@ class Gpu(ProgramTest):
         automatic = self.train("auto", "cuda", settings)
         # A GPU that holds a model at all holds twelve of these images.
         self.assertEqual(
-            json.loads((self.folder / "auto" / "auto.json").read_text()), {"micro_batch_clip": 8, "micro_batch_unet": 8}
+            json.loads((self.folder / "auto" / "auto.json").read_text()), {"micro_batch_clip": 12, "micro_batch_unet": 12}
         )
-        fixed = self.train("fixed", "cuda", {})
+        fixed = self.train("fixed", "cuda", {"train.micro_batch_clip": 12, "train.micro_batch_unet": 12})
         self.assertEqual([line["loss"] for line in automatic], [line["loss"] for line in fixed])
 
     def scores(self, command: str, device: str, *more: object) -> tuple[dict, dict[tuple, float]]:
