@@ -132,6 +132,7 @@ class Life {
         before_(copies_of(session_.outcome)),
         optimizer_(session_.trained, config.train) {
     if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate);
+    steps_ = total_steps(config.train, session_.dataset->size() / config.train.batch_size);
     claim_folder(config, run);
     state_.loss_scale = first_loss_scale(config.train.precision);
     if (run.resume) resume();
@@ -298,7 +299,6 @@ TrainSummary Life::run() {
   const KeepFreedMemory keep_freed_memory;
   CaptionLoader loader(*session_.dataset, session_.clip_tokenizer, loader_options(config_, session_),
                        state_.position);
-  steps_ = total_steps(config_.train, loader.batches_per_epoch());
   summary_.trained_parameters = element_count(session_.trained);
   log_info("{} pairs, {} steps of {}, {} trained numbers in {} tensors", session_.dataset->size(), steps_,
            config_.train.batch_size, summary_.trained_parameters, session_.trained.size());

@@ -107,8 +107,8 @@ class RunFolders(ProgramTest):
         config.write_text("\n".join(line for line in text.splitlines() if "temperature: 0.01" not in line
                                     and "targets: \"\"" not in line) + "\n")  # fmt: skip
         self.check_succeeds(*self.train(out, "--resume", **short, **{"train.micro_batch_clip": 4}))
-        wrong = short | {"train.lr": 1, "sds.t_min": 0.5}
-        parts = ["another run", "train.lr is", "and 1 here", "sds.t_min is 0 there and 0.5 here"]
+        wrong = short | {"train.lr": 1, "sds.t_min": 0.25}
+        parts = ["another run", "train.lr is", "and 1 here", "sds.t_min is 0.5 there and 0.25 here"]
         self.check_fails(2, parts, *self.train(out, "--resume", **wrong))
         done = run(*train_arguments(self.world, out, SETTINGS | short | {"train.micro_batch_clip": 2}, "--resume"))
         self.assertEqual(done.returncode, 0, done.stderr)
