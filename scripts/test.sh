@@ -43,7 +43,7 @@ echo "test: release build"
 run_tests build ${exclude[@]+"${exclude[@]}"}
 if [ "$quick" = no ]; then
   modules=(base data models benchmarks scoring losses training reporting)
-  scripts/build.sh asan "${modules[@]/%/_test}"
+  scripts/build.sh asan "${modules[@]/%/_test}" fuzz
   echo "test: sanitizers"
   run_tests build-asan --label-regex fast --label-exclude 'slow|gpu'
 fi

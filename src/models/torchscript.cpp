@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
@@ -93,9 +94,15 @@ torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, c
     mend_trace(module);
     for (at::Tensor parameter : module.parameters()) parameter.set_requires_grad(false);
     return module;
-  } catch (const c10::Error& failure) {
-    throw input_error("{}: not a TorchScript archive that this LibTorch loads: {}", path,
-                      failure.what_without_backtrace());
+  } catch (const c10::OutOfMemoryError&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& failure) {  // a damaged archive fails in many parts of LibTorch
+    const c10::Error* const own = dynamic_cast<const c10::Error*>(&failure);
+    const std::string text = own != nullptr ? own->what_without_backtrace() : failure.what();
+    throw input_error("{}: not a TorchScript archive that this LibTorch loads ({}); export the bundle again",
+                      path, text.substr(0, text.find('\n')));
   }
 }
 
