@@ -7,6 +7,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/base/log.h"
 
 namespace sdsclip {
@@ -15,13 +16,13 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 /// The step of a line; nothing where it is no object with one.
-std::optional<std::int64_t> step_of(const Json& line) {
-  if (!line.is_object() || !line.contains("step")) return std::nullopt;
-  const Json& step = line["step"];
-  if (!step.is_number_integer()) return std::nullopt;
-  constexpr std::uint64_t kMost = std::numeric_limits<std::int64_t>::max();
-  if (step.is_number_unsigned() && step.get<std::uint64_t>() > kMost) return std::nullopt;
-  return step.get<std::int64_t>();
+std::optional<std::int64_t> step_of(std::string_view line) {
+  try {
+    const Json json = parse_json_value(line, "line");
+    return JsonRecord(json, "line").identifier("step");
+  } catch (const Error&) {
+    return std::nullopt;
+  }
 }
 
 /// The whole lines of steps up to `done_steps`, in order. Damaged ones are left out with a warning.
@@ -37,7 +38,7 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps, const 
     const std::string_view line = std::string_view(text).substr(start, end - start);
     start = end + 1;
     ++number;
-    const std::optional<std::int64_t> step = step_of(Json::parse(line, nullptr, false));
+    const std::optional<std::int64_t> step = step_of(line);
     if (step && *step > done_steps) break;
     if (step && *step > last) {
       kept.append(line).push_back('\n');
@@ -66,7 +67,8 @@ LastLine last_line(const std::filesystem::path& file) {
   if (text.empty()) return {nullptr, ""};
   const std::size_t before = text.rfind('\n', text.size() - 2);
   const std::string line = text.substr(before == std::string::npos ? 0 : before + 1);
-  return {Json::parse(line), fmt::format("{}: its last line", file.string())};
+  const std::string where = fmt::format("{}: its last line", file.string());
+  return {parse_json_value(line, where), where};
 }
 
 const Json& object_of(const Json& json, const char* key, const std::string& where) {
