@@ -92,18 +92,4 @@ std::vector<std::string> groups_of_one_case(const MetricMarks& marks) {
   return names;
 }
 
-Interval difference_interval(const MetricMarks& difference, const BootstrapOptions& options) {
-  const double n = equivalent_cases(difference);
-  if (all_are(difference, 0)) {
-    const double differs = proportion_interval(0, n, options.confidence).high;
-    return {.low = -differs, .high = differs};
-  }
-  for (const double value : {-1.0, 1.0}) {
-    if (!all_are(difference, value)) continue;
-    const Interval share = proportion_interval(value > 0 ? n : 0, n, options.confidence);
-    return {.low = 2 * share.low - 1, .high = 2 * share.high - 1};
-  }
-  return bootstrap_interval(difference, options);
-}
-
 }  // namespace sdsclip

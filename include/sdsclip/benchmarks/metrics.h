@@ -74,7 +74,7 @@ struct PairedDifference {
   double value_a = 0;
   double value_b = 0;
   double difference = 0;          ///< `value_b - value_a`
-  Interval ci95;                  ///< of the difference: `difference_interval`
+  Interval ci95;                  ///< of the difference: paired bootstrap over cases
   std::int64_t only_a_right = 0;  ///< marks that a has and b has not
   std::int64_t only_b_right = 0;
   double p_value = 1;  ///< `exact_mcnemar(only_a_right, only_b_right)`
@@ -84,11 +84,6 @@ struct PairedDifference {
 /// 0.05. Both are asked, so that neither few discordant cases nor marks in clusters pass for a gain.
 enum class Winner { kNone, kA, kB };
 Winner winner_of(const PairedDifference& difference);
-
-/// The interval of the mean of `difference`, marks of -1, 0 and 1 of which each is a case of two runs: the
-/// paired bootstrap over cases. Where all are equal that has no width: then it is what the same number of
-/// equal marks says of a proportion (of cases that differ, where none does).
-Interval difference_interval(const MetricMarks& difference, const BootstrapOptions& options = {});
 
 /// Throws `Error(kInput)` where the two are of different metrics, cases or groups.
 PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b,
