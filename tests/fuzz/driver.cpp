@@ -36,8 +36,8 @@ constexpr std::size_t kLargestInput = std::size_t{1} << 20;
 struct Options {
   double seconds = 0;
   std::uint64_t seed = 1;
-  long most_seconds = 10;  // of processor time, for one input
-  long most_mib = 2048;    // beyond what the process has at its start
+  long most_seconds = kSanitized ? 40 : 10;  // of processor time, for one input
+  long most_mib = 2048;                      // beyond what the process has at its start
   std::vector<fs::path> inputs;
 };
 
