@@ -96,7 +96,9 @@ def load_diffusers(
             raise
         raise ExportError(error.exit_code, f"{model}: diffusers cannot load it ({error})") from error
     except Exception as error:
-        raise ExportError(INPUT, f"{model}: {place}diffusers cannot load it ({one_line(error)})") from error
+        lacks_plain = place and variant is None and re.search(r"file named \S*model", str(error))
+        hint = "; if it has half precision alone, add --variant fp16" if lacks_plain else ""
+        raise ExportError(INPUT, f"{model}: {place}diffusers cannot load it ({one_line(error)}){hint}") from error
     unet, vae, text_encoder, library_tokenizer, scheduler = parts
     if changes.unet:
         unet = load_unet(changes.unet, variant)

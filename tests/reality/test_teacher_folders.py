@@ -101,29 +101,17 @@ class TeacherFolders(ExportTestCase):
                 self.assertRegex(stderr.splitlines()[-1], r"^error: .*damaged-" + suffix)
                 self.assertTrue(all(line.isprintable() for line in stderr.splitlines()), stderr)
 
-    def test_the_documented_commands_take_what_the_hub_has(self) -> None:
-        """The command of docs/models.md as it stands, with the hub's files in the cache instead of a network."""
-        commands = re.findall(r"`(--diffusers (\S+) --out models/(\S+))`", (ROOT / "docs/models.md").read_text())
-        self.assertEqual({name for _, _, name in commands}, set(LAYOUTS))
-        for arguments, hub_id, name in commands:
-            snapshot = self.scratch / f"hub/models--{hub_id.replace('/', '--')}/snapshots/0"
-            if name in ("sd-v1-4", "sd-v2-1"):
-                self.write(name, snapshot)
-                (snapshot.parents[1] / "refs").mkdir()
-                (snapshot.parents[1] / "refs/main").write_text("0")
-                environment = os.environ | {"HF_HUB_CACHE": str(self.scratch / "hub"), "HF_HUB_OFFLINE": "1"}
-                command = [sys.executable, export_teacher.__file__, *arguments.split()]
-                finished = subprocess.run(command, cwd=self.scratch, env=environment, capture_output=True, text=True)
-                self.assertEqual(finished.returncode, 0, finished.stderr)
-                self.assertEqual(finished.stderr, "")
-                self.assertEqual(read_manifest(self.scratch / f"models/{name}")["source"]["checkpoint"], hub_id)
+    def test_every_documented_teacher_has_its_layout_here(self) -> None:
+        commands = re.findall(r"`--diffusers \S+ --out models/(\S+)`", (ROOT / "docs/models.md").read_text())
+        self.assertEqual(set(commands), set(LAYOUTS))
 
     def test_without_a_network_the_hub_is_one_line(self) -> None:
         environment = os.environ | {"HF_HUB_CACHE": str(self.scratch / "empty"), "HF_HUB_OFFLINE": "1"}
         command = [sys.executable, export_teacher.__file__, "--diffusers", "owner/model", "--out", self.scratch / "x"]
         finished = subprocess.run(command, env=environment, capture_output=True, text=True)
         self.assertEqual(finished.returncode, 3)
-        self.assertRegex(finished.stderr, r"^error: owner/model: no such folder here, .* the hub cannot be reached .*\n$")
+        line = r"^error: owner/model: no such folder here, .*the hub cannot be reached .*again with a network\)\n$"
+        self.assertRegex(finished.stderr, line)
         arguments = ("--diffusers", "nowhere", "--out", self.scratch / "x")
         self.expect_error(export_teacher, 3, "no such folder or file, nor a hub id", *arguments)
 
