@@ -99,7 +99,7 @@ std::vector<std::pair<std::int64_t, fs::path>> list_checkpoints(const fs::path& 
   return list;
 }
 
-/// What `state.json` cannot say of a run; `where` is the file.
+/// Throws `Error(kInput)` on what `state.json` cannot say of this run; `where` is the file.
 void check_document(const CheckpointDocument& document, std::int64_t step, const CheckpointLimits& limits,
                     const std::string& where) {
   const auto require = [&](bool good, const char* key, auto got, const std::string& expected) {

@@ -9,7 +9,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // of a batch, its L_SDS draws included
-constexpr std::int64_t kMostWorkers = 1024;
+constexpr std::int64_t kMostWorkers = 1024;                 // a thread each
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
 constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
 constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
