@@ -4,9 +4,9 @@
 UNKNOWN_TOKENIZERS = {
     "bert-base-uncased": "BERT's WordPiece",
     "roberta-base": "RoBERTa's byte-level pairs",
-    "xlm-roberta-base": "XLM-R's SentencePiece with ids of its own",
-    "xlm-roberta-large": "XLM-R's SentencePiece with ids of its own",
-    "facebook/xlm-v-base": "XLM-V's SentencePiece with ids of its own",
+    "xlm-roberta-base": "XLM-R's SentencePiece, which reads special tokens in a text",
+    "xlm-roberta-large": "XLM-R's SentencePiece, which reads special tokens in a text",
+    "facebook/xlm-v-base": "XLM-V's SentencePiece, which reads special tokens in a text",
     "facebook/nllb-200-distilled-600M": "NLLB's SentencePiece with language codes",
     "facebook/nllb-200-distilled-1.3B": "NLLB's SentencePiece with language codes",
 }
@@ -20,7 +20,7 @@ def reason_against(config: dict) -> str | None:
         return f"its text tower is {text['hf_model_name']} of transformers; only open_clip's own text towers export"
     tokenizer = text.get("hf_tokenizer_name")
     if tokenizer in UNKNOWN_TOKENIZERS:
-        return f"its tokenizer is {tokenizer}, {UNKNOWN_TOKENIZERS[tokenizer]}; CLIP's and SentencePiece's export"
+        return f"its tokenizer is {tokenizer}, {UNKNOWN_TOKENIZERS[tokenizer]}; only CLIP's and SigLIP's export"
     unknown = set(text.get("tokenizer_kwargs") or {}) - (TOKENIZER_OPTIONS if tokenizer else set())
     if unknown or text.get("tokenizer_mode"):
         what = text.get("tokenizer_mode") or ", ".join(sorted(unknown))

@@ -1,6 +1,7 @@
 """export_clip.py on models whose image tower comes from timm, tiny ones of each family, and on open_clip's whole list."""
 
 import json
+import re
 import sys
 import unittest
 from pathlib import Path
@@ -18,6 +19,9 @@ from tiny_timm import SIGLIP_CONFIGS, TIMM_CONFIGS
 import export_clip
 from sdsclip_export.clip_models import Weights, _open_clip_image, _preprocessing_of
 from sdsclip_export.errors import ExportError
+from sdsclip_export.exportable import reason_against
+
+MODELS_PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 
 
 class TimmExport(test_export_clip.ExportedModels, ExportTestCase):
@@ -64,6 +68,28 @@ class Refusals(ExportTestCase):
             ):
                 with self.subTest(name):
                     self.expect_error(export_clip, 3, f"{name}: {reason}", name, "--random", 0, "--out", self.out)
+
+    def test_the_documented_counts_are_those_of_open_clips_list(self) -> None:
+        reasons = [reason_against(open_clip.get_model_config(name)) or "| yes |" for name, _ in open_clip.list_pretrained()]
+        page = MODELS_PAGE.read_text(encoding="utf-8")
+        rows = [line for line in page.splitlines() if re.match(r"\| \d+[^|]* \| (yes|no) \|", line)]
+        counted = 0
+        for words in ("| yes |", "WordPiece", "XLM-V", "text tower"):
+            (row,) = (row for row in rows if words in row)
+            expected = sum(words in reason for reason in reasons)
+            self.assertEqual(int(row.split()[1]), expected, words)
+            counted += expected
+        self.assertEqual(counted, len(reasons))
+
+    def test_the_documented_commands_name_weights_that_open_clip_knows(self) -> None:
+        section = MODELS_PAGE.read_text(encoding="utf-8").split("## Other students")[1].split("\n## ")[0]
+        rows = re.findall(r"\| `(\S+) --pretrained (\S+) --out models/(\S+)` \|", section)
+        self.assertGreater(len(rows), 5)
+        for name, tag, out in rows:
+            with self.subTest(name):
+                self.assertIn((name, tag), open_clip.list_pretrained())
+                self.assertIsNone(reason_against(open_clip.get_model_config(name)))
+                self.assertEqual(out, f"{name}-{tag}")
 
     def test_tokenizers(self) -> None:
         siglip = self.write_json("tiny-siglip.json", SIGLIP_CONFIGS["tiny-siglip"])
