@@ -42,6 +42,7 @@ class ClipFolders(ExportTestCase):
         self.assertEqual((manifest["activation"], manifest["embed_dim"]), ("quick_gelu", 24))
         self.assertEqual(manifest["tokenizer"]["pad"], 49407)
         self.assertEqual(manifest["image"]["size"], 32)
+        self.assertEqual(manifest["image"]["crop_rounding"], "floor")  # as transformers crops
         self.assert_like_transformers(folder, out)
 
     def test_laions_folders_export_what_they_mean(self) -> None:
