@@ -108,7 +108,7 @@ def sigmoid_contrastive(
 ) -> torch.Tensor:
     """open_clip's loss for SigLIP; with hard negatives each of them is one more pair that does not match."""
     images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
-    loss = open_clip.SigLipLoss()(images, texts, scale, bias)
+    loss = open_clip.loss.SigLipLoss()(images, texts, scale, bias)
     for negative in negatives:
         for image in images:
             loss = loss - F.logsigmoid(-(scale * image @ negative + bias)).squeeze() / len(images)

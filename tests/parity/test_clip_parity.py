@@ -115,7 +115,7 @@ def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> di
     scale = source.towers.logit_scale.exp()
     pair = F.normalize(images, dim=-1), F.normalize(texts, dim=-1)
     bias = getattr(source.towers, "logit_bias", None)
-    loss = open_clip.ClipLoss()(*pair, scale) if bias is None else open_clip.SigLipLoss()(*pair, scale, bias)
+    loss = open_clip.ClipLoss()(*pair, scale) if bias is None else open_clip.loss.SigLipLoss()(*pair, scale, bias)
     loss.backward()
     gradients = {f"grad.{name}": source.towers.get_parameter(name).grad for name in wanted}
     return {"image_embeds": images, "text_embeds": texts, "loss": loss} | gradients
