@@ -188,5 +188,15 @@ TEST_F(FailingFiles, OfATrainingRunCostNothingThatWasDone) {
   check_every_failure(words);
 }
 
+TEST_F(FailingFiles, OfAnEvaluationCostNothingThatWasStored) {
+  check_every_failure({"eval", "winoground", "--data", (*folder / "world/winoground").string(), "--limit",
+                       "3", "--batch", "3"});
+}
+
+TEST_F(FailingFiles, OfADiffusionScoreCostNothingThatWasStored) {
+  check_every_failure({"diffusion-score", "winoground", "--data", (*folder / "world/winoground").string(),
+                       "--limit", "2", "--samples", "2", "--micro-batch", "4"});
+}
+
 }  // namespace
 }  // namespace sdsclip
