@@ -131,7 +131,7 @@ class SiglipProgram(ExportTestCase):
     def test_wrong_values_in_the_manifest_are_named(self) -> None:
         for values, parts in (
             ({"kind": "wordpiece2"}, ("tokenizer.kind", "wordpiece2", "clip_bpe or sentencepiece")),
-            ({"kind": "clip_bpe", "clean": "open_clip"}, ("files", "no 'merges.txt'")),
+            ({"kind": "clip_bpe", "clean": "open_clip", "sot": 0}, ("files", "no 'merges.txt'")),
             ({"algorithm": "words"}, ("tokenizer.algorithm", "words", "unigram or bpe")),
             ({"clean": "open_clip"}, ("tokenizer.clean", "open_clip", "canonicalize")),
             ({"model": "other.model"}, ("files", "no 'other.model'")),
