@@ -132,6 +132,7 @@ class FailingFiles : public ::testing::Test {
     Words resumed = command;
     resumed.push_back("--resume");
 
+    fs::remove_all(place);  // of another test
     arm({.below = place.string(), .call = ""});
     ASSERT_EQ(run(command, folder->path()).code, kDone);
     disarm();
