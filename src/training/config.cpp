@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // of a batch, its L_SDS draws included
 constexpr std::int64_t kMostWorkers = 1024;                 // a thread each
+constexpr double kLargestRate = 1e30;
+constexpr double kLargestDecay = 1e6;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
 constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
 constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
@@ -20,6 +22,10 @@ void require_at_least(std::string_view key, double value, double least) {
 }
 
 void require_at_most(std::string_view key, std::int64_t value, std::int64_t most) {
+  if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
+}
+
+void require_at_most(std::string_view key, double value, double most) {
   if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
 }
 
@@ -113,8 +119,11 @@ void check_train_config(const TrainConfig& config) {
   require_at_most("train.batch_size", train.batch_size, kMostItems);
   require_at_most("sds.samples", config.sds.samples, kMostItems / train.batch_size);
   require_at_most("data.workers", config.data.workers, kMostWorkers);
+  // What AdamW multiplies float32 tensors with must itself fit into float32.
   require_positive("train.lr", train.lr);
+  require_at_most("train.lr", train.lr, kLargestRate);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);
+  require_at_most("train.lr_h_w", train.lr_h_w, kLargestRate);
   require_at_least("train.lora.rank", static_cast<double>(train.lora.rank), 1);
   require_positive("train.lora.alpha", train.lora.alpha);
   if (train.lora.targets.empty()) {
@@ -122,6 +131,7 @@ void check_train_config(const TrainConfig& config) {
   }
   require_at_least("train.warmup_steps", static_cast<double>(train.warmup_steps), 0);
   require_at_least("train.weight_decay", train.weight_decay, 0);
+  require_at_most("train.weight_decay", train.weight_decay, kLargestDecay);
   require_below_one("train.beta1", train.beta1);
   require_below_one("train.beta2", train.beta2);
   require_positive("train.epsilon", train.epsilon);
