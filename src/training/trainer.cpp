@@ -40,19 +40,23 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// Fails where `out` holds a run that this one must not touch; writes `config.yaml` where there is none.
-void claim_folder(const TrainConfig& config, const TrainRun& run) {
+/// Whether to go on from what is there: with --resume, and where the same run has ended, whose result is then
+/// shown again.
+bool claim_folder(const TrainConfig& config, const TrainRun& run) {
   const fs::path file = run.out / "config.yaml";
   std::error_code ignored;
   if (!fs::exists(file, ignored)) {
     create_folder(run.out);
     write_config(config, file);
-    return;
+    return run.resume;
   }
-  if (!run.resume) {
+  const bool is_changed = check_same_run(file, config);
+  if (!run.resume && !fs::exists(run.out / "tuned.safetensors", ignored)) {
     throw usage_error("{}: holds a run already; go on with it by --resume, or choose another --out",
                       run.out.string());
   }
-  if (check_same_run(file, config)) write_config(config, file);
+  if (is_changed) write_config(config, file);
+  return true;
 }
 
 std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_epoch) {
@@ -133,9 +137,8 @@ class Life {
         optimizer_(session_.trained, config.train) {
     if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate);
     steps_ = total_steps(config.train, session_.dataset->size() / config.train.batch_size);
-    claim_folder(config, run);
     state_.loss_scale = first_loss_scale(config.train.precision);
-    if (run.resume) resume();
+    if (claim_folder(config, run)) resume();
     std::vector<NamedTensor> touched = session_.trained;
     touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
     settle_micro_batches(config_.train, session_.models(), scaled_step_options(config_, state_), touched,

@@ -56,6 +56,11 @@ std::vector<nlohmann::json> untimed_log(const fs::path& out) {
   return lines;
 }
 
+/// The run's folder as a kill between its newest checkpoint and its end leaves it.
+void forget_end(const fs::path& out) {
+  fs::remove(out / "tuned.safetensors");
+}
+
 TEST(Train, ChangesEveryTrainedTensorAndNoOther) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
@@ -210,10 +215,24 @@ TEST(Train, RefusesAFolderThatHoldsAnotherRun) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   train(config, run_in(folder / "run"));
+  forget_end(folder / "run");
   expect_error(ExitCode::kUsage, {"holds a run already", "--resume"},
                [&] { train(config, run_in(folder / "run")); });
   config.train.lr = 2e-3;
   expect_error(ExitCode::kUsage, {"another run"}, [&] { train(config, run_in(folder / "run", true)); });
+  expect_error(ExitCode::kUsage, {"another run", "train.lr"}, [&] { train(config, run_in(folder / "run")); });
+}
+
+TEST(Train, OfACompleteRunGivenAgainGivesItsResult) {
+  const TemporaryFolder folder;
+  const TrainConfig config = small_config();
+  const TrainSummary first = train(config, run_in(folder / "run"));
+  const std::string tuned = read_file(folder / "run" / "tuned.safetensors");
+  const TrainSummary again = train(config, run_in(folder / "run"));
+  EXPECT_EQ(again.steps_this_life, 0);
+  EXPECT_EQ(again.steps, first.steps);
+  EXPECT_EQ(again.last.total, first.last.total);
+  EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"), tuned);
 }
 
 TEST(Train, RefusesALossThatIsNotFiniteAndKeepsTheLastCheckpoint) {
@@ -224,11 +243,6 @@ TEST(Train, RefusesALossThatIsNotFiniteAndKeepsTheLastCheckpoint) {
   expect_error(ExitCode::kRuntime, {"the loss is", "checkpoint"},
                [&] { train(config, run_in(folder / "run")); });
   EXPECT_TRUE(fs::exists(folder / "run" / "checkpoints" / "step-1" / "state.json"));
-}
-
-/// The run's folder as a kill between its newest checkpoint and its end leaves it.
-void forget_end(const fs::path& out) {
-  fs::remove(out / "tuned.safetensors");
 }
 
 TEST(Train, WithWeightsThatAreNotFiniteSavesNothing) {
