@@ -155,11 +155,19 @@ class FailingFiles : public ::testing::Test {
     }
   }
 
-  /// A removal that fails and a folder that is not flushed cost nothing, so such a run may also be done.
+  /// Whether a run may be done although `call` failed: a removal that fails and a folder that is not flushed
+  /// cost nothing. Nor does the evaluation's own store once its marks were read, when SQLite writes its log
+  /// back at the end: the store is deleted next.
+  static bool costs_nothing(const std::string& call) {
+    const bool is_read_already = call.ends_with("/evaluation.tmp/scores.sqlite") &&
+                                 (call.starts_with("write ") || call.starts_with("truncate "));
+    return is_read_already || call.starts_with("remove ") || call.starts_with("open ") ||
+           call.starts_with("sync ");
+  }
+
   static void check_outcome(const Outcome& outcome, const std::string& call) {
     if (outcome.code == kDone) {
-      EXPECT_TRUE(call.starts_with("remove ") || call.starts_with("open ") || call.starts_with("sync "))
-          << call;
+      EXPECT_TRUE(costs_nothing(call)) << call;
       return;
     }
     EXPECT_TRUE(outcome.code == kFailed || (outcome.code == kBadInput && call.starts_with("open ")))
@@ -196,7 +204,7 @@ TEST_F(FailingFiles, OfAnEvaluationCostNothingThatWasStored) {
 
 TEST_F(FailingFiles, OfADiffusionScoreCostNothingThatWasStored) {
   check_every_failure({"diffusion-score", "winoground", "--data", (*folder / "world/winoground").string(),
-                       "--limit", "2", "--samples", "2", "--micro-batch", "4"});
+                       "--limit", "1", "--samples", "1", "--micro-batch", "4"});
 }
 
 }  // namespace
