@@ -209,7 +209,10 @@ std::vector<Metric> score(const Arguments& arguments, const BenchmarkRun& run,
   identity.data = data_options(run, given.scoring);
   if (!given.candidates.empty()) identity.data.emplace_back("--candidates", given.candidates);
   const StoreOpening opening = store_opening(given.scoring);
-  ScoreStore store(run.out / "scores.sqlite", identity, table, opening);
+  const fs::path file = run.out / "scores.sqlite";
+  // As in eval: a teacher that cannot be loaded leaves no store of its own.
+  if (teacher != nullptr && !fs::exists(file)) teacher->load();
+  ScoreStore store(file, identity, table, opening);
   if (teacher != nullptr && earlier && is_finished(*earlier, store, judging_of(options))) {
     log_info("{}: had finished already", run.out.string());
     print_result(*earlier, table);

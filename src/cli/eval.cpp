@@ -91,7 +91,11 @@ std::vector<Metric> evaluate(const Arguments& arguments, const BenchmarkRun& run
   RunIdentity identity = model != nullptr ? model->identity(benchmark, options)
                                           : RunIdentity{.scorer = "clip", .benchmark = benchmark};
   identity.data = data_options(run, scoring);
-  ScoreStore store(run.out / "scores.sqlite", identity, table, store_opening(scoring));
+  const fs::path file = run.out / "scores.sqlite";
+  // A model that cannot be loaded leaves no store of its own, which would keep the right model out of the
+  // folder.
+  if (model != nullptr && !fs::exists(file)) model->load();
+  ScoreStore store(file, identity, table, store_opening(scoring));
   if (model != nullptr && earlier && is_finished(*earlier, store, nlohmann::ordered_json::object())) {
     log_info("{}: had finished already", run.out.string());
     print_result(*earlier, table);

@@ -116,7 +116,17 @@ class Errors(ProgramTest):
         result = json.loads((out / "result.json").read_text())
         self.assertEqual(result["schema"], 1)
         self.assertEqual(result["metrics"]["winoground/text"]["n"], 2)
-        self.check_fails(2, ["--resume"], *arguments)
+        self.check_succeeds(*arguments)  # a complete run prints its result again
+        self.assertEqual(json.loads((out / "result.json").read_text()), result)
+
+    def test_a_model_that_fails_to_load_keeps_the_folder_free_for_the_right_one(self):
+        tuned = self.folder / "broken.safetensors"
+        tuned.write_bytes(b"\xff" * 20)
+        out = self.folder / "free"
+        arguments = self.eval("models/shapes-clip")
+        arguments[-1] = out
+        self.check_fails(3, ["broken.safetensors"], *arguments, "--tuned", tuned)
+        self.check_succeeds(*arguments)
 
 
 if __name__ == "__main__":
