@@ -5,6 +5,7 @@ The data sets are tiny and generated (training_layouts.py).
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -54,6 +55,7 @@ class Checks(unittest.TestCase):
 
     def train(self, options: dict[str, object]) -> None:
         out = self.folder.parent / "run"
+        shutil.rmtree(out, ignore_errors=True)  # of another layout in this test
         settings = {f"data.{key}": yaml(value) for key, value in options.items()}
         settings |= {"train.steps": 2, "train.batch_size": 2, "sds.lambda": 0, "train.evaluate_every": 0}
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]

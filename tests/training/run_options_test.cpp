@@ -140,6 +140,7 @@ TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUnbrokenRun) {
 
 TEST(TrainEvaluation, ThatFailsCostsNoStep) {
   const TemporaryFolder folder;
+  fs::create_directory(folder / "data");
   fs::copy(world() / "winoground", folder / "data" / "winoground", fs::copy_options::recursive);
   TrainConfig config = evaluating_config();
   config.train.checkpoint_every = 0;

@@ -40,9 +40,7 @@ TEST_F(StoredConfigTest, TheSameRunIsTheSameHoweverItsFileIsWritten) {
 
 TEST_F(StoredConfigTest, AnOptionThatAnOlderVersionDidNotWriteHasItsDefault) {
   replace("  grad_clip_norm: 0\n", "");
-  replace("rank:\n", "");
-  replace("  targets: \"\"\n", "");
-  replace("  temperature: 0.01\n", "");
+  replace("rank:\n  weight: 0\n  targets: \"\"\n  temperature: 0.01\n", "");
   EXPECT_FALSE(check_same_run(file(), config_));
   config_.train.grad_clip_norm = 1;
   expect_error(ExitCode::kUsage, {"train.grad_clip_norm is 0 there and 1 here"},
