@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Lists open_clip's models with pretrained weights: whether export_clip.py takes each, or why not.
 
-Only configurations are read; nothing is downloaded.
+Only configurations are read; nothing is downloaded. Run it with .venv/bin/python.
 """
 
+import argparse
 from collections import Counter
 
 import open_clip
@@ -12,6 +13,7 @@ from sdsclip_export.exportable import reason_against
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     tags = Counter(name for name, _ in open_clip.list_pretrained())
     reasons = {name: reason_against(open_clip.get_model_config(name)) for name in tags}
     width = max(map(len, tags))

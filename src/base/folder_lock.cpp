@@ -37,7 +37,7 @@ std::string this_command() {
   std::string command = read_file("/proc/self/cmdline");
   while (command.ends_with('\0')) command.pop_back();
   std::replace(command.begin(), command.end(), '\0', ' ');
-  return command.substr(0, std::min(command.size(), kLongestCommand));
+  return command.size() <= kLongestCommand ? command : command.substr(0, kLongestCommand) + " ...";
 }
 
 std::string time_now() {
