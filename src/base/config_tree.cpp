@@ -222,7 +222,13 @@ std::string_view describe(Kind kind) {
 
 ConfigNode parse_yaml(std::string_view text, const std::string& name, DocumentRole role) {
   try {
-    return YamlReader(name, role).read(YAML::Load(std::string(text)));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1) {
+      throw document_error(role, fmt::format("{}: holds {} YAML documents, expected one; remove the lines "
+                                             "'---' and what follows the first",
+                                             name, documents.size()));
+    }
+    return YamlReader(name, role).read(documents.empty() ? YAML::Node() : documents.front());
   } catch (const YAML::Exception& failure) {
     throw document_error(role, fmt::format("{}:{}: not YAML: {}", name, failure.mark.line + 1, failure.msg));
   }

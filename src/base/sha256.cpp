@@ -1,6 +1,7 @@
 #include "sdsclip/base/sha256.h"
 
 #include <openssl/evp.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 namespace {
@@ -46,6 +48,7 @@ std::string sha256(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
+  ::close(open_regular_file(path));  // a pipe or a device would be read for ever
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
   Digest digest;

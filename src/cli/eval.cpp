@@ -59,7 +59,10 @@ class EvaluatedModel {
 ClipScoreOptions score_options(const Arguments& arguments) {
   ClipScoreOptions options;
   options.image_batch = arguments.eval.batch;
-  options.text_batch = std::min(options.text_batch, kTextsAnImage * options.image_batch);
+  // The other way round, kTextsAnImage * image_batch could be too large for its type.
+  if (options.image_batch < options.text_batch / kTextsAnImage) {
+    options.text_batch = kTextsAnImage * options.image_batch;
+  }
   options.cache = arguments.eval.cache;
   options.convert = convert_order_of(arguments.eval.scoring.convert);
   options.quiet = arguments.common.quiet;

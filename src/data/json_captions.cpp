@@ -71,6 +71,7 @@ class RecordReader {
   /// `end` is called behind the record.
   void read_record(const std::string& where, const std::function<void()>& end) {
     captions_.clear();
+    is_whole_ = true;
     std::optional<TextPlace> image;
     std::optional<std::string> split;
     std::string image_problem = fmt::format("has no '{}'", join(image_keys_, "' or '"));
@@ -94,7 +95,9 @@ class RecordReader {
     });
     end();
     if (!split_.empty() && (!split || !holds(split_, *split))) return;
-    if (image && !captions_.empty()) return index.add(std::nullopt, *image, captions_);
+    const bool has_all = image && !captions_.empty();
+    if (has_all) index.add(std::nullopt, *image, captions_);
+    if (has_all && is_whole_) return;
     bad_.leave_out(fmt::format("{}: {}, expected an image's name and its caption", where,
                                image ? caption_problem_ : image_problem));
   }
@@ -105,9 +108,11 @@ class RecordReader {
       const std::optional<TextPlace> caption = scanner_.text(problem);
       if (caption && captions_.size() < kMostCaptionsPerImage) {
         captions_.push_back(*caption);
-      } else {
-        caption_problem_ = fmt::format("'{}' {}", key, problem);
+        return;
       }
+      if (caption) problem = fmt::format("has more than {} captions", kMostCaptionsPerImage);
+      is_whole_ = false;
+      caption_problem_ = fmt::format("'{}' {}", key, problem);
     };
     if (scanner_.peek() == '[') {
       scanner_.array(read_one);
@@ -124,6 +129,7 @@ class RecordReader {
   BadRecords& bad_;
   std::vector<TextPlace> captions_;  // of the present record
   std::string caption_problem_;      // likewise
+  bool is_whole_ = true;             // likewise: no caption of it was left out
   std::size_t number_ = 0;
 };
 

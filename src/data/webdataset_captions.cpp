@@ -24,12 +24,19 @@ struct ShardSample {
   std::uint32_t shard = 0;
 };
 
-/// WebDataset's `base_plus_ext`: a key up to the first dot of the file's name, and the ending in lower case.
-std::pair<std::string_view, std::string> split_name(std::string_view name) {
+struct MemberName {
+  std::string_view key;
+  std::string ending;  // in lower case
+};
+
+/// WebDataset's `base_plus_ext`: a key up to the first dot of the file's name, and the ending. Names without
+/// a dot, or that begin with one (macOS's `._a.png`), belong to no sample.
+std::optional<MemberName> split_name(std::string_view name) {
   const std::size_t slash = name.rfind('/');
-  const std::size_t dot = name.find('.', slash == std::string_view::npos ? 0 : slash);
-  if (dot == std::string_view::npos) return {name, ""};
-  return {name.substr(0, dot), lower_case(name.substr(dot + 1))};
+  const std::size_t base = slash == std::string_view::npos ? 0 : slash + 1;
+  const std::size_t dot = name.find('.', base);
+  if (dot == std::string_view::npos || dot == base) return std::nullopt;
+  return MemberName{name.substr(0, dot), lower_case(name.substr(dot + 1))};
 }
 
 /// Puts the members of a shard that follow each other under one key together.
@@ -39,15 +46,16 @@ class SampleCollector {
       : shard_(shard), samples_(samples) {}
 
   void add(const TarMember& member) {
-    const auto [key, ending] = split_name(member.name);
-    if (key != key_) finish();
-    key_ = key;
+    const std::optional<MemberName> name = split_name(member.name);
+    if (!name) return;
+    if (name->key != key_) finish();
+    key_ = name->key;
     if (member.size > std::numeric_limits<std::uint32_t>::max()) return;
     // A member's bytes never start at 0, where its header stands.
-    if (is_image_ending(ending) && sample_.image_offset == 0) {
+    if (is_image_ending(name->ending) && sample_.image_offset == 0) {
       sample_.image_offset = member.offset;
       sample_.image_size = static_cast<std::uint32_t>(member.size);
-    } else if (ending == "txt" && sample_.text_offset == 0) {
+    } else if (name->ending == "txt" && sample_.text_offset == 0) {
       sample_.text_offset = member.offset;
       sample_.text_size = static_cast<std::uint32_t>(member.size);
     }

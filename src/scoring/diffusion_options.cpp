@@ -14,13 +14,15 @@ constexpr std::array<std::string_view, 3> kNormNames = {"l2", "l1", "l2_unsquare
 constexpr std::array<std::string_view, 2> kTargetNames = {"eps", "v"};
 constexpr std::array<std::string_view, 3> kResizeNames = {"bundle", "shortest_edge", "squash"};
 constexpr std::string_view kLearned = "learned:";
+constexpr std::int64_t kMostSamples = 1'000'000;  // a pair; publications use up to 1,000
 
 void require(bool condition, std::string_view option, const std::string& got, std::string_view expected) {
   if (!condition) throw usage_error("{}: got {}, expected {}", option, got, expected);
 }
 
 void check_sampling(const SamplingOptions& sampling) {
-  require(sampling.samples >= 1, "samples", std::to_string(sampling.samples), "1 or more");
+  require(sampling.samples >= 1 && sampling.samples <= kMostSamples, "samples",
+          std::to_string(sampling.samples), fmt::format("1 to {}", kMostSamples));
   require(sampling.seed >= 0, "seed", std::to_string(sampling.seed), "0 or more");
   const bool in_order = 0 <= sampling.t_min && sampling.t_min < sampling.t_max && sampling.t_max <= 1;
   require(in_order, "t_min, t_max", fmt::format("{} and {}", sampling.t_min, sampling.t_max),

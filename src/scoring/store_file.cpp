@@ -1,5 +1,7 @@
 #include "store_file.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -256,6 +258,7 @@ void check_length(const fs::path& path) {
   const std::uintmax_t log_bytes = fs::file_size(path.string() + "-wal", ignored);
   if (!ignored && log_bytes > 0) return;
   std::array<unsigned char, 32> header{};
+  ::close(open_regular_file(path));  // a pipe or a device would block, here and in SQLite
   std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(header.data()), header.size());
   // SQLite's file format, sections 1.3.2 and 1.3.9: big-endian, a page size of 1 stands for 65,536.
   if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return;  // opening it says so

@@ -15,7 +15,7 @@ namespace sdsclip {
 namespace {
 
 std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
+  return a / b + (a % b != 0 ? 1 : 0);
 }
 
 /// How many of the rows from `first` on are there.

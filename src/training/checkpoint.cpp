@@ -109,11 +109,14 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
   const LoaderPosition& position = state.position;
   require(document.schema == kSchema, "schema", document.schema, fmt::format("{}", kSchema));
   require(state.step == step, "step", state.step, fmt::format("{}, as the folder's name", step));
-  require(position.epoch >= 0 && position.epoch <= step, "position.epoch", position.epoch,
-          "0 to the steps that are done");
-  require(position.step >= 0 && position.step < limits.batches_per_epoch, "position.step", position.step,
-          fmt::format("0 or more and less than {}, the batches of an epoch of this data set",
-                      limits.batches_per_epoch));
+  require(step <= limits.total_steps, "step", step, fmt::format("at most the run's {}", limits.total_steps));
+  // Every epoch has as many batches, also where bad samples were replaced.
+  const std::int64_t epoch = step / limits.batches_per_epoch;
+  const std::int64_t epoch_step = step % limits.batches_per_epoch;
+  require(position.epoch == epoch, "position.epoch", position.epoch,
+          fmt::format("{}, after {} steps of {} an epoch", epoch, step, limits.batches_per_epoch));
+  require(position.step == epoch_step, "position.step", position.step,
+          fmt::format("{}, after {} steps of {} an epoch", epoch_step, step, limits.batches_per_epoch));
   const std::int64_t samples = limits.batches_per_epoch * limits.batch_size;
   require(position.bad_samples >= 0 && position.bad_samples <= samples + limits.batch_size,
           "position.bad_samples", position.bad_samples, "0 to the samples of an epoch");

@@ -51,7 +51,9 @@ bool claim_folder(const TrainConfig& config, const TrainRun& run) {
     return run.resume;
   }
   const bool is_changed = check_same_run(file, config);
-  if (!run.resume && !fs::exists(run.out / "tuned.safetensors", ignored)) {
+  const bool has_ended =
+      fs::exists(run.out / "tuned.safetensors", ignored) && fs::exists(run.out / "checkpoints", ignored);
+  if (!run.resume && !has_ended) {
     throw usage_error("{}: holds a run already; go on with it by --resume, or choose another --out",
                       run.out.string());
   }
@@ -178,7 +180,8 @@ class Life {
 
 void Life::resume() {
   const std::int64_t batch = config_.train.batch_size;
-  const CheckpointLimits limits{.batch_size = batch, .batches_per_epoch = session_.dataset->size() / batch};
+  const CheckpointLimits limits{
+      .batch_size = batch, .batches_per_epoch = session_.dataset->size() / batch, .total_steps = steps_};
   const std::optional<TrainingState> found =
       load_newest_checkpoint(run_.out, limits, session_.trained, optimizer_);
   if (found) {

@@ -48,6 +48,11 @@ TEST(ParseYaml, RefusesAKeyThatIsGivenTwice) {
                [] { parse_yaml("a: 1\nb: 2\na: 3\n", "f.yaml"); });
 }
 
+TEST(ParseYaml, RefusesASecondDocument) {
+  expect_error(ExitCode::kUsage, {"f.yaml", "2 YAML documents"},
+               [] { parse_yaml("a: 1\n---\na: 2\n", "f.yaml"); });
+}
+
 TEST(ParseYaml, NamesTheLineThatDoesNotParse) {
   expect_error(ExitCode::kUsage, {"f.yaml:2", "not YAML"}, [] { parse_yaml("a: 1\nb: [1, }\n", "f.yaml"); });
 }

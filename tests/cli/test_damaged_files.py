@@ -14,6 +14,11 @@ MOST_BYTES = 1 << 30
 
 
 class DamagedFiles(ProgramTest):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.world = cls.draw_world()
+
     def check_refused(self, code: int, parts: list[str], *arguments) -> None:
         """As `check_fails`, and the line can be printed, the time and the memory are bounded."""
         command = [str(PROGRAM), *map(str, arguments)]
@@ -97,6 +102,25 @@ class DamagedFiles(ProgramTest):
             with self.subTest(file.name):
                 self.check_refused(3, [file.name], "export", "--clip", "models/shapes-clip", "--tuned", file,
                                    "--format", "bundle", "--out", self.folder / "exported")  # fmt: skip
+
+    def test_pipes_in_the_place_of_weights_and_stores(self):
+        pipe = self.folder / "weights.safetensors"
+        os.mkfifo(pipe)
+        run = self.folder / "piped"
+        run.mkdir()
+        os.mkfifo(run / "scores.sqlite")
+        evaluate = ["eval", "winoground", "--data", self.world / "winoground", "--limit", 2]
+        self.check_refused(3, ["weights.safetensors"], *evaluate, "--out", self.folder / "new", "--tuned", pipe)
+        self.check_refused(3, ["scores.sqlite"], *evaluate, "--out", run)
+        self.check_refused(3, ["scores.sqlite"], "compare", run, run)
+
+    def test_counts_that_no_machine_holds(self):
+        most = 2**63 - 1
+        score = ["diffusion-score", "winoground", "--data", self.world / "winoground", "--limit", 1]
+        self.check_refused(2, ["samples", "1 to 1000000"], *score, "--samples", most, "--out", self.folder / "s")
+        evaluate = ["eval", "winoground", "--data", self.world / "winoground", "--limit", 1, "--batch", most]
+        self.check_succeeds(*evaluate, "--out", self.folder / "b")  # one batch holds all there is
+        self.check_succeeds(*score, "--samples", 1, "--encode-batch", most, "--out", self.folder / "e")
 
     def test_shards(self):
         for file in sorted((REGRESSIONS / "shards").iterdir()):

@@ -122,6 +122,10 @@ TEST_F(CaptionFormats, ReadsListsOfRecords) {
   EXPECT_EQ(read_json(R"([{"i": "a", "c": "x", "split": "train"}, {"i": "b", "c": "y", "split": "val"}])",
                       false, {"i", "c", {"train"}}),
             Texts{"a: x"});
+  // A caption that is none costs the others nothing, and is not dropped without a word.
+  constexpr std::string_view kPartly = R"([{"image": "a.jpg", "caption": ["A", null]}])";
+  EXPECT_EQ(read_json(kPartly, false, {}, kSkip), Texts{"a.jpg: A"});
+  expect_error(ExitCode::kInput, {"record 0", "'caption'"}, [&] { read_json(kPartly, false); });
   expect_error(ExitCode::kInput, {"data.format=coco"}, [&] { read_json(kQuirks, false); });
   expect_error(ExitCode::kInput, {"got a list", "data.format=json"}, [&] { read_json(kBlip, true); });
 }

@@ -253,6 +253,25 @@ TEST(WebDatasetCaptions, KeepsAnEmptyText) {
   EXPECT_EQ(dataset->image_bytes(1), "");
 }
 
+TEST(WebDatasetCaptions, PassesOverMembersThatBelongToNoSample) {
+  const TemporaryFolder folder;
+  // As webdataset's base_plus_ext: no dot, or one in front (macOS puts ._NAME before each file).
+  write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,
+            {{"._a.png", "x"},
+             {"a.png", "image a"},
+             {"._a.txt", "x"},
+             {"a.txt", "text a"},
+             {"d/b.png", "image b"},
+             {"LICENSE", "x"},
+             {"d/.b.txt", "x"},
+             {"d/b.txt", "text b"}});
+  const std::unique_ptr<CaptionDataset> dataset = open_webdataset_captions((folder / "s.tar").string());
+  ASSERT_EQ(dataset->size(), 2);
+  EXPECT_EQ(dataset->record(0).captions, (Texts{"text a"}));
+  EXPECT_EQ(dataset->record(1).captions, (Texts{"text b"}));
+  EXPECT_EQ(dataset->image_bytes(1), "image b");
+}
+
 TEST(WebDatasetCaptions, ReadsACaptionPerLineWhereAsked) {
   const TemporaryFolder folder;
   write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,

@@ -22,7 +22,7 @@ using nlohmann::json;
 using testing::expect_error;
 using testing::TemporaryFolder;
 
-constexpr CheckpointLimits kLimits{.batch_size = 4, .batches_per_epoch = 3};
+constexpr CheckpointLimits kLimits{.batch_size = 4, .batches_per_epoch = 3, .total_steps = 9};
 
 /// A run of two tensors with an epoch of three batches, and its checkpoints after steps 1 to 4.
 class CheckpointTest : public ::testing::Test {
@@ -79,6 +79,15 @@ TEST_F(CheckpointTest, TheNewestIsLoadedAndTheOldAreGone) {
   EXPECT_TRUE(fs::exists(folder_of(3)));
 }
 
+TEST_F(CheckpointTest, AStepBeyondTheRunsEndIsPassedOver) {
+  fs::copy(folder_of(4), folder_of(10), fs::copy_options::recursive);
+  change_state(10, [](json& state) {
+    state["step"] = 10;
+    state["position"]["epoch"] = 3;
+  });
+  EXPECT_EQ(loaded_step(), 4);
+}
+
 TEST_F(CheckpointTest, AStateThatNoRunCanHaveIsPassedOver) {
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::function<void(json&)>> changes = {
@@ -89,6 +98,7 @@ TEST_F(CheckpointTest, AStateThatNoRunCanHaveIsPassedOver) {
       [&](json& state) { state["position"]["step"] = 3; },
       [&](json& state) { state["position"]["epoch"] = -1; },
       [&](json& state) { state["position"]["epoch"] = most; },
+      [&](json& state) { state["position"]["epoch"] = 3; },  // after 4 steps of 3 an epoch
       [&](json& state) { state["position"]["bad_samples"] = most; },
       [&](json& state) { state["position"].erase("epoch"); },
       [&](json& state) { state.erase("position"); },

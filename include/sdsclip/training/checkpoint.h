@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -24,10 +25,11 @@ struct TrainingState {
   bool stopped = false;              ///< `evaluate.patience` has ended the run
 };
 
-/// What a checkpoint's place in the data must agree with.
+/// What a checkpoint's place in the run and in the data must agree with.
 struct CheckpointLimits {
   std::int64_t batch_size = 1;
   std::int64_t batches_per_epoch = 1;
+  std::int64_t total_steps = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Writes `OUT/checkpoints/step-N/` whole or not at all: the trained tensors, the optimizer's moments and the
