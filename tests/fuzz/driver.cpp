@@ -191,8 +191,8 @@ class Mutator {
     const std::size_t start = input.find_first_of(kDigits, from);
     if (start == std::string::npos) return;
     const std::size_t end = std::min(input.find_first_not_of(kDigits, start), input.size());
-    const std::int64_t value =
-        static_cast<std::int64_t>(std::uint64_t{1} << below(64)) - static_cast<std::int64_t>(below(2));
+    const std::uint64_t power = std::uint64_t{1} << below(64);
+    const std::int64_t value = static_cast<std::int64_t>(power - below(2));
     input.replace(start, end - start, std::to_string(value));
   }
 
