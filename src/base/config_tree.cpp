@@ -220,15 +220,34 @@ std::string_view describe(Kind kind) {
   return "a map";
 }
 
+namespace {
+
+/// The line of a `---` behind other content, which begins a second document; 0: there is none. YAML::Load
+/// reads the first one alone, and YAML::LoadAll never ends on some damaged texts.
+std::int64_t second_document(std::string_view text) {
+  bool has_content = false;
+  for (std::int64_t line = 1; !text.empty(); ++line) {
+    const std::string_view row = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), row.size() + 1));
+    const bool is_marker = row.starts_with("---") && (row.size() == 3 || row[3] == ' ' || row[3] == '\r');
+    if (is_marker && has_content) return line;
+    const std::size_t first = row.find_first_not_of(" \t\r", is_marker ? 3 : 0);
+    has_content = has_content || (first != std::string_view::npos && row[first] != '#' && row[first] != '%');
+  }
+  return 0;
+}
+
+}  // namespace
+
 ConfigNode parse_yaml(std::string_view text, const std::string& name, DocumentRole role) {
+  if (const std::int64_t line = second_document(text); line > 0) {
+    throw document_error(role,
+                         fmt::format("{}:{}: begins a second YAML document, expected one; remove the line "
+                                     "'---' and what follows it",
+                                     name, line));
+  }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
-    if (documents.size() > 1) {
-      throw document_error(role, fmt::format("{}: holds {} YAML documents, expected one; remove the lines "
-                                             "'---' and what follows the first",
-                                             name, documents.size()));
-    }
-    return YamlReader(name, role).read(documents.empty() ? YAML::Node() : documents.front());
+    return YamlReader(name, role).read(YAML::Load(std::string(text)));
   } catch (const YAML::Exception& failure) {
     throw document_error(role, fmt::format("{}:{}: not YAML: {}", name, failure.mark.line + 1, failure.msg));
   }

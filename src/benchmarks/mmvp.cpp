@@ -66,7 +66,7 @@ CaseTable load(const LoadOptions& options) {
     const Statement first = read_statement(rows[i], where);
     const Statement second =
         read_statement(rows[i + 1], fmt::format("{}: line {}", path.string(), rows[i + 1].line));
-    if (first.type != second.type || first.number % 2 != 1 || second.number != first.number + 1) {
+    if (first.type != second.type || first.number % 2 != 1 || second.number - first.number != 1) {
       throw input_error(
           "{}: got questions {} ({}) and {} ({}), expected an odd number and the next of one type", where,
           first.number, first.type, second.number, second.type);

@@ -49,7 +49,7 @@ TEST(ParseYaml, RefusesAKeyThatIsGivenTwice) {
 }
 
 TEST(ParseYaml, RefusesASecondDocument) {
-  expect_error(ExitCode::kUsage, {"f.yaml", "2 YAML documents"},
+  expect_error(ExitCode::kUsage, {"f.yaml:2", "second YAML document"},
                [] { parse_yaml("a: 1\n---\na: 2\n", "f.yaml"); });
 }
 
