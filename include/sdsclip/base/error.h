@@ -8,7 +8,7 @@
 
 namespace sdsclip {
 
-/// The process's exit status; part of the contract with scripts that call `sdsclip`.
+/// The process's exit status. Scripts that call `sdsclip` depend on these values.
 enum class ExitCode : int {
   kDone = 0,
   kUsage = 2,         ///< wrong usage or configuration
@@ -17,8 +17,8 @@ enum class ExitCode : int {
   kInterrupted = 130  ///< SIGINT or SIGTERM; state was saved
 };
 
-/// Every failure that a user can see. The message is one line that says what was got, what was expected,
-/// where (file, line, key, record) and what to do.
+/// A failure that the user sees. The message is one line that says what was got, what was expected, where
+/// (file, line, key, record) and what to do.
 class Error : public std::runtime_error {
  public:
   Error(ExitCode exit_code, const std::string& message);

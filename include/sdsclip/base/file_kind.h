@@ -7,7 +7,7 @@
 
 namespace sdsclip {
 
-/// How many of a file's first bytes `foreign_kind` looks at.
+/// The number of a file's first bytes that `foreign_kind` needs.
 inline constexpr std::size_t kFileKindBytes = 4096;
 
 /// A kind of file that a reader of text (a table, JSON, JSON Lines) cannot use.
@@ -16,13 +16,12 @@ struct FileKind {
   std::string advice;  ///< "convert it with scripts/parquet_to_webdataset.py"
 };
 
-/// What the first bytes of a file say it is, where it is not UTF-8 text: an archive, a compressed file, a
-/// columnar table, text in UTF-16, a web page or a Git LFS pointer in the place of a download, other binary
-/// data. Nothing for text.
+/// Recognizes a file that is not UTF-8 text by its first bytes: an archive, a compressed file, a columnar
+/// table, UTF-16 text, a web page, a Git LFS pointer, or other binary data. Returns nothing for text.
 std::optional<FileKind> foreign_kind(std::string_view first_bytes);
 
-/// Throws `Error(kInput)` that says what the file looks like and what to do, where `foreign_kind` finds
-/// something; `expected` ("a table") names what the reader wants.
+/// Throws `Error(kInput)` if `foreign_kind` recognizes the file. The error names the kind of file and says
+/// what to do; `expected` ("a table") is what the reader wants.
 void refuse_foreign_kind(const std::filesystem::path& path, std::string_view first_bytes,
                          std::string_view expected);
 

@@ -7,36 +7,35 @@
 
 namespace sdsclip {
 
-/// What a file that is read whole may have at most.
+/// Size limits of files that are read whole.
 inline constexpr std::uint64_t kSmallFileBytes = std::uint64_t{64} << 20;  ///< a result, a list of names
 inline constexpr std::uint64_t kDataFileBytes = std::uint64_t{2} << 30;    ///< a table, annotations
 inline constexpr std::uint64_t kAnySize = ~std::uint64_t{0};               ///< weights
 
-/// Opens a file for reading and returns its descriptor. Throws `Error(kInput)` that names the file where it
-/// is missing or unreadable, or is anything but a regular file: a folder, a device, a pipe, on which it never
-/// waits.
+/// Opens a file for reading and returns its descriptor. Throws `Error(kInput)` that names the file if it is
+/// missing, unreadable or not a regular file. It never waits for a pipe or a device.
 int open_regular_file(const std::filesystem::path& path);
 
-/// The whole file as bytes. Throws `Error(kInput)` as `open_regular_file` does, and where the file has more
-/// than `most_bytes`.
+/// Returns the whole file. Throws `Error(kInput)` like `open_regular_file`, and if the file has more than
+/// `most_bytes`.
 std::string read_file(const std::filesystem::path& path, std::uint64_t most_bytes = kDataFileBytes);
 
 /// Writes `bytes` so that `path` appears whole or not at all, even across a crash: a temporary file beside it
-/// is flushed to the disk and renamed over it; those of killed writers of `path` are removed. Throws
-/// `Error(kRuntime)` on a full disk, `Error(kInput)` where the folder cannot be written (a read-only mount).
+/// is flushed to disk and renamed. Temporary files of killed writers are removed. Throws `Error(kRuntime)` if
+/// the disk is full, and `Error(kInput)` if the folder cannot be written.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-/// The name under which this process writes `path` before a rename puts it there.
+/// The temporary name that this process writes to before it renames the file to `path`.
 std::filesystem::path temporary_path(const std::filesystem::path& path);
 
-/// Removes the files and folders under the temporary names of `path` whose writers have been killed.
+/// Removes temporary files and folders of `path` that killed processes left.
 void remove_leftovers(const std::filesystem::path& path);
 
-/// Creates the folder and its parents. Throws `Error(kInput)` where that is not possible.
+/// Creates the folder and its parents. Throws `Error(kInput)` if that fails.
 void create_folder(const std::filesystem::path& folder);
 
-/// A folder that appears whole or not at all: fill `path()`, then `commit()` renames it to its final name,
-/// replacing what is there and what killed writers left. Without a commit, the temporary folder is removed.
+/// A folder that appears whole or not at all: fill `path()`, then `commit()` renames it to its final name and
+/// replaces what is there. Without a commit, the destructor removes the temporary folder.
 class AtomicFolder {
  public:
   explicit AtomicFolder(std::filesystem::path final_path);

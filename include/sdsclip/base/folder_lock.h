@@ -4,17 +4,17 @@
 
 namespace sdsclip {
 
-/// A run's folder as one process's own: every command that writes into one holds this while it does. The lock
-/// is an advisory one of the system on `FOLDER/.lock`, which says who holds it. It ends with its process,
-/// however that ends, and what a killed process left of the file blocks nobody. Over NFS it is the server's
-/// lock; where a file system has no locks, a warning says that the folder is not protected.
+/// Locks a run's folder for one process. Every command that writes into such a folder holds this lock. It is
+/// an advisory system lock on `FOLDER/.lock`, which names the holder. The system releases it when the process
+/// ends, so a killed process blocks nobody. Over NFS it is the server's lock. If the file system has no
+/// locks, a warning says so.
 class FolderLock {
  public:
-  /// Creates the folder where it is not there. Throws `Error(kUsage)` that names process, host, time and
-  /// command where another process holds it, `Error(kInput)` where the folder cannot be written.
+  /// Creates the folder if it is missing. Throws `Error(kUsage)` that names process, host, time and command
+  /// if another process holds the lock, and `Error(kInput)` if the folder cannot be written.
   explicit FolderLock(std::filesystem::path folder);
-  /// Removes the file, and the folder where this lock created it and nothing else is in it. In a forked child
-  /// nothing: the lock stays its parent's.
+  /// Removes the lock file, and the folder if this lock created it and it is empty. In a forked child it does
+  /// nothing, because the lock still belongs to the parent.
   ~FolderLock();
   FolderLock(const FolderLock&) = delete;
   FolderLock& operator=(const FolderLock&) = delete;
@@ -23,7 +23,7 @@ class FolderLock {
   std::filesystem::path folder_;
   bool created_folder_ = false;
   int descriptor_ = -1;
-  int owner_ = 0;  // process
+  int owner_ = 0;  // process id
 };
 
 }  // namespace sdsclip

@@ -2,14 +2,14 @@
 
 namespace sdsclip {
 
-/// Keeps the memory of freed activations (up to 1 GiB, in blocks of up to 32 MiB) for the next step, from now
-/// on. By default glibc gives it back to the system as soon as enough is free at the heap's end, and the next
-/// step takes it again page by page. A setting of the whole process.
+/// From now on, the process keeps up to 1 GiB of freed activations (blocks of up to 32 MiB) for the next
+/// step. By default glibc returns freed memory at the heap's end to the system, and the next step must fetch
+/// it page by page. The setting holds for the whole process.
 void keep_freed_activations();
 
-/// While alive, all memory that is freed stays with the process: with glibc's default, clearing the pages of
-/// large tensors anew is 4% of the time of Stable Diffusion's UNet on a CPU, and more of a small one's. One
-/// at a time; afterwards `keep_freed_activations` holds, and what is free beyond that is given back.
+/// While alive, the process keeps all memory that it frees. With glibc's default, clearing the pages of large
+/// tensors again takes 4% of the time of Stable Diffusion's UNet on a CPU, and more of a small UNet's. Only
+/// one may be alive at a time. The destructor goes back to `keep_freed_activations` and returns the rest.
 class KeepFreedMemory {
  public:
   KeepFreedMemory();

@@ -10,31 +10,33 @@
 
 namespace sdsclip {
 
-/// What every JSON document that comes from outside is held to.
-inline constexpr std::size_t kDeepestJson = 64;          ///< lists and objects inside each other
-inline constexpr std::size_t kMostJsonValues = 1 << 25;  ///< of a document; COCO's largest file has 8 million
+/// Limits of every JSON document from outside.
+inline constexpr std::size_t kDeepestJson = 64;  ///< nesting of lists and objects
+inline constexpr std::size_t kMostJsonValues = 1
+                                               << 25;  ///< values per document; COCO's largest has 8 million
 
-/// Parses a JSON document, objects keeping the document's order. Throws `Error(kInput)` that names `where`
-/// ("FILE", "FILE: line 3") on text that is not JSON, a key that is given twice in one object, a number that
-/// no double holds, and a document beyond the limits above. Takes time in proportion to the text.
+/// Parses a JSON document; objects keep the document's order. The time is proportional to the text. Throws
+/// `Error(kInput)` that names `where` ("FILE", "FILE: line 3") if the text is not JSON, repeats a key in an
+/// object, has a number outside the range of double, or exceeds the limits above.
 nlohmann::ordered_json parse_json_value(std::string_view text, const std::string& where);
 
-/// The same of a whole file, which may have at most `most_bytes`.
+/// Reads a whole file with `parse_json_value`. `most_bytes` limits the file's size.
 nlohmann::ordered_json read_json_file(const std::filesystem::path& path);
 nlohmann::ordered_json read_json_file(const std::filesystem::path& path, std::uint64_t most_bytes);
 
-/// "a fraction (0.5)", "an object": for error messages.
+/// The value's kind as error messages name it: "a fraction (0.5)", "an object".
 std::string kind_of_json(const nlohmann::ordered_json& value);
 
-/// Appends a field. Unlike `object[key] = value`, takes the same time however many fields there are.
+/// Appends a field in constant time; `object[key] = value` searches all fields first.
 /// REQUIRES: `object` is an object without such a field.
 void append_field(nlohmann::ordered_json& object, std::string key, nlohmann::ordered_json value);
 
-/// A JSON object under reading. Every accessor throws `Error(kInput)` that names `where` and the key when the
-/// key is missing or of another kind; no number is ever converted (3.7 and true are not integers).
+/// Reads the fields of a JSON object. Every accessor throws `Error(kInput)` that names `where` and the key if
+/// the key is missing or its value is of another kind. Numbers are never converted: 3.7 and true are not
+/// integers.
 class JsonRecord {
  public:
-  /// `where` names the file and the record for error messages. Throws where `value` is not an object.
+  /// `where` names the file and the record in errors. Throws `Error(kInput)` if `value` is not an object.
   JsonRecord(const nlohmann::ordered_json& value, std::string where);
 
   [[nodiscard]] const std::string& where() const { return where_; }
@@ -47,7 +49,7 @@ class JsonRecord {
   [[nodiscard]] const std::string& any_text(std::string_view key) const;
   /// A 32-bit whole number of at least `minimum`.
   [[nodiscard]] std::int32_t integer(std::string_view key, std::int32_t minimum) const;
-  /// A whole number of any size, such as an image's number in COCO.
+  /// A 64-bit whole number, such as an image's id in COCO.
   [[nodiscard]] std::int64_t identifier(std::string_view key) const;
   /// A whole number of 0 or more.
   [[nodiscard]] std::int64_t count(std::string_view key) const;
@@ -58,7 +60,7 @@ class JsonRecord {
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
   /// A list of exactly `size` numbers.
   [[nodiscard]] std::vector<double> numbers(std::string_view key, std::size_t size) const;
-  /// The text, or nothing where the key is missing, null or an empty text.
+  /// The text, or nothing if the key is missing, null or an empty text.
   [[nodiscard]] std::optional<std::string> optional_text(std::string_view key) const;
 
  private:

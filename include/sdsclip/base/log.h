@@ -9,10 +9,11 @@ namespace sdsclip {
 
 enum class LogLevel { kInfo, kWarning, kError };
 
-/// Whether `log_info` is shown; warnings and errors always are. Called once, by the command line (`--quiet`).
+/// Turns `log_info` off if `quiet`; warnings and errors always appear. The command line calls it once
+/// (`--quiet`).
 void set_up_logging(bool quiet);
 
-/// One line to stderr, through spdlog. Results never go here: they are for stdout.
+/// Prints one line to stderr, through spdlog. Results go to stdout, never here.
 void log_message(LogLevel level, std::string_view message);
 
 template <typename... Args>

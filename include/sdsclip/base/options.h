@@ -12,10 +12,10 @@
 
 namespace sdsclip {
 
-/// A count that is written `auto`: the program finds it out by itself.
+/// The value of an option that is written `auto`: the program chooses the number.
 inline constexpr std::int64_t kAuto = -1;
 
-/// Walks the fields of an option struct. A struct says once what it holds:
+/// Walks the fields of an option struct. Each struct lists its options once:
 ///
 ///     struct DataOptions {
 ///       std::string format = "coco";
@@ -26,7 +26,7 @@ inline constexpr std::int64_t kAuto = -1;
 ///       visitor.option("workers", options.workers, "threads that decode ahead of the step");
 ///     }
 ///
-/// and reading, `--set`, printing and the documentation all come from that one function.
+/// That one function drives reading, `--set`, printing and the documentation.
 class OptionVisitor {
  public:
   virtual ~OptionVisitor() = default;
@@ -37,11 +37,10 @@ class OptionVisitor {
   virtual void option(std::string_view key, std::string& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<double>& value, std::string_view doc) = 0;
-  /// An integer, or `auto`, which is kept as `kAuto`.
+  /// An integer, or `auto`, which is stored as `kAuto`.
   virtual void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) = 0;
 
-  /// An enumeration whose values are written as `names`, in the order of the enumerators, which count from
-  /// zero.
+  /// An enumeration. `names` are the written values, in the order of the enumerators, which count from zero.
   template <typename Enum>
   void choice(std::string_view key, Enum& value, std::span<const std::string_view> names,
               std::string_view doc) {
@@ -50,7 +49,7 @@ class OptionVisitor {
     value = static_cast<Enum>(index);
   }
 
-  /// A struct inside the struct, with a `visit_options` of its own.
+  /// A nested struct with its own `visit_options`.
   template <typename Options>
   void section(std::string_view key, Options& options, std::string_view doc) {
     enter(key, doc);
@@ -65,8 +64,8 @@ class OptionVisitor {
   virtual void leave() = 0;
 };
 
-/// Binds a document strictly: an unknown key is an error that names the nearest known one, a wrong kind one
-/// that names file and line, and what the document leaves out keeps its default.
+/// Binds a document strictly. An unknown key is an error that names the nearest known one; a value of the
+/// wrong kind is an error that names file and line. Options that the document leaves out keep their defaults.
 class OptionReader : public OptionVisitor {
  public:
   OptionReader(const ConfigNode& root, DocumentRole role);
@@ -79,7 +78,7 @@ class OptionReader : public OptionVisitor {
   void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
   void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) override;
 
-  void finish();  ///< reports the unknown keys of the outermost level
+  void finish();  ///< reports unknown keys of the outermost level
 
  protected:
   void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
@@ -89,7 +88,7 @@ class OptionReader : public OptionVisitor {
 
  private:
   struct Level {
-    const ConfigNode* node = nullptr;  // null: the document says nothing of this section
+    const ConfigNode* node = nullptr;  // null: the document has no such section
     std::string path;
     std::vector<std::string> known;
   };
@@ -112,7 +111,7 @@ void bind_options(const ConfigNode& root, Options& options,
   reader.finish();
 }
 
-/// One option as it is documented.
+/// One option, as the documentation shows it.
 struct OptionDescription {
   std::string path;   ///< "sds.lambda"
   std::string kind;   ///< "number", "ddpm | none"
@@ -121,7 +120,7 @@ struct OptionDescription {
   bool is_section = false;
 };
 
-/// Lists what a struct holds, with its present values.
+/// Lists the options of a struct with their current values.
 class OptionLister : public OptionVisitor {
  public:
   void option(std::string_view key, bool& value, std::string_view doc) override;
@@ -154,7 +153,7 @@ std::vector<OptionDescription> list_options(Options options) {
   return lister.list();
 }
 
-/// The options as a YAML document that reads back to the same values; `with_docs` puts each option's text
+/// The options as a YAML document that reads back to the same values. `with_docs` writes each option's text
 /// above it.
 std::string to_yaml(std::span<const OptionDescription> options, bool with_docs = false);
 

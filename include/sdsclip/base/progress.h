@@ -8,17 +8,17 @@
 
 namespace sdsclip {
 
-/// How far a loop is, with rate and time left, on stderr: a bar that is redrawn on a terminal, a plain line
-/// every ten seconds elsewhere.
+/// Shows a loop's progress on stderr with its rate and the time left: a redrawn bar on a terminal, otherwise
+/// a plain line every ten seconds.
 class Progress {
  public:
-  /// `total` units of `unit` ("steps", "images"), of which `done` are there already (a resumed run).
+  /// `total` units of `unit` ("steps", "images"); a resumed run starts with `done` of them.
   Progress(std::string label, std::int64_t total, std::string unit, bool quiet, std::int64_t done = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
-  /// `note` stands at the end of the line, such as "loss 1.234".
+  /// `note` appears at the end of the line, such as "loss 1.234".
   void update(std::int64_t done, std::string_view note = "");
 
  private:
@@ -36,8 +36,8 @@ class Progress {
   std::chrono::steady_clock::time_point last_draw_;
 };
 
-/// "label  45% [#########           ] 450/1000 images, 12.3/s, 0:44 left, note": one state of the bar,
-/// without control characters. `rate` in units a second; 0 where it is not known yet.
+/// One state of the bar without control characters: "label  45% [#########           ] 450/1000 images,
+/// 12.3/s, 0:44 left, note". `rate` is in units per second; 0 means that it is not known yet.
 std::string progress_line(std::string_view label, std::int64_t done, std::int64_t total,
                           std::string_view unit, double rate, std::string_view note);
 

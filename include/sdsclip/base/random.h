@@ -8,30 +8,30 @@
 namespace sdsclip {
 
 /// Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011): four random words as a
-/// pure function of a key and a counter. A draw depends on what it is for and never on what was drawn before
-/// it, so the order of work, the number of workers and a restart change nothing.
+/// pure function of a key and a counter. A draw depends on its purpose, never on earlier draws. The order of
+/// work, the number of workers and a restart therefore change nothing.
 std::array<std::uint32_t, 4> philox4x32_10(const std::array<std::uint32_t, 4>& counter,
                                            const std::array<std::uint32_t, 2>& key);
 
-/// The block of draw `index` of stream `stream` under `seed`.
+/// Four random words: draw `index` of stream `stream` with seed `seed`.
 std::array<std::uint32_t, 4> philox4x32(std::uint64_t seed, std::uint64_t stream, std::uint64_t index);
 
-/// A stream's number from its purpose, such as "synth/train" (FNV-1a, 64 bits).
+/// The number of the stream for a purpose such as "synth/train" (FNV-1a, 64 bits).
 std::uint64_t stream_of(std::string_view purpose);
 
-/// Combines a stream with a part of the key (a step, an epoch), so that keys of several parts fit (seed,
-/// stream, index).
+/// Combines a stream with one more part of the key (a step, an epoch), because draws take only (seed, stream,
+/// index).
 std::uint64_t substream(std::uint64_t stream, std::uint64_t part);
 
 /// A uniform double in [0, 1) with 53 random bits.
 double uniform_draw(std::uint64_t seed, std::uint64_t stream, std::uint64_t index);
 
-/// Fills `out` with standard normal draws, element `i` being draw `first + i` of the stream (Box-Muller on
-/// the pairs of a block): any part of a stream can be made without the rest. `first` must be a multiple of 4.
+/// Fills `out` with standard normal draws; element `i` is draw `first + i` of the stream (Box-Muller on pairs
+/// of a block). Any part of a stream can be made without the rest. `first` must be a multiple of 4.
 void fill_normal(std::uint64_t seed, std::uint64_t stream, std::uint64_t first, std::span<float> out);
 
-/// Draws one after another from one stream, for code that makes a variable number of choices (drawing a
-/// scene).
+/// Successive draws from one stream, for code that makes a variable number of choices, such as drawing a
+/// scene.
 class RandomSequence {
  public:
   RandomSequence(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}

@@ -9,7 +9,7 @@ namespace sdsclip {
 /// SHA-256 as 64 lower-case hexadecimal digits.
 std::string sha256(std::string_view bytes);
 
-/// The same of a file's content, read in pieces. Throws `Error(kInput)` where it cannot be read.
+/// The SHA-256 of a file, which is read in pieces. Throws `Error(kInput)` if it cannot be read.
 std::string sha256_of_file(const std::filesystem::path& path);
 
 }  // namespace sdsclip

@@ -10,14 +10,14 @@
 
 namespace sdsclip {
 
-/// One part of a local copy beside the published data set.
+/// The count of one part of a local copy, beside that of the published data set.
 struct PartCount {
-  std::string name;  ///< the tag of its cases, `all` for all
+  std::string name;  ///< the tag of its cases, or `all`
   std::int64_t cases = 0;
   std::optional<std::int64_t> published;
 };
 
-/// What `sdsclip data check BENCHMARK --data DIR` states.
+/// What `sdsclip data check BENCHMARK --data DIR` prints.
 struct DataReport {
   std::string benchmark;
   std::filesystem::path data;
@@ -27,12 +27,12 @@ struct DataReport {
   std::int64_t skipped_missing = 0;  ///< cases that cannot be used because an image is missing
   std::vector<std::filesystem::path> missing_files;
 
-  /// No image is missing and every count is the published one.
+  /// Whether no image is missing and every count equals the published one.
   [[nodiscard]] bool is_complete() const;
 };
 
-/// Loads all of a benchmark and counts. Missing images are part of the report; everything else that is wrong
-/// throws as the benchmark's loader does; with `confine` an image outside the folder too.
+/// Loads a whole benchmark and counts. Missing images become part of the report. Any other fault throws as in
+/// the benchmark's loader; with `confine`, so does an image outside the folder.
 DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data, bool confine = false);
 
 }  // namespace sdsclip

@@ -8,13 +8,13 @@
 
 namespace sdsclip {
 
-/// The pixels of a benchmark's image, before preprocessing: its part of the file is read, decoded (or, for
-/// bare pixels, put in order), and cropped. Safe to call from several threads. Throws `Error(kInput)` that
-/// names the file or the image where the file is missing, cut short or no image.
+/// The pixels of a benchmark's image before preprocessing: reads its part of the file, decodes or reorders
+/// it, and crops it. Several threads may call it at once. Throws `Error(kInput)` that names the file or the
+/// image if the file is missing, truncated or not an image.
 Image read_benchmark_image(const BenchmarkImage& image);
 
-/// The same preprocessed: float [3, size, size] (data/preprocess.h). `options.convert` applies to images
-/// without a crop: a crop is cut from RGB, as ARO does.
+/// Reads and preprocesses an image: float [3, size, size] (data/preprocess.h). `options.convert` applies only
+/// to images without a crop: a crop is cut from RGB, as ARO's code does.
 void read_preprocessed(const BenchmarkImage& image, const PreprocessOptions& options, std::span<float> out);
 
 }  // namespace sdsclip

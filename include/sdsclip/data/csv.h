@@ -9,40 +9,40 @@
 
 namespace sdsclip {
 
-/// How a table's fields stand in its lines.
+/// How a table's fields are separated and quoted.
 struct CsvFormat {
   char separator = ',';
-  bool quotes = true;  ///< a field that starts with a double quote ends at the next one
+  bool quotes = true;  ///< whether double quotes enclose fields
 };
 
 /// One record of a table.
 struct CsvRow {
-  std::int64_t number = 0;   ///< 0 for the first record, which mostly is the header; blank lines do not count
-  std::int64_t line = 0;     ///< where it starts, from 1
-  std::uint64_t offset = 0;  ///< of its first byte in the file
-  std::uint64_t size = 0;    ///< in bytes, without the line's end
+  std::int64_t number = 0;   ///< 0 for the first record, usually the header; blank lines do not count
+  std::int64_t line = 0;     ///< line where the record starts, from 1
+  std::uint64_t offset = 0;  ///< of the record's first byte in the file
+  std::uint64_t size = 0;    ///< in bytes, without the line ending
   std::vector<std::string> fields;
 };
 
 /// Reads a table record by record, by the rules of Python's `csv.reader` and of pandas:
-/// - A field that starts with a quote runs to its closing quote; separators and line breaks inside belong to
-///   it, and two quotes stand for one. What follows the closing quote is kept to the letter.
-/// - A quote anywhere else is a character like others.
-/// - A record ends with "\n", "\r\n" or "\r"; the last one may lack it. Blank lines are passed over.
-/// A byte order mark at the start of the file is passed over. In memory there is one block and one record.
+/// - A field that starts with a quote ends at its closing quote. Separators and line breaks inside belong to
+///   it, and two quotes mean one. Text after the closing quote is kept as it is.
+/// - A quote anywhere else is an ordinary character.
+/// - A record ends with "\n", "\r\n" or "\r"; the last one may lack it. Blank lines are skipped.
+/// A byte order mark at the start of the file is skipped. Memory holds one block and one record.
 class CsvReader {
  public:
-  /// Throws `Error(kInput)` where the file is missing, is no regular file, or does not look like text.
+  /// Throws `Error(kInput)` if the file is missing, is not a regular file, or does not look like text.
   explicit CsvReader(const std::filesystem::path& path, const CsvFormat& format = {});
   ~CsvReader();
   CsvReader(CsvReader&&) noexcept;
   CsvReader& operator=(CsvReader&&) noexcept;
 
-  /// The next record; false at the end. Throws `Error(kInput)` that names row and line of a quoted field that
-  /// does not end, and of a record beyond `kMostRowBytes`.
+  /// Reads the next record; false at the end. Throws `Error(kInput)` that names row and line if a quoted
+  /// field is not closed or the record exceeds `kMostRowBytes`.
   bool next(CsvRow& row);
 
-  /// Goes on with the record at `start`, of which offset, line and number are used.
+  /// Continues with the record at `start`, of which offset, line and number are used.
   void seek(const CsvRow& start);
 
  private:
@@ -50,10 +50,10 @@ class CsvReader {
   std::unique_ptr<Implementation> implementation_;
 };
 
-/// "FILE: row 3 (line 5)"
+/// A record's place as errors name it: "FILE: row 3 (line 5)".
 std::string csv_place(const std::filesystem::path& path, const CsvRow& row);
 
-/// The fields of one record, such as the bytes that `CsvRow` tells of.
+/// Splits the bytes of one record (`CsvRow::offset` and `size`) into fields.
 std::vector<std::string> split_csv_record(std::string_view record, const CsvFormat& format = {});
 
 }  // namespace sdsclip

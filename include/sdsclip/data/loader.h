@@ -15,76 +15,75 @@
 
 namespace sdsclip {
 
-/// The section `data` of a configuration.
+/// The configuration section `data`.
 struct DataOptions : CaptionSource {
-  std::int64_t workers = 2;  ///< threads that decode ahead of the step
+  std::int64_t workers = 2;                     ///< threads that decode ahead of the step
   ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
-  bool confine = false;                         ///< an image outside `images` is a bad sample
+  bool confine = false;                         ///< whether an image outside `images` is a bad sample
 };
 void visit_options(OptionVisitor& visitor, DataOptions& options);
 
-/// How a data set becomes batches.
+/// How a data set is divided into batches.
 struct LoaderOptions {
-  std::int64_t batch_size = 32;                    ///< samples a batch, of this process
+  std::int64_t batch_size = 32;                    ///< samples per batch of this process
   std::int64_t workers = 2;                        ///< threads that decode ahead; 1 or more
-  std::int64_t batches_ahead = 2;                  ///< how far ahead they may be
-  std::uint64_t seed = 0;                          ///< of the order and of the choice of captions
-  std::int64_t process = 0;                        ///< this process's number
-  std::int64_t processes = 1;                      ///< how many share each epoch
-  OnBadSample on_bad_sample = OnBadSample::kSkip;  ///< see above
-  double max_bad = 0.01;         ///< more bad samples in an epoch, as a share of this process's
-                                 ///< samples, are an error
-  std::string confine_to = {};   ///< folder that images must lie in; empty: anywhere
-  PreprocessOptions preprocess;  ///< of the images; `mean` and `std` are not used here
+  std::int64_t batches_ahead = 2;                  ///< batches that the threads may be ahead
+  std::uint64_t seed = 0;                          ///< seed of the order and of the choice of captions
+  std::int64_t process = 0;                        ///< this process's number, from 0
+  std::int64_t processes = 1;                      ///< processes that share each epoch
+  OnBadSample on_bad_sample = OnBadSample::kSkip;  ///< what happens to an unreadable image
+  double max_bad = 0.01;         ///< a larger share of bad samples in this process's epoch is an error
+  std::string confine_to = {};   ///< folder that images must be in; empty: anywhere
+  PreprocessOptions preprocess;  ///< for the images; `mean` and `std` are not used here
   std::optional<PreprocessOptions>
-      teacher_preprocess;  ///< also give each image as a second model wants it; nothing: do not
+      teacher_preprocess;  ///< if set, each image is also preprocessed for a second model
 };
 
-/// Where in the data a run stands: kept in a checkpoint, and enough to go on with the very next batch.
+/// A run's position in the data. A checkpoint stores it, and a resumed run continues with the next batch.
 struct LoaderPosition {
   std::int64_t epoch = 0;
-  std::int64_t step = 0;         ///< batches of this epoch that were taken
-  std::int64_t cursor = 0;       ///< positions of this epoch's order that were used up, the bad ones included
-  std::int64_t bad_samples = 0;  ///< of them, in this epoch
+  std::int64_t step = 0;         ///< batches taken in this epoch
+  std::int64_t cursor = 0;       ///< positions of this epoch's order that are used up, with the bad samples
+  std::int64_t bad_samples = 0;  ///< bad samples in this epoch
   bool operator==(const LoaderPosition&) const = default;
 };
 
-/// One step's data. Images stay bytes, which `normalize_pixels` turns into floats a micro-batch at a time.
+/// One step's data. Images stay uint8; `normalize_pixels` turns one micro-batch at a time into floats.
 struct Batch {
-  std::vector<std::int64_t> samples;           ///< [B] numbers in the data set
-  PixelStore pixels;                           ///< B images
-  PixelStore teacher_pixels;                   ///< likewise by `teacher_preprocess`; empty without it
-  std::vector<std::int64_t> token_ids;         ///< [B, context_length] of `captions`
-  std::vector<std::string> captions;           ///< [B] the caption that this epoch chose
-  std::vector<std::string> negative_captions;  ///< [B], or empty where the data set has none; a sample
-                                               ///< without any has an empty text
-  std::vector<std::string> image_names;        ///< [B]
-  LoaderPosition next;                         ///< where the batch after this one starts
+  std::vector<std::int64_t> samples;    ///< [B] indices into the data set
+  PixelStore pixels;                    ///< B images
+  PixelStore teacher_pixels;            ///< B images by `teacher_preprocess`; empty without it
+  std::vector<std::int64_t> token_ids;  ///< [B, context_length] of `captions`
+  std::vector<std::string> captions;    ///< [B] the captions chosen for this epoch
+  std::vector<std::string>
+      negative_captions;                 ///< [B], "" for a sample without one; empty if no sample has any
+  std::vector<std::string> image_names;  ///< [B]
+  LoaderPosition next;                   ///< position of the batch after this one
 };
 
-/// What a loader has done since it was made.
+/// A loader's counters since it was made.
 struct LoaderStatistics {
-  double wait_seconds = 0;                ///< that `next` waited for workers
-  std::int64_t bad_samples = 0;           ///< replaced ones, all epochs
-  std::vector<std::string> first_errors;  ///< of the first few of them
+  double wait_seconds = 0;                ///< time that `next` waited for workers, in seconds
+  std::int64_t bad_samples = 0;           ///< samples replaced, over all epochs
+  std::vector<std::string> first_errors;  ///< errors of the first few bad samples
 };
 
-/// Batches in an order that is a function of the seed alone: the same bits whatever the number of workers,
-/// and whether or not the run was interrupted. An epoch has floor(samples / batch size) batches; a bad sample
-/// is replaced by the next one of the epoch's order, which starts again at its beginning where it runs out.
+/// Makes batches in an order that depends on the seed alone: the bits are the same with any number of workers
+/// and after an interruption. An epoch has floor(samples / batch size) batches. A bad sample is replaced by
+/// the next one of the epoch's order, which starts again from its beginning when it is used up.
 class CaptionLoader {
  public:
-  /// `dataset` and `tokenizer` must outlive the loader. Throws `Error(kUsage)` where the data set has fewer
-  /// samples than a batch.
+  /// `dataset` and `tokenizer` must outlive the loader. Throws `Error(kUsage)` if the data set has fewer
+  /// samples than one batch.
   CaptionLoader(const CaptionDataset& dataset, const Tokenizer& tokenizer, const LoaderOptions& options,
                 const LoaderPosition& start = {});
   ~CaptionLoader();
   CaptionLoader(const CaptionLoader&) = delete;
   CaptionLoader& operator=(const CaptionLoader&) = delete;
 
-  /// The next batch, without end: after the last one of an epoch comes the first of the next. Throws what a
-  /// worker met: `Error(kInput)` that names the file of a bad sample (`kFail`), or says that there are too
-  /// many.
+  /// The next batch. Batches never end: after an epoch's last batch comes the next epoch's first. Throws the
+  /// error of a worker: `Error(kInput)` that names a bad sample's file (`kFail`) or says that too many are
+  /// bad.
   Batch next();
 
   [[nodiscard]] std::int64_t batches_per_epoch() const;

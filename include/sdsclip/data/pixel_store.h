@@ -8,10 +8,8 @@
 namespace sdsclip {
 
 /// The images of a batch as squares of interleaved RGB bytes (`resize_and_crop`), all of one size. The first
-/// ones lie in memory; those beyond `memory_limit` bytes in a temporary file that has no name, so that a
-/// batch of thousands takes no more memory than a small one.
-///
-/// The file is made in the system's folder for temporary files (environment TMPDIR, else /tmp).
+/// `memory_limit` bytes are in memory. The rest is in an unnamed temporary file (folder TMPDIR, else /tmp),
+/// so a batch of thousands takes no more memory than a small one.
 class PixelStore {
  public:
   static constexpr std::size_t kMemoryLimit = std::size_t{8} << 20;
@@ -22,15 +20,16 @@ class PixelStore {
   PixelStore(PixelStore&& other) noexcept;
   PixelStore& operator=(PixelStore&& other) noexcept;
 
-  /// Adds one image or several. Throws `Error(kRuntime)` where the temporary file cannot be written.
-  /// REQUIRES: a multiple of `image_bytes`.
+  /// Adds one or more images. Throws `Error(kRuntime)` if the temporary file cannot be written.
+  /// REQUIRES: the size of `images` is a multiple of `image_bytes`.
   void append(std::span<const std::uint8_t> images);
 
-  /// How many images there are.
+  /// The number of images.
   [[nodiscard]] std::int64_t count() const;
 
-  /// The bytes of images `first` to `first + count - 1`. Throws `Error(kRuntime)` where the file cannot be
-  /// read back. REQUIRES: they are there.
+  /// The bytes of images `first` to `first + count - 1`. Throws `Error(kRuntime)` if the file cannot be read
+  /// back.
+  /// REQUIRES: `first + count` is at most `count()`.
   [[nodiscard]] std::vector<std::uint8_t> read(std::int64_t first, std::int64_t count) const;
 
  private:
@@ -40,7 +39,7 @@ class PixelStore {
   std::size_t memory_limit_ = 0;
   std::vector<std::uint8_t> memory_;  // the first bytes
   std::size_t file_bytes_ = 0;        // the rest
-  int file_ = -1;                     // a descriptor; -1: no file yet
+  int file_ = -1;                     // descriptor; -1: no file yet
 };
 
 }  // namespace sdsclip

@@ -7,7 +7,7 @@
 
 namespace sdsclip {
 
-/// A regular file in a tar, and where its bytes lie.
+/// The place of a regular file in a tar.
 struct TarMember {
   std::string name;
   std::uint64_t offset = 0;
@@ -15,7 +15,7 @@ struct TarMember {
 };
 
 /// Calls `visit` for each regular file of an uncompressed tar, in the tar's order, without reading the files.
-/// Throws `Error(kInput)` that names the tar where it is missing, damaged, cut short or compressed.
+/// Throws `Error(kInput)` that names the tar if it is missing, damaged, truncated or compressed.
 void visit_tar(const std::filesystem::path& path, const std::function<void(const TarMember&)>& visit);
 
 }  // namespace sdsclip

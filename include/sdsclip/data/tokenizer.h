@@ -9,35 +9,35 @@
 
 namespace sdsclip {
 
-/// Whose cleaning of the text before it is cut into tokens.
+/// Which library's text cleaning comes before tokenization.
 enum class TextCleaning {
   kOpenClip,      ///< open_clip's `lower`: ftfy, HTML entities, whitespace, lower case
   kTransformers,  ///< transformers' `CLIPTokenizer`: NFC, whitespace, lower case of each character
   kWhitespace,    ///< open_clip's `whitespace`: ftfy, HTML entities, whitespace
-  kCanonicalize   ///< open_clip's `canonicalize`: the same, without punctuation, in lower case
+  kCanonicalize   ///< open_clip's `canonicalize`: like `whitespace`, then lower case without punctuation
 };
 
-/// What to do with a text of more than `context_length` tokens, start and end included.
+/// What happens to a text of more than `context_length` tokens, start and end included.
 enum class Overflow {
-  kTruncate,  ///< keep the first ones, the last kept one becomes `eot` (open_clip, transformers)
-  kError      ///< `Error(kInput)` that names the text (OpenAI's CLIP)
+  kTruncate,  ///< keep the first ids; the last one kept becomes `eot` (open_clip, transformers)
+  kError      ///< throw `Error(kInput)` that names the text (OpenAI's CLIP)
 };
 
-/// The tokenizer part of a bundle.
+/// The tokenizer section of a bundle.
 struct TokenizerOptions {
   static constexpr std::int64_t kNone = -1;
 
-  TextCleaning clean = TextCleaning::kOpenClip;  ///< as the model's source library does
-  int context_length = 77;                       ///< ids a text, 2 or more
-  std::int64_t sot = 49406;                      ///< id of the start of the text, or `kNone`
-  std::int64_t eot = 49407;                      ///< id of its end
+  TextCleaning clean = TextCleaning::kOpenClip;  ///< that of the model's source library
+  int context_length = 77;                       ///< ids per text, 2 or more
+  std::int64_t sot = 49406;                      ///< start-of-text id, or `kNone`
+  std::int64_t eot = 49407;                      ///< end-of-text id
   std::int64_t pad = 0;                          ///< id that fills the rest
-  Overflow overflow = Overflow::kTruncate;       ///< of too long a text
+  Overflow overflow = Overflow::kTruncate;       ///< what happens to a text that is too long
 };
 
 class TextEncoder;
 
-/// Text to ids. Safe to use from several threads at once.
+/// Turns texts into token ids. Several threads may use it at once.
 class Tokenizer {
  public:
   Tokenizer(std::unique_ptr<const TextEncoder> encoder, const TokenizerOptions& options,
@@ -46,12 +46,12 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  /// Exactly `context_length` ids: `sot`, the text's, `eot`, and `pad` to the end. `text` is UTF-8; throws
-  /// `Error(kInput)` where it is not, has more than 1 MiB or HTML entities nested without end, and on too many
-  /// tokens with `Overflow::kError`.
+  /// Returns exactly `context_length` ids: `sot`, the text's ids, `eot`, then `pad`. Throws `Error(kInput)`
+  /// if `text` is not UTF-8, has more than 1 MiB, has HTML entities nested too deep, or has too many tokens
+  /// with `Overflow::kError`.
   [[nodiscard]] std::vector<std::int64_t> encode(std::string_view text) const;
 
-  /// The text's own ids, of any number, without `sot`, `eot` and `pad`.
+  /// The text's own ids, without `sot`, `eot` and `pad`; they may be more than `context_length`.
   [[nodiscard]] std::vector<std::int64_t> encode_without_padding(std::string_view text) const;
 
   [[nodiscard]] const TokenizerOptions& options() const { return options_; }
@@ -62,34 +62,32 @@ class Tokenizer {
   TokenizerOptions options_;
 };
 
-/// CLIP's byte-pair encoding, id for id that of the library that `options.clean` names:
-/// open_clip 3.3.0 `SimpleTokenizer` with ftfy 6.3.1, or transformers 5.24.0 `CLIPTokenizer` (tokenizers
-/// 0.23.3).
+/// CLIP's byte-pair encoding, id for id like the library that `options.clean` names: open_clip 3.3.0
+/// `SimpleTokenizer` with ftfy 6.3.1, or transformers 5.24.0 `CLIPTokenizer` (tokenizers 0.23.3).
 ///
-/// `merges`: the text of a merges list, one "left right" a line, first merge first, no header. `name`
-/// stands for it in errors. Throws `Error(kInput)` on a malformed list and on options that do not fit it.
+/// `merges` is the text of a merges list: one "left right" per line, first merge first, no header. `name`
+/// names the list in errors. Throws `Error(kInput)` if the list is malformed or the options do not fit it.
 ///
-/// Limits, all of them on text that captions hardly ever hold:
-/// - ftfy also undoes mojibake (text decoded with the wrong encoding, such as "sÃ³" for "só"). We do not:
-/// such
-///   text keeps its characters. Everything else that ftfy does is done.
-/// - Character properties and case come from ICU 72 (Unicode 15.0), and Python 3.11 has Unicode 14.0, `regex`
-///   and tokenizers later versions; so characters newer than 14.0 may be split or lowered differently.
-/// - transformers takes the padding token for special wherever it stands in a text: with `pad` 0 (Stable
-///   Diffusion 2) each "!" becomes id 0. So do we, with `TextCleaning::kTransformers`.
+/// Known differences, all on text that is rare in captions:
+/// - ftfy also repairs mojibake (text decoded with the wrong encoding, such as "sÃ³" for "só"). This
+///   tokenizer does not; it does everything else that ftfy does.
+/// - Character properties and case come from ICU 72 (Unicode 15.0). Python 3.11 has Unicode 14.0; `regex` and
+///   tokenizers have later versions. Characters newer than 14.0 may be split or lowered differently.
+/// - transformers treats the padding token as special wherever it appears in a text: with `pad` 0 (Stable
+///   Diffusion 2) each "!" becomes id 0. `TextCleaning::kTransformers` does the same.
 Tokenizer clip_tokenizer(std::string_view merges, const TokenizerOptions& options,
                          const std::string& name = "merges");
 
 /// The files of a SentencePiece tokenizer, as `export_clip.py` writes them.
 struct SentencePieceFiles {
-  std::string model;      ///< a SentencePiece model that leaves its input as it is
-  std::string charsmap;   ///< its table of character replacements; empty: none
-  bool is_pairs = false;  ///< pieces are joined pair by pair (Gemma), not chosen for the likeliest text (T5)
+  std::string model;      ///< a SentencePiece model without normalization
+  std::string charsmap;   ///< the model's table of character replacements; empty: none
+  bool is_pairs = false;  ///< pieces are merged pair by pair (Gemma) instead of by likelihood (T5)
 };
 
-/// A SentencePiece tokenizer, id for id that of open_clip 3.3.0's `HFTokenizer` with transformers 5.24.0
-/// (tokenizers 0.23.3); the limits of `clip_tokenizer` on cleaning hold here too. `name` stands for the model
-/// in errors. Throws `Error(kInput)` on a file that is none and on options that do not fit it.
+/// A SentencePiece tokenizer, id for id like open_clip 3.3.0's `HFTokenizer` with transformers 5.24.0
+/// (tokenizers 0.23.3). The differences that `clip_tokenizer` lists for cleaning apply here too. `name` names
+/// the model in errors. Throws `Error(kInput)` if a file is malformed or the options do not fit it.
 Tokenizer sentencepiece_tokenizer(const SentencePieceFiles& files, const TokenizerOptions& options,
                                   const std::string& name);
 

@@ -8,7 +8,7 @@
 
 namespace sdsclip {
 
-/// The section `rank` of a configuration: score-ranking distillation, which goes beyond the paper.
+/// The configuration section `rank`: score-ranking distillation, which goes beyond the paper.
 struct RankOptions {
   double weight = 0;    ///< of L_rank in L_total; 0: without it
   std::string targets;  ///< run folder or `scores.sqlite` of `sdsclip diffusion-score captions`
@@ -17,27 +17,27 @@ struct RankOptions {
 };
 void visit_options(OptionVisitor& visitor, RankOptions& options);
 
-/// Throws `Error(kUsage)` on values that make no sense, alone or together.
+/// Throws `Error(kUsage)` that names the key if a value is out of range or contradicts another one.
 void check_rank_options(const RankOptions& options);
 
-/// The candidate captions of the R images of a batch that have targets, K at most; shorter rows are filled
-/// up.
+/// Candidate captions for the R images of a batch that have targets, at most K per image; shorter rows are
+/// padded.
 struct RankBatch {
   at::Tensor images;     ///< i64[R] rows of the image embeddings
   at::Tensor texts;      ///< i64[R, K] rows of the text embeddings; -1: no candidate
-  at::Tensor distances;  ///< f32[R, K] the teacher's d(x, c_j), mean over the latent's elements; whatever
+  at::Tensor distances;  ///< f32[R, K] the teacher's d(x, c_j), mean over the latent's elements; unused
                          ///< where `texts` is -1
 };
 
-/// `L_rank`: the diffusion score's ranking of an image's candidate captions, taught to CLIP by distillation
-/// of soft targets (Hinton et al. 2015) over a list of candidates (ListNet, Cao et al. 2007):
+/// `L_rank` teaches CLIP the diffusion score's ranking of an image's candidate captions. It distils soft
+/// targets (Hinton et al. 2015) over a list of candidates (ListNet, Cao et al. 2007):
 ///
 ///     p = softmax_j(-d(x, c_j) / temperature),   q = softmax_j(exp(logit_scale) * cos(x, c_j)),
 ///     L_rank = sum_j p_j log(p_j / q_j), mean over the R images.
 ///
 /// `image_embeds` f32[B, D] and `text_embeds` f32[T, D] need not be of unit norm; both are normalised here.
-/// `logit_scale` is the stored logarithm, f32[] or f32[1]. Returns f32[], differentiable in all three. The
-/// batch may lie on another device. REQUIRES: R > 0, temperature > 0.
+/// `logit_scale` is the stored logarithm, f32[] or f32[1]. Returns f32[], differentiable in all three.
+/// `batch` may be on another device. REQUIRES: R > 0, temperature > 0.
 at::Tensor ranking_loss(const at::Tensor& image_embeds, const at::Tensor& text_embeds,
                         const at::Tensor& logit_scale, const RankBatch& batch, double temperature);
 

@@ -18,8 +18,8 @@ enum class SdsTimesteps { kUniform, kStratified, kLogitNormal };
 enum class SdsWeight { kOne, kOneMinusAbar };
 enum class SdsError { kEps, kV };
 
-/// The section `sds` of a configuration: L_SDS (paper, section 3, eqs. 3-4) and what the paper leaves open
-/// about it.
+/// The configuration section `sds`: L_SDS (paper, section 3, eqs. 3-4), with options for what the paper
+/// leaves open.
 struct SdsOptions {
   double lambda = 0.001;                   ///< weight of L_SDS in L_total; 0: the teacher is not loaded
   SdsNoising noising = SdsNoising::kDdpm;  ///< none feeds z itself to the UNet, eq. 3 to the letter
@@ -36,7 +36,7 @@ struct SdsOptions {
 };
 void visit_options(OptionVisitor& visitor, SdsOptions& options);
 
-/// Throws `Error(kUsage)` on values that make no sense, alone or with this teacher.
+/// Throws `Error(kUsage)` that names the key if a value is out of range or does not fit this teacher.
 void check_sds_options(const SdsOptions& options, const Bundle& teacher);
 
 /// `h_w`, the map from CLIP's image embedding into the UNet's latent: `Linear(D, C * h * w)`.
@@ -44,30 +44,31 @@ using LatentMap = LinearMap;
 LatentMap make_latent_map(std::int64_t embed_dim, const BundleLatent& latent, std::uint64_t seed,
                           c10::Device device);
 
-/// z = h_w(e): f32[B, D] -> f32[B, C, h, w].
+/// z = h_w(e), CLIP's image embedding as a latent: f32[B, D] -> f32[B, C, h, w].
 at::Tensor map_to_latent(const LatentMap& map, const at::Tensor& image_embeds, const SdsOptions& options,
                          const BundleLatent& latent);
 
-/// What is drawn for a run of neighbouring items of a step's batch.
+/// Timesteps and noise for N consecutive items of a step's batch.
 struct SdsDraws {
   at::Tensor timesteps;  ///< i64[N]
   at::Tensor noise;      ///< f32[N, C, h, w]
 };
 
-/// The quantile, at `p` in [0, 1), of the logistic function of a standard normal variable that is truncated
-/// to [t_min, t_max), a part of [0, 1].
+/// The quantile at `p` in [0, 1) of logistic(standard normal), truncated to [t_min, t_max), a part of [0, 1].
 double truncated_logit_normal(double p, double t_min, double t_max);
 
-/// The draws of items `first` to `first + count - 1` of step `step`, where image b's sample s is item
-/// `b * samples + s` and b counts through the whole batch of all processes, `batch` images. Each draw is a
-/// function of (seed, step, item) alone. `t = floor(u * T)`: u uniform in [t_min, t_max); `stratified` puts
-/// one item into each of the batch's `batch * samples` strata, in an order drawn a step; `logit_normal` is
-/// `truncated_logit_normal` of the uniform draw.
+/// The draws of items `first` to `first + count - 1` of step `step`. Sample s of image b is item `b * samples
+/// + s`, where b counts through the whole batch of all processes (`batch` images). Each draw is a function of
+/// (seed, step, item) alone.
+///
+/// `t = floor(u * T)` with u uniform in [t_min, t_max). `stratified` puts one item into each of the batch's
+/// `batch * samples` strata, in an order drawn per step. `logit_normal` is `truncated_logit_normal` of the
+/// uniform draw.
 SdsDraws draw_sds(const SdsOptions& options, const Bundle& teacher, std::uint64_t seed, std::int64_t step,
                   std::int64_t batch, std::int64_t first, std::int64_t count, c10::Device device);
 
-/// The sum over the items of `w_t * || eps_hat(z_t, t, c) - eps ||^2` (eq. 3; `reduction: mean` divides by
-/// the latent's elements). The caller divides by batch * samples: micro-batches add sums, never means of
+/// The sum over items of `w_t * || eps_hat(z_t, t, c) - eps ||^2` (eq. 3; `reduction: mean` divides by the
+/// latent's elements). The caller divides by batch * samples. Micro-batches thus add sums instead of means of
 /// means.
 ///
 /// `z` f32[N, C, h, w]; `context` f32[N, L, E]. Returns f32[], differentiable in `z`: through the UNet

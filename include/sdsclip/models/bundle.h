@@ -15,22 +15,22 @@ enum class InterpolationRule { kBicubic, kBilinear };
 enum class CropRule { kRound, kFloor };
 enum class PredictionType { kEpsilon, kVPrediction };
 
-/// What a model expects of its images.
+/// How a model's images must be preprocessed.
 struct BundleImage {
-  std::int64_t size = 224;  ///< pixels a side
+  std::int64_t size = 224;  ///< pixels per side
   ResizeRule resize = ResizeRule::kShortestEdge;
-  InterpolationRule interpolation = InterpolationRule::kBicubic;  ///< bundles without it: bicubic
-  CropRule crop_rounding = CropRule::kRound;  ///< of the centre crop's corner; bundles without it: round
+  InterpolationRule interpolation = InterpolationRule::kBicubic;  ///< default if the bundle does not say
+  CropRule crop_rounding = CropRule::kRound;  ///< of the crop's corner; default if the bundle does not say
   std::vector<double> mean = {0.5, 0.5, 0.5};
   std::vector<double> std = {0.5, 0.5, 0.5};
 };
 
-/// What a model expects of its texts.
+/// How a model's texts must be tokenized.
 struct BundleTokenizer {
-  std::string kind = "clip_bpe";  ///< or sentencepiece
+  std::string kind = "clip_bpe";  ///< clip_bpe or sentencepiece
   std::string clean =
-      "open_clip";  ///< whose text cleaning: open_clip, transformers; sentencepiece: canonicalize
-  std::string merges = "merges.txt";  ///< clip_bpe: file of the bundle, a merge a line
+      "open_clip";  ///< text cleaning of open_clip or transformers; sentencepiece: canonicalize
+  std::string merges = "merges.txt";  ///< clip_bpe: file of the bundle, one merge per line
   std::string algorithm;              ///< sentencepiece: unigram or bpe
   std::string model;                  ///< sentencepiece: file of the bundle
   std::string charsmap;               ///< sentencepiece: file of character replacements; empty: none
@@ -39,8 +39,8 @@ struct BundleTokenizer {
   std::int64_t sot = 49406;  ///< -1: none
   std::int64_t eot = 49407;
   std::int64_t pad = 0;
-  std::string overflow = "truncate";  ///< a longer text: truncate (its last id becomes eot) or error
-  bool any_length = false;  ///< clip: ids cut behind the longest text's end give the same embeddings
+  std::string overflow = "truncate";  ///< for too long a text: truncate (last id becomes eot) or error
+  bool any_length = false;  ///< clip: embeddings stay the same without the padding after the longest text
 };
 
 /// The noise schedule that the teacher was trained with (diffusers' names).
@@ -53,7 +53,7 @@ struct BundleSchedule {
 
 struct BundleLatent {
   std::int64_t channels = 4;
-  std::int64_t size = 64;  ///< elements a side
+  std::int64_t size = 64;  ///< elements per side
   double scaling_factor = 0.18215;
 };
 
@@ -68,10 +68,10 @@ struct BundleFile {
   std::string sha256;
 };
 
-/// The content of `bundle.json` (DESIGN, "Bundles"): what a model is, apart from its weights.
+/// The content of `bundle.json`: everything about a model but its weights.
 struct Bundle {
   std::filesystem::path folder;
-  std::string sha256;  ///< of bundle.json, which holds the digests of all other files: the model's identity
+  std::string sha256;  ///< of bundle.json, which holds all other files' digests: the model's identity
   BundleKind kind = BundleKind::kClip;
   std::string name;
   BundleSource source;
@@ -80,27 +80,26 @@ struct Bundle {
   BundleTokenizer tokenizer;
   std::int64_t embed_dim = 0;  ///< clip: D
   std::string activation;      ///< clip: gelu or quick_gelu
-  BundleSchedule schedule;     ///< teacher, from here on
+  BundleSchedule schedule;     ///< from here on: teacher
   PredictionType prediction_type = PredictionType::kEpsilon;
   BundleLatent latent;
   std::int64_t context_dim = 0;  ///< teacher: E
   std::vector<std::vector<std::int64_t>>
-      features;  ///< teacher: shapes [C, h, w] of what `unet.ts`'s `features` gives; empty in old bundles
+      features;  ///< teacher: output shapes [C, h, w] of `unet.ts`'s method `features`; empty in old bundles
 };
 
-/// Reads and checks `FOLDER/bundle.json` and that each file it names is there with its size. Throws
-/// `Error(kUsage)` where the folder is missing (naming the export command), `Error(kInput)` on anything else
-/// that is wrong.
+/// Reads and checks `FOLDER/bundle.json`, and the presence and size of each file that it names. Throws
+/// `Error(kUsage)` with the export command if the folder is missing, and `Error(kInput)` on any other fault.
 Bundle read_bundle(const std::filesystem::path& folder);
 
-/// The same, and the kind must be `expected`.
+/// The same; also throws `Error(kInput)` if the bundle is not of kind `expected`.
 Bundle read_bundle(const std::filesystem::path& folder, BundleKind expected);
 
-/// Compares every file's SHA-256 with the one that `bundle.json` states. Throws `Error(kInput)` that names
-/// the file. `names` limits the check to these files; empty: all.
+/// Compares every file's SHA-256 with `bundle.json`. Throws `Error(kInput)` that names a file that differs.
+/// `names` limits the check to these files; empty: all.
 void verify_bundle(const Bundle& bundle, const std::vector<std::string>& names = {});
 
-/// The files of the bundle that its tokenizer is made of.
+/// The names of the bundle's files that its tokenizer needs.
 std::vector<std::string> tokenizer_files(const BundleTokenizer& tokenizer);
 
 std::string_view kind_name(BundleKind kind);

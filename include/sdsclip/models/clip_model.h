@@ -17,30 +17,29 @@ struct Module;
 
 namespace sdsclip {
 
-/// A tensor under the source library's name.
+/// A tensor and its name in the source library.
 using NamedTensor = std::pair<std::string, at::Tensor>;
 
-/// The student: the image and the text tower of a clip bundle.
+/// The student: image tower and text tower of a CLIP bundle.
 class ClipModel {
  public:
-  /// Loads `clip.ts` (its SHA-256 is checked first) onto the placement's device, all parameters frozen.
-  /// Throws `Error(kInput)` where the archive is not what the bundle says.
+  /// Loads `clip.ts`, after a check of its SHA-256, onto the placement's device. All parameters are frozen.
+  /// Throws `Error(kInput)` if the archive does not match the bundle.
   ClipModel(const Bundle& bundle, const Placement& placement);
   ~ClipModel();
   ClipModel(ClipModel&&) noexcept;
   ClipModel& operator=(ClipModel&&) noexcept;
 
-  /// `pixels` f32[B, 3, size, size], normalised -> f32[B, D], not of unit norm.
+  /// `pixels` f32[B, 3, size, size], normalised -> embeddings f32[B, D], not of unit norm.
   [[nodiscard]] at::Tensor encode_image(const at::Tensor& pixels) const;
-  /// `ids` i64[B, context_length] -> f32[B, D], not of unit norm.
+  /// `ids` i64[B, context_length] -> embeddings f32[B, D], not of unit norm.
   [[nodiscard]] at::Tensor encode_text(const at::Tensor& ids) const;
-  /// The stored logarithm, f32[] or f32[1].
+  /// The logit scale's logarithm, as stored: f32[] or f32[1].
   [[nodiscard]] at::Tensor logit_scale() const;
-  /// What SigLIP adds to each logit, f32[] or f32[1]; undefined where the model has none.
+  /// SigLIP's bias, added to each logit: f32[] or f32[1]; undefined for a model without one.
   [[nodiscard]] at::Tensor logit_bias() const;
 
-  /// Every parameter, and every buffer, by name in the archive's order. The tensors share the model's
-  /// storage.
+  /// All parameters, or all buffers, in the archive's order. The tensors share the model's storage.
   [[nodiscard]] std::vector<NamedTensor> parameters() const;
   [[nodiscard]] std::vector<NamedTensor> buffers() const;
 
@@ -54,11 +53,11 @@ class ClipModel {
   std::unique_ptr<torch::jit::Module> module_;
 };
 
-/// Overwrites the model's parameters with those of a `tuned.safetensors`; `sds.h_w.*` and `feature.h_w.*` are
-/// passed over. Throws `Error(kInput)` on a name that the model does not have and on another shape or dtype.
+/// Overwrites the model's parameters with those of a `tuned.safetensors`. It skips `sds.h_w.*` and
+/// `feature.h_w.*`. Throws `Error(kInput)` on a name that the model lacks and on a different shape or dtype.
 void load_tuned(ClipModel& model, const std::filesystem::path& file);
 
-/// Writes the model as it is now as a bundle of its own, named `name`, whole or not at all.
+/// Writes the model with its current weights as a bundle named `name`, whole or not at all.
 void save_bundle(const ClipModel& model, const std::string& name, const std::filesystem::path& folder);
 
 }  // namespace sdsclip

@@ -7,14 +7,15 @@
 
 namespace sdsclip {
 
-/// The networks' arithmetic. What DESIGN ("Mathematics") lists stays float32 whatever this says.
+/// The precision of the networks' arithmetic. Losses, trained parameters, gradients and the optimizer's state
+/// are float32 in any case.
 enum class Precision { kFp32, kBf16, kFp16 };
 
 /// Where and how a run computes.
 struct ComputeOptions {
-  std::string device = "auto";  ///< auto, cpu, cuda or cuda:N; auto takes a GPU where there is one
+  std::string device = "auto";  ///< auto, cpu, cuda or cuda:N; auto takes a GPU if there is one
   Precision precision = Precision::kFp32;
-  std::int64_t threads = 0;  ///< of LibTorch on the CPU; 0: one a core
+  std::int64_t threads = 0;  ///< LibTorch's CPU threads; 0: one per core
 };
 
 struct Placement {
@@ -22,20 +23,20 @@ struct Placement {
   Precision precision = Precision::kFp32;
 };
 
-/// Makes LibTorch ready: threads, deterministic algorithms, and the CUDA libraries loaded if, and only if,
-/// the run uses a GPU. Throws `Error(kUsage)` on an unknown or absent device.
+/// Sets up LibTorch: threads, deterministic algorithms and, only if the run uses a GPU, the CUDA libraries.
+/// Throws `Error(kUsage)` if the device is unknown or absent.
 Placement prepare_compute(const ComputeOptions& options);
 
-/// Bytes of the tensors on a GPU, as LibTorch's allocator counts them; it holds on to more.
+/// Memory of tensors on a GPU in bytes, as LibTorch's allocator counts it. The allocator reserves more.
 struct GpuMemory {
   std::int64_t allocated = 0;
   std::int64_t peak = 0;
 };
 
-/// Of a GPU; all zero for the CPU.
+/// A GPU's memory; zeros for the CPU.
 GpuMemory gpu_memory(c10::Device device);
 
-/// While alive, LibTorch casts the networks' operations to the placement's precision (nothing for fp32).
+/// While alive, LibTorch runs the networks in the placement's precision (no effect for fp32).
 class AutocastScope {
  public:
   explicit AutocastScope(const Placement& placement);

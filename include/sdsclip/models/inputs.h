@@ -12,20 +12,19 @@
 
 namespace sdsclip {
 
-/// How the bundle's model wants its images.
+/// The preprocessing that the bundle asks for.
 PreprocessOptions preprocess_options(const BundleImage& image);
 
-/// The tokenizer of a bundle, from its files (whose SHA-256 is checked first).
+/// Loads a bundle's tokenizer, after a check of its files' SHA-256.
 Tokenizer load_tokenizer(const Bundle& bundle);
 
-/// i64[B, context_length] on the CPU.
+/// Token ids of the texts: i64[B, context_length] on the CPU.
 at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> texts);
 
-/// Normalised floats f32[B, 3, size, size] on the CPU, from B squares of interleaved RGB bytes
-/// (`resize_and_crop`).
+/// Normalises B squares of interleaved RGB bytes (from `resize_and_crop`): f32[B, 3, size, size] on the CPU.
 at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOptions& options);
 
-/// The same from image files. Throws `Error(kInput)` that names the file that is none.
+/// Reads, resizes and normalises image files. Throws `Error(kInput)` that names a file that is not an image.
 at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options);
 
 }  // namespace sdsclip

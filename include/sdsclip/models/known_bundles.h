@@ -16,8 +16,7 @@ struct KnownBundle {
 
 std::span<const KnownBundle> known_bundles();
 
-/// The command that makes the bundle of this folder's name at this place; empty where the name is not a known
-/// one.
+/// The command that exports the known bundle with this folder's name to this path; empty for an unknown name.
 std::string export_command(const std::filesystem::path& folder);
 
 }  // namespace sdsclip

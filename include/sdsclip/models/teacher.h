@@ -14,22 +14,22 @@ struct Module;
 
 namespace sdsclip {
 
-/// Which of a teacher's networks a run needs: SDS has no use for the VAE.
+/// The networks that a run needs; L_SDS, for example, does not need the VAE.
 struct TeacherParts {
   bool unet = true;
   bool vae_encoder = true;
   bool text_encoder = true;
 };
 
-/// How often each network ran; what makes a diffusion score expensive.
+/// How many items each network has processed.
 struct TeacherWork {
   std::int64_t unet_evaluations = 0;  ///< latents through the UNet, not batches
   std::int64_t vae_encodings = 0;
   std::int64_t text_encodings = 0;
 };
 
-/// The frozen text-to-image diffusion model. Its networks are converted to the placement's precision at load;
-/// what goes in and comes out is float32.
+/// The frozen text-to-image diffusion model. Its networks are converted to the placement's precision when
+/// loaded; inputs and outputs are float32.
 class DiffusionTeacher {
  public:
   DiffusionTeacher(const Bundle& bundle, const TeacherParts& parts, const Placement& placement);
@@ -37,25 +37,25 @@ class DiffusionTeacher {
   DiffusionTeacher(DiffusionTeacher&&) noexcept;
   DiffusionTeacher& operator=(DiffusionTeacher&&) noexcept;
 
-  /// `ids` i64[B, context_length] -> context f32[B, L, E]. Never recorded for a gradient.
+  /// `ids` i64[B, context_length] -> context f32[B, L, E], without a gradient.
   [[nodiscard]] at::Tensor encode_text(const at::Tensor& ids);
 
-  /// `pixels` f32[B, 3, size, size], normalised -> latent f32[B, C, h, w]: the mean of the posterior times
-  /// `scaling_factor`. Never recorded for a gradient.
+  /// `pixels` f32[B, 3, size, size], normalised -> latent f32[B, C, h, w], without a gradient: the mean of
+  /// the posterior times `scaling_factor`.
   [[nodiscard]] at::Tensor encode_image(const at::Tensor& pixels);
 
-  /// The UNet's own prediction (noise or velocity, `bundle().prediction_type`), f32[B, C, h, w], of
-  /// `noised` f32[B, C, h, w], `timesteps` i64[B], `context` f32[B, L, E]. Differentiable in `noised` alone:
+  /// The UNet's prediction f32[B, C, h, w] (noise or velocity, see `bundle().prediction_type`) for `noised`
+  /// f32[B, C, h, w], `timesteps` i64[B] and `context` f32[B, L, E]. It is differentiable in `noised` alone:
   /// the weights are frozen, so no gradient of theirs is ever allocated.
   [[nodiscard]] at::Tensor predict(const at::Tensor& noised, const at::Tensor& timesteps,
                                    const at::Tensor& context);
 
-  /// The same as predicted noise: a velocity is converted (`noise_from_velocity`).
+  /// The predicted noise for the same inputs; a velocity is converted by `noise_from_velocity`.
   [[nodiscard]] at::Tensor predict_noise(const at::Tensor& noised, const at::Tensor& timesteps,
                                          const at::Tensor& context);
 
-  /// The inner features of the UNet for the same inputs: the output of its block number `block`, f32[B, ...]
-  /// of shape `bundle().features[block]`. Never recorded for a gradient.
+  /// The output of the UNet's block number `block` for the same inputs, without a gradient: f32[B, C, h, w]
+  /// with the shape `bundle().features[block]`.
   [[nodiscard]] at::Tensor features(const at::Tensor& noised, const at::Tensor& timesteps,
                                     const at::Tensor& context, std::int64_t block);
 

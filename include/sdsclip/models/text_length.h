@@ -8,12 +8,12 @@
 
 namespace sdsclip {
 
-/// i64[B, L] to i64[B, l], `ids` without the columns behind the end of the longest text, where the tower
-/// gives the same embeddings without them (`BundleTokenizer::any_length`, to float32's rounding); else `ids`
-/// itself. Most captions end after a fifth of the context.
+/// Cuts `ids` i64[B, L] to i64[B, l]: removes the columns after the end of the longest text if the tower
+/// gives the same embeddings without them, within float32 rounding (`BundleTokenizer::any_length`). Otherwise
+/// returns `ids`. Most captions use only a fifth of the context, so this saves most of the text tower's time.
 at::Tensor cut_padding(const at::Tensor& ids, const BundleTokenizer& tokenizer);
 
-/// i64[B, context_length]: texts that fill the context, which take a tower the most time and memory.
+/// i64[count, context_length]: texts that fill the context, the most expensive input of a text tower.
 at::Tensor longest_texts(std::int64_t count, const BundleTokenizer& tokenizer);
 
 }  // namespace sdsclip

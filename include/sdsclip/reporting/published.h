@@ -7,7 +7,7 @@
 
 namespace sdsclip {
 
-/// The columns of SDS-CLIP's Table 1: the paper's name and our metric.
+/// A column of SDS-CLIP's Table 1: the paper's name and our metric.
 struct PublishedColumn {
   std::string_view title;
   std::string_view metric;
@@ -24,16 +24,16 @@ inline constexpr std::array<PublishedColumn, 9> kPublishedColumns = {{
     {"ARO-Attribution", "aro/vg_attribution/micro"},
 }};
 
-/// A row of the paper's Tables 1-3, fractions.
+/// A row of the paper's Tables 1 to 3; values are fractions.
 struct PublishedRow {
   int table = 0;
   std::string_view model;
-  std::string_view method;  ///< empty: pre-trained
+  std::string_view method;  ///< empty: the pre-trained model
   std::array<std::optional<double>, kPublishedColumns.size()> values;
 };
 
-/// All rows of "Augmenting CLIP with Improved Visio-Linguistic Reasoning" (SDS-CLIP), Tables 1, 2 and 3, in
-/// their order.
+/// All rows of Tables 1, 2 and 3 of "Augmenting CLIP with Improved Visio-Linguistic Reasoning" (SDS-CLIP), in
+/// order.
 std::span<const PublishedRow> published_rows();
 
 }  // namespace sdsclip

@@ -12,33 +12,32 @@
 
 namespace sdsclip {
 
-/// One loss over a training run, as `log.jsonl` has it.
+/// One loss over a training run, from `log.jsonl`.
 struct LossCurve {
   std::string name;  ///< `total`, `contrastive`, `sds`, ...
   std::vector<std::int64_t> steps;
   std::vector<double> values;
 };
 
-/// What a run folder holds: a scoring run's result, a training run's losses, or both.
+/// The content of a run folder: a scoring run's result, a training run's losses, or both.
 struct ReportRun {
   std::string name;  ///< the folder, as given
   std::optional<RunResult> result;
   std::vector<LossCurve> losses;
 };
 
-/// The run in `folder`, or, where it holds none itself, those in its sub-folders (`eval all` leaves one a
-/// benchmark), by name. Throws `Error(kInput)` where there is neither `result.json` nor `log.jsonl`, or one
-/// cannot be read.
+/// Reads the run in `folder`, or, if `folder` itself holds none, the runs in its sub-folders (`eval all`
+/// writes one per benchmark), sorted by name. Throws `Error(kInput)` if there is neither `result.json` nor
+/// `log.jsonl`, or if one cannot be read.
 std::vector<ReportRun> read_runs(const std::filesystem::path& folder);
 
-/// A row a scoring run: its time a match, and how many times that of the fastest `eval` run of the same
-/// benchmark it is (`-` where there is none). The paper puts the diffusion score at 18 times CLIP's. No rows
-/// where no run says its time.
+/// One row per scoring run: its time per match, also as a multiple of the fastest `eval` run of the same
+/// benchmark (`-` if there is none). The paper reports 18 times CLIP's time for the diffusion score. The
+/// table is empty if no run has its time.
 Table time_table(std::span<const ReportRun> runs);
 
-/// One HTML page that needs no other file: the runs, a table and a figure of the headline metrics a
-/// benchmark, time a match, loss curves, and the runs' numbers beside the paper's Tables 1-3 where they
-/// measure the same.
+/// One self-contained HTML page: the runs, one table and one figure of headline metrics per benchmark, time
+/// per match, loss curves, and the runs' results beside the paper's Tables 1 to 3 where both have them.
 std::string html_report(std::span<const ReportRun> runs);
 
 }  // namespace sdsclip

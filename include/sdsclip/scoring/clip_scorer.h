@@ -11,9 +11,9 @@
 
 namespace sdsclip {
 
-/// How CLIP scores are computed. The batches are the units of work and part of the run's identity, since
-/// low bits may depend on them; the rest changes no value. A resumed run may have other batches: embeddings
-/// that are stored already are kept.
+/// How CLIP scores are computed. The batch sizes are part of the run's identity, because the last bits of a
+/// score may depend on them; the other options change no value. A resumed run may have other batch sizes:
+/// stored embeddings are kept.
 struct ClipScoreOptions {
   std::int64_t image_batch = 64;                ///< images a unit
   std::int64_t text_batch = 256;                ///< texts a unit
@@ -30,7 +30,7 @@ struct ClipScoring {
   std::int64_t matches = 0;  ///< (case, image, caption) scores
 };
 
-/// `model_sha256` is the bundle's, or one that covers the tuned weights too.
+/// `model_sha256` is the bundle's digest, or one that also covers the tuned weights.
 RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
                               const std::string& model_sha256, const std::string& benchmark,
                               const ClipScoreOptions& options);
@@ -38,22 +38,24 @@ RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_s
                               const std::string& benchmark, const ClipScoreOptions& options);
 
 /// Fills the score matrix with cosines of unit-norm embeddings. CLIP's logit is the cosine times
-/// exp(logit_scale), a positive constant of the model, so no ranking and no metric differs.
+/// exp(logit_scale), a positive constant of the model, so every ranking and metric is the same.
 ///
-/// Each image and each text is decoded, tokenized and encoded once, in units of a fixed shape whose
-/// last one is padded, with decoding ahead on other threads; pixels are freed at once, embeddings are kept in
-/// the store, and units that are there already are not computed again. A caption of several texts is the
-/// average of their unit-norm embeddings, normalised again (CLIP_benchmark, zeroshot_classification.py).
-/// Where the bundle allows it (`BundleTokenizer::any_length`), a unit's texts are cut behind the longest one.
+/// Each image and each text is decoded, tokenized and encoded once, in units of a fixed shape; the last unit
+/// is padded. Other threads decode ahead. Embeddings are stored, and stored units are not computed again. The
+/// embedding of a caption of several texts is the average of their unit-norm embeddings, normalised again
+/// (CLIP_benchmark, zeroshot_classification.py). If the bundle allows it (`BundleTokenizer::any_length`),
+/// padding after a unit's longest text is cut.
 ///
-/// With `cache`, a unit whose embeddings are all there is not encoded, and one that is encoded is kept there.
+/// With `cache`, a unit is encoded only if one of its embeddings is not in that folder; new embeddings are
+/// added to it.
 ///
-/// Throws `Error(kInput)` that names the image or text that cannot be used, `Error(kRuntime)` on an embedding
+/// Throws `Error(kInput)` that names an image or text that cannot be used, `Error(kRuntime)` if an embedding
+/// is not finite, and `Error(kInterrupted)` between units.
 /// that is not finite, `Error(kInterrupted)` between units.
 ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
                             ScoreStore& store);
 
-/// The scores of a complete store, without the model. Throws `Error(kInput)` where units are missing.
+/// The scores of a complete store, without the model. Throws `Error(kInput)` if units are missing.
 ClipScoring judge_stored_clip(const CaseTable& table, const ScoreStore& store);
 
 }  // namespace sdsclip

@@ -9,14 +9,14 @@
 
 namespace sdsclip {
 
-/// Where the samples' timesteps lie.
+/// How the samples' timesteps are chosen.
 enum class TimestepGrid {
   kNested,        ///< van der Corput's sequence, shifted by the seed: every prefix covers the range evenly
   kEven,          ///< the middles of `samples` equal parts of the range (diffusion-classifier)
   kDiffusionItm,  ///< range(10, 990, 1000 // samples) (diffusion-itm); always over all timesteps
 };
 
-/// What is drawn: determines the stored errors.
+/// What is drawn. These options determine the stored errors.
 struct SamplingOptions {
   std::int64_t samples = 50;                  ///< (t, eps) draws a pair; adaptive: at most so many
   std::int64_t seed = 0;                      ///< 0 or more; of the noise and of the nested grid's shift
@@ -26,17 +26,18 @@ struct SamplingOptions {
 };
 void visit_options(OptionVisitor& visitor, SamplingOptions& options);
 
-/// How far a prediction is from the noise.
+/// The distance between the predicted and the true noise.
 enum class ErrorNorm {
   kL2,          ///< sum of squares over the latent (the paper's equations 1 and 2)
   kL1,          ///< sum of absolute values
   kL2Unsquared  ///< square root of the sum of squares (diffusion-itm)
 };
 
-/// Whose error is meant: the noise's, or the velocity's, (eps_hat - eps) / sqrt(abar_t).
+/// The quantity whose error counts: the noise, or the velocity with error (eps_hat - eps) / sqrt(abar_t).
 enum class ErrorTarget { kEps, kV };
 
-/// How stored errors become a score. Changes no stored error, so it can be chosen after the run.
+/// How stored errors become a score. These options change no stored error, so a finished run can be judged
+/// anew.
 struct EstimatorOptions {
   ErrorNorm norm = ErrorNorm::kL2;        ///< see above
   ErrorTarget error = ErrorTarget::kEps;  ///< see above
@@ -45,7 +46,7 @@ struct EstimatorOptions {
 };
 void visit_options(OptionVisitor& visitor, EstimatorOptions& options);
 
-/// Spending samples where a decision is open (racing); see docs/diffusion-score.md.
+/// Adaptive sampling (racing): spends samples where a decision is open; see docs/diffusion-score.md.
 struct AdaptiveOptions {
   bool enabled = false;          ///< stop candidates whose paired difference is decided
   double confidence = 0.998;     ///< two-sided, of the paired t-test
@@ -72,12 +73,12 @@ struct DiffusionScoreOptions {
 };
 void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options);
 
-/// Sets what the named preset fixes and leaves the rest: `paper` (50 samples, equations 1 and 2),
+/// Sets the options that a preset fixes and keeps the others: `paper` (50 samples, equations 1 and 2),
 /// `diffusion-itm` (Krojer et al., 2023), `diffusion-classifier` (Li et al., 2023). Throws `Error(kUsage)`
-/// that lists them on another name.
+/// that lists the presets if `name` is another one.
 void apply_preset(std::string_view name, DiffusionScoreOptions& options);
 
-/// Throws `Error(kUsage)` that names the option on values that make no sense, alone or together.
+/// Throws `Error(kUsage)` that names the option if a value is out of range or contradicts another one.
 void check_options(const DiffusionScoreOptions& options);
 
 }  // namespace sdsclip

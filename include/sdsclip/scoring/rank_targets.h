@@ -15,26 +15,25 @@ struct RankCandidates {
   std::vector<float> distances;       ///< d(x, c_j), mean over the latent's elements, by the run's estimator
 };
 
-/// Reads the store that `sdsclip diffusion-score captions` left. In memory are 16 bytes a pair; captions and
-/// distances are read on need. Safe from one thread at a time.
+/// Reads the store of a run of `sdsclip diffusion-score captions`. Memory is 16 bytes per pair; captions and
+/// distances are read when needed. Only one thread at a time may use it.
 class RankTargets {
  public:
-  /// `run_or_store` is the run's folder or its `scores.sqlite`, which may lie in a folder that cannot be
-  /// written. Throws `Error(kInput)` where it is missing, damaged, of another command or benchmark, or not
-  /// finished.
+  /// `run_or_store` is the run's folder or its `scores.sqlite`; it may be read-only. Throws `Error(kInput)`
+  /// if the store is missing, damaged, of another command or benchmark, or not finished.
   explicit RankTargets(const std::filesystem::path& run_or_store);
   ~RankTargets();
   RankTargets(RankTargets&&) noexcept;
   RankTargets& operator=(RankTargets&&) noexcept;
 
-  /// The candidates of a pair, or nothing where the store does not know it. `image` is the candidates table's
-  /// `filepath`, which has to be what the training data set calls its images (`CaptionRecord::image_name`):
-  /// COCO's `file_name`, a table's `filepath`, WebDataset's `shard.tar:member`. `caption` is the caption as
-  /// the data set has it, to the letter.
+  /// The candidates of a pair, or nothing if the store lacks the pair. `image` is the `filepath` of the
+  /// candidates table. It must equal the training data set's name of the image (`CaptionRecord::image_name`):
+  /// COCO's `file_name`, a table's `filepath`, WebDataset's `shard.tar:member`. `caption` is the data set's
+  /// exact text.
   [[nodiscard]] std::optional<RankCandidates> find(const std::string& image,
                                                    const std::string& caption) const;
 
-  /// How many pairs the store knows.
+  /// The number of pairs in the store.
   [[nodiscard]] std::int64_t size() const;
 
  private:

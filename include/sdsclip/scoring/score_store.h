@@ -15,7 +15,7 @@
 
 namespace sdsclip {
 
-/// What a run computed. Added up in the store unit by unit, so that a resumed run tells the whole.
+/// Counts of a run's computations. The store adds them up unit by unit, so a resumed run reports the total.
 struct ScoringWork {
   std::int64_t unet_evaluations = 0;  ///< latents through the UNet, padding included
   std::int64_t vae_encodings = 0;     ///< images through the VAE
@@ -26,31 +26,31 @@ struct ScoringWork {
 ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part);
 ScoringWork operator-(const ScoringWork& a, const ScoringWork& b);
 
-/// What makes two runs the same run: only a store with an equal identity is continued.
+/// What identifies a run. Only a store with an equal identity is continued.
 struct RunIdentity {
-  std::string scorer;          ///< `clip` or `diffusion`
-  std::string benchmark;       ///< as on the command line
-  std::string model_name{};    ///< as in its `bundle.json`; empty where stored scores are judged without one
-  std::string model_sha256{};  ///< of the weights that ran, tuned ones included
+  std::string scorer;        ///< `clip` or `diffusion`
+  std::string benchmark;     ///< its name on the command line
+  std::string model_name{};  ///< the name in `bundle.json`; empty if stored scores are judged without a model
+  std::string model_sha256{};  ///< digest of the weights that ran, with tuned ones
   std::vector<std::pair<std::string, std::string>> settings{};  ///< every option that changes a stored value
-  /// What the case table was loaded from. It is not compared, since the table itself is; where that differs,
-  /// it says which option does.
+  /// The options that the case table was loaded with. They are not compared, since the table itself is. If
+  /// the table differs, they tell which option changed it.
   std::vector<std::pair<std::string, std::string>> data{};
 };
 
-/// The texts behind a table's captions, each once, in order of appearance.
+/// The texts of a table's captions, each once, in order of appearance.
 struct TextTable {
   std::vector<std::string> texts;                     ///< the captions' texts, and the empty text
   std::vector<std::vector<std::int32_t>> of_caption;  ///< rows of `texts` for each caption of the table
-  std::int32_t unconditional = 0;  ///< row of the empty text, the last one where no caption has it
-  std::int32_t caption_texts = 0;  ///< so many first rows are texts of captions
+  std::int32_t unconditional = 0;  ///< row of the empty text, which is last if no caption has it
+  std::int32_t caption_texts = 0;  ///< number of texts of captions; they come first
 };
 TextTable unique_texts(const CaseTable& table);
 
-/// Where sample k of the diffusion score lies.
+/// The timestep of sample k of the diffusion score.
 struct SamplePoint {
   std::int64_t timestep = 0;
-  double alpha_cumprod = 0;  ///< of that timestep: the noise level, for weights without the model
+  double alpha_cumprod = 0;  ///< at that timestep: the noise level, for weights without the model
   bool operator==(const SamplePoint&) const = default;
 };
 
@@ -65,34 +65,33 @@ struct SampleErrorRow {
 
 enum class EmbeddingKind { kImage, kText };
 
-/// How a run meets a store that is, or is not, there.
+/// How a run opens its store.
 enum class StoreOpening {
-  kNew,     ///< created, or continued where it is of the same run
-  kResume,  ///< the same; the batch sizes may be others, since memory may have been too small for the old
-            ///< ones
-  kJudge    ///< must be there; of the identity only scorer and benchmark are compared
+  kNew,     ///< creates the store, or continues one of the same run
+  kResume,  ///< the same, but batch sizes may differ, in case memory was too small for the old ones
+  kJudge    ///< opens an existing store; of the identity, only scorer and benchmark must agree
 };
 
-/// `scores.sqlite`: everything that a scoring run computed, from which scores, metrics, intervals and curves
-/// follow without the model.
+/// `scores.sqlite`: everything that a scoring run computed. Scores, metrics, intervals and curves follow from
+/// it without the model.
 ///
-/// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete (empty where
-/// images are compared with every caption of the table and make more than `kMaxScoreRows` pairs; the
-/// embeddings or errors are there), `case_mark(case_id, metric, mark)`, and for a diffusion run
-/// `sample_error(image, caption, timestep, sample, error, error_l1)`. Images, captions and texts are stored
-/// once and referred to by number.
+/// Views for users: `pair_score(case_id, image, caption, score)` once the run is complete,
+/// `case_mark(case_id, metric, mark)`, and for a diffusion run `sample_error(image, caption, timestep,
+/// sample, error, error_l1)`. `pair_score` is empty if images are compared with every caption of the table
+/// and make more than `kMaxScoreRows` pairs; the embeddings or errors are stored. Images, captions and texts
+/// are stored once and referred to by number.
 ///
-/// Results arrive in units, each one transaction of a write-ahead log: a process killed at any moment loses
-/// at most the unit that it was computing. The file itself appears whole, with its header.
+/// Results arrive in units. Each unit is one transaction of a write-ahead log, so a process killed at any
+/// moment loses at most the current unit. The file itself appears whole, with its header.
 ///
-/// All functions throw `Error(kRuntime)` on a full disk, `Error(kInput)` on a damaged file: what is read is
-/// compared with what the case table allows, and the error names table, row and column.
+/// All functions throw `Error(kRuntime)` on a full disk and `Error(kInput)` on a damaged file: values are
+/// checked against the case table, and the error names table, row and column.
 class ScoreStore {
  public:
   static constexpr std::int64_t kMaxScoreRows = 2'000'000;
 
-  /// Throws `Error(kInput)` where the file is no score store, is damaged or has another schema version;
-  /// `Error(kUsage)` that names the setting and both values where it belongs to another run or case table
+  /// Throws `Error(kInput)` if the file is not a score store, is damaged or has another schema version.
+  /// Throws `Error(kUsage)` that names the setting and both values if it belongs to another run or case table
   /// (`Error(kInput)` for `kJudge`).
   ScoreStore(const std::filesystem::path& path, const RunIdentity& identity, const CaseTable& table,
              StoreOpening opening);
@@ -100,53 +99,52 @@ class ScoreStore {
   ScoreStore(ScoreStore&&) noexcept;
   ScoreStore& operator=(ScoreStore&&) noexcept;
 
-  /// The identity that the file states.
+  /// The identity stored in the file.
   [[nodiscard]] const RunIdentity& identity() const;
   [[nodiscard]] const std::filesystem::path& path() const;
 
-  /// A choice that `auto` made and that a resumed run must repeat, such as the micro-batch: a count, 1 or
-  /// more.
+  /// A choice of `auto` that a resumed run must repeat, such as the micro-batch: a count of 1 or more.
   [[nodiscard]] std::optional<std::int64_t> choice(const std::string& key) const;
   void keep_choice(const std::string& key, std::int64_t value);
 
-  /// Changes a setting of the identity: a batch size that a resumed run goes on with.
+  /// Changes a setting of the identity: a batch size with which a resumed run continues.
   void change_setting(const std::string& key, const std::string& value);
 
   /// Unit `unit` of the images' or the texts' embeddings: f32[rows, dim], not of unit norm.
   void write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
                         const ScoringWork& work);
-  /// Puts `units` in the place of all units of that kind, as a run of the batch size `value` would have
-  /// written them, and changes the setting `key` to it: all or nothing.
+  /// Replaces all units of that kind by `units`, as a run with batch size `value` would have written them,
+  /// and sets `key` to `value`. Changes all or nothing.
   void replace_embeddings(EmbeddingKind kind,
                           std::span<const std::pair<std::int64_t, std::vector<float>>> units,
                           const std::string& key, const std::string& value);
   [[nodiscard]] std::set<std::int64_t> embedding_units(EmbeddingKind kind) const;
-  /// `elements`: how many floats there must be; 0: any number.
+  /// Reads a unit. `elements` is the expected number of floats; 0: any number.
   [[nodiscard]] std::vector<float> read_embeddings(EmbeddingKind kind, std::int64_t unit,
                                                    std::int64_t elements = 0) const;
 
-  /// The samples k from 0 on. Adds those that are missing; one that differs from the stored one is an
-  /// `Error(kInput)`.
+  /// Adds those of the samples 0 to `points.size() - 1` that are missing. Throws `Error(kInput)` if one
+  /// differs from the stored sample.
   void write_sample_points(std::span<const SamplePoint> points);
   [[nodiscard]] std::vector<SamplePoint> read_sample_points() const;
 
-  /// One unit of the diffusion score.
+  /// Adds one unit of errors of the diffusion score.
   void write_errors(std::span<const SampleErrorRow> rows, const ScoringWork& work);
-  /// Ordered by image, text and sample.
+  /// All errors, ordered by image, text and sample.
   [[nodiscard]] std::vector<SampleErrorRow> read_errors() const;
 
-  /// Replaces what `pair_score` shows.
+  /// Replaces the content of `pair_score`.
   void write_scores(const CaseTable& table, const CaseScores& scores);
-  /// Replaces the marks that `case_mark` shows and `read_stored_marks` gives back.
+  /// Replaces the marks in `case_mark`, which `read_stored_marks` reads.
   void write_marks(std::span<const MetricMarks> marks);
   /// Whether the run was judged.
   [[nodiscard]] bool has_marks() const;
 
-  /// Brings what SQLite still has in its log into the file itself, which may then be copied alone. Closing does
-  /// that too, but cannot say that it failed.
+  /// Writes SQLite's log into the file, so that the file can be copied on its own. Closing does the same, but
+  /// cannot report a failure.
   void flush();
 
-  /// All units' work, of this and of earlier lives of the run.
+  /// The work of all units, including those from before a resume.
   [[nodiscard]] ScoringWork work() const;
 
  private:
@@ -154,7 +152,7 @@ class ScoreStore {
   std::unique_ptr<Implementation> implementation_;
 };
 
-/// How many (case, image, caption) scores the cases ask for: the matches that "time a match" divides by.
+/// The number of (case, image, caption) scores of all cases, by which "time per match" divides.
 std::int64_t match_count(const CaseTable& table);
 
 }  // namespace sdsclip

@@ -18,7 +18,7 @@ namespace sdsclip {
 
 enum class LearningRateSchedule { kCosine, kConstant };
 
-/// The section `train` of a configuration.
+/// The configuration section `train`.
 struct TrainOptions {
   double epochs = 5;                  ///< passes over the data, unless `steps` says otherwise
   std::int64_t steps = 0;             ///< optimizer steps; 0: `epochs` decides
@@ -63,13 +63,13 @@ struct TrainConfig {
 };
 void visit_options(OptionVisitor& visitor, TrainConfig& config);
 
-/// Throws `Error(kUsage)` on values that make no sense, naming the key.
+/// Throws `Error(kUsage)` that names the key if a value is out of range or contradicts another one.
 void check_train_config(const TrainConfig& config);
 
-/// Whether SigLIP's `logit_bias` trains.
+/// Whether SigLIP's `logit_bias` is trained.
 bool trains_logit_bias(const TrainConfig& config);
 
-/// Whether the run needs the teacher at all. L_rank does not: its targets were computed before.
+/// Whether the run needs the teacher. L_rank does not: its targets were computed before.
 bool uses_teacher(const TrainConfig& config);
 
 }  // namespace sdsclip

@@ -11,7 +11,7 @@
 
 namespace sdsclip {
 
-/// The section `evaluate` of a configuration: benchmarks that the student is scored on while it trains.
+/// The configuration section `evaluate`: benchmarks that score the student during training.
 struct EvaluateOptions {
   std::vector<std::string> benchmarks = {};  ///< as `sdsclip eval` names them; empty: no evaluation
   std::string data = {};    ///< folder that holds a folder a benchmark; empty: SDSCLIP_DATA, by default data
@@ -21,27 +21,28 @@ struct EvaluateOptions {
 };
 void visit_options(OptionVisitor& visitor, EvaluateOptions& options);
 
-/// Throws `Error(kUsage)` on an unknown benchmark, and where options need a benchmark and none is named.
+/// Throws `Error(kUsage)` if a benchmark is unknown, or if options need a benchmark and none is named.
 void check_evaluate_options(const EvaluateOptions& options);
 
-/// The metric that "best" goes by.
+/// The metric for best-checkpoint selection and early stopping.
 std::string deciding_metric(const EvaluateOptions& options);
 
-/// The benchmarks of `EvaluateOptions`, read once and kept while training runs.
+/// The benchmarks of `EvaluateOptions`, read once and kept during training.
 class Evaluation {
  public:
-  /// Throws `Error(kUsage)` where the data is not there and where it does not give `evaluate.metric`,
-  /// `Error(kInput)` where it is malformed.
+  /// Throws `Error(kUsage)` if the data is missing or does not give `evaluate.metric`, and `Error(kInput)` if
+  /// it is malformed.
   explicit Evaluation(const EvaluateOptions& options);
   ~Evaluation();
   Evaluation(Evaluation&&) noexcept;
   Evaluation& operator=(Evaluation&&) noexcept;
 
-  /// Of the metrics that `run` gives, known without a model: which there are depends on the cases alone.
+  /// The names of the metrics that `run` returns. They depend on the cases alone, so no model is needed.
   [[nodiscard]] std::vector<std::string> metric_names() const;
 
-  /// The metrics of the model as it is now, all benchmarks' in order. `scratch` is a folder for the scores
-  /// meanwhile; it is removed afterwards. Throws what scoring throws, `Error(kInterrupted)` too.
+  /// Evaluates the model with its current weights; returns the metrics of all benchmarks in order. `scratch`
+  /// is a folder for temporary scores, removed afterwards. Throws what scoring throws, including
+  /// `Error(kInterrupted)`.
   [[nodiscard]] std::vector<Metric> run(const ClipModel& model, const std::filesystem::path& scratch) const;
 
  private:

@@ -7,22 +7,22 @@
 
 namespace sdsclip {
 
-/// The factor by which float16 training scales its loss, so that small gradients do not vanish: torch's
-/// `GradScaler` (Micikevicius et al., "Mixed Precision Training", 2018, section 3.2), with its defaults. In
-/// other precisions it is 1 and stays so.
+/// The factor that scales the loss in fp16 training, so that small gradients do not vanish: torch's
+/// `GradScaler` with its defaults (Micikevicius et al., "Mixed Precision Training", 2018, section 3.2). In
+/// other precisions it stays 1.
 struct LossScale {
   double value = 1;             ///< the factor
   std::int64_t good_steps = 0;  ///< steps in a row whose gradients were finite
 };
 
-/// What float16 starts with: 2^16.
+/// The first scale: 2^16 for fp16, else 1.
 LossScale first_loss_scale(Precision precision);
 
-/// Divides the tensors' gradients by the scale. Whether all are finite then.
+/// Divides the tensors' gradients by the scale. Returns whether all of them are finite.
 bool unscale_gradients(const std::vector<NamedTensor>& trained, const LossScale& scale);
 
-/// Halves the scale after gradients that were not finite, doubles it after 2,000 steps in a row that were.
-/// Throws `Error(kRuntime)` where no scale helps.
+/// Halves the scale after non-finite gradients; doubles it after 2,000 steps in a row with finite ones.
+/// Throws `Error(kRuntime)` if gradients are not finite at any scale.
 void update_loss_scale(LossScale& scale, bool finite);
 
 }  // namespace sdsclip

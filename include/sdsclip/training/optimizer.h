@@ -11,22 +11,22 @@
 
 namespace sdsclip {
 
-/// The share of the peak learning rate at `step` of `total`: linear warm-up, then a cosine to zero or a
-/// constant (open_clip's `cosine_lr`, `const_lr`). The first step is number 0.
+/// The learning rate at `step` (from 0) of `total`, as a share of the peak: linear warm-up, then cosine decay
+/// to zero or a constant (open_clip's `cosine_lr`, `const_lr`).
 double learning_rate_factor(const TrainOptions& options, std::int64_t step, std::int64_t total);
 
-/// A tensor of a run holds a number that is not finite. The message names it.
+/// A tensor of a run holds a value that is not finite. The message names the tensor.
 class NotFiniteError : public Error {
  public:
   explicit NotFiniteError(const std::string& message) : Error(ExitCode::kRuntime, message) {}
 };
 
-/// Throws `NotFiniteError` that names the first tensor with an infinity or a NaN in it.
+/// Throws `NotFiniteError` that names the first tensor with an infinity or a NaN.
 void check_finite_tensors(const std::vector<NamedTensor>& tensors);
 
-/// AdamW (LibTorch's) over the trained tensors, in open_clip's groups: no weight decay on tensors of fewer
-/// than two dimensions nor on norms, biases and the temperature. h_w (`sds.h_w.*`, `feature.h_w.*`) has a
-/// learning rate of its own.
+/// LibTorch's AdamW over the trained tensors, in open_clip's groups: no weight decay on tensors of fewer than
+/// two dimensions, norms, biases and the temperature. h_w (`sds.h_w.*`, `feature.h_w.*`) has its own learning
+/// rate.
 class Optimizer {
  public:
   Optimizer(const std::vector<NamedTensor>& trained, const TrainOptions& options);
@@ -34,17 +34,17 @@ class Optimizer {
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  /// Updates the tensors from their `.grad` at `factor` times the peak rates, and clears the gradients.
-  /// Tensors without a gradient stay as they are. Returns the norm of all gradients before clipping. Where it
-  /// is not finite, throws `NotFiniteError` that names the tensor, and nothing is changed.
+  /// Updates the tensors from their `.grad` with the peak rates times `factor`, and clears the gradients.
+  /// Tensors without a gradient are not changed. Returns the norm of all gradients before clipping. If it is
+  /// not finite, throws `NotFiniteError` that names the tensor and changes nothing.
   double step(double factor);
 
   /// Clears the gradients without an update.
   void drop_gradients();
 
-  /// The optimizer's memory as named tensors (`exp_avg.NAME`, `exp_avg_sq.NAME`, `step.NAME`) and back; other
-  /// names are not looked at. A tensor's three are there together or, where it had no gradient yet, not at
-  /// all. Throws `Error(kInput)` on ones that cannot be its memory, and nothing is changed then.
+  /// Saves and restores the optimizer's state as named tensors (`exp_avg.NAME`, `exp_avg_sq.NAME`,
+  /// `step.NAME`); other names are ignored. A tensor has all three, or none if it had no gradient yet.
+  /// `load_state` throws `Error(kInput)` and changes nothing if a tensor does not fit.
   [[nodiscard]] std::vector<NamedTensor> state() const;
   void restore(const std::vector<NamedTensor>& state);
 

@@ -13,32 +13,31 @@
 
 namespace sdsclip {
 
-/// One number of a step, as TensorBoard names it: `loss/total`.
+/// One value of a step under TensorBoard's name, such as `loss/total`.
 struct Scalar {
   std::string tag;
   double value = 0;
 };
 
-/// The numbers of a line of `log.jsonl`, the names of nested objects joined by `/`: `{"loss": {"total": 1}}`
-/// gives `loss/total`. `step` and what is no number are left out.
+/// The numbers of a line of `log.jsonl`; names of nested objects are joined by `/`: `{"loss": {"total": 1}}`
+/// gives `loss/total`. Skips `step` and values that are not numbers.
 std::vector<Scalar> flatten_scalars(const nlohmann::ordered_json& line);
 
-/// The metrics' values, as `evaluation/winoground/text`.
+/// The metrics' values under names such as `evaluation/winoground/text`.
 std::vector<Scalar> evaluation_scalars(std::span<const Metric> metrics);
 
 /// A TensorBoard event file: `tensorflow.Event` records (event.proto, summary.proto) in TFRecord frames
 /// (length, its masked CRC-32C, data, its masked CRC-32C).
-///
-/// Each life of a run has a file of its own, which begins with a session's start at the step that the life
-/// does first: TensorBoard then drops what the life before wrote from that step on, after its last
+/// Each start or resume writes a new event file that opens with a START event at its first step. TensorBoard
+/// then drops what an earlier file has from that step on, which the killed run wrote after its last
 /// checkpoint.
 class EventLog {
  public:
-  /// Creates the next file in `folder`, for a life that goes on after `done_steps`. Throws as
+  /// Creates the next file in `folder` for a run that continues after `done_steps`. Throws like
   /// `write_file_atomically`.
   EventLog(const std::filesystem::path& folder, std::int64_t done_steps);
 
-  /// Adds one event with all scalars (kept as float32). Throws `Error(kRuntime)` where it cannot be written
+  /// Adds one event with all scalars, stored as float32. Throws `Error(kRuntime)` if it cannot be written
   /// (disk full).
   void write(std::int64_t step, std::span<const Scalar> scalars);
 
