@@ -18,8 +18,8 @@ namespace {
 namespace fs = std::filesystem;
 using Kind = ConfigNode::Kind;
 
-// A configuration is written by hand. These limits are far above what one needs, and aliases of aliases (461
-// bytes can stand for 10^9 nodes) or files that include each other many times over end at them.
+// Configurations are written by hand, so these limits are far above what one needs. They stop aliases of
+// aliases (461 bytes can expand to 10^9 nodes) and files that include each other many times over.
 constexpr int kDeepestNesting = 64;
 constexpr std::int64_t kMostNodes = 20'000;
 constexpr std::int64_t kMostIncludes = 100;
@@ -53,7 +53,7 @@ Kind plain_kind(std::string_view text) {
   return is_number(text) ? Kind::kNumber : Kind::kText;
 }
 
-/// Turns the library's nodes into ours. An alias is read anew wherever it stands.
+/// Turns yaml-cpp's nodes into ours. An alias is expanded at each use.
 class YamlReader {
  public:
   YamlReader(const std::string& name, DocumentRole role) : name_(name), role_(role) {}
@@ -110,7 +110,7 @@ class YamlReader {
   std::int64_t nodes_ = 0;
 };
 
-/// `line` walks over the document's lines as the values begin.
+/// `line` points to the line number of the next value.
 ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, const std::int64_t*& line) {
   ConfigNode node;
   node.origin = fmt::format("{}:{}", name, *line++);
@@ -134,7 +134,7 @@ ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, con
   return node;
 }
 
-/// Reads a configuration and what it includes.
+/// Reads a configuration and the files that it includes.
 class ConfigurationReader {
  public:
   ConfigNode read(const fs::path& path) {
@@ -171,7 +171,7 @@ class ConfigurationReader {
     }
   }
 
-  /// Takes `include` out of the map. Its value is a file's name or a list of them.
+  /// Removes `include` from the map and returns its value: one file name or a list of them.
   static std::vector<ConfigNode> take_includes(ConfigNode& map) {
     const auto include = std::find_if(map.fields.begin(), map.fields.end(),
                                       [](const auto& field) { return field.first == "include"; });
@@ -187,7 +187,7 @@ class ConfigurationReader {
     return files;
   }
 
-  std::vector<fs::path> open_;  // the files that include the present one
+  std::vector<fs::path> open_;  // the current file and the files that include it
   std::int64_t files_ = 0;
 };
 
@@ -222,8 +222,8 @@ std::string_view describe(Kind kind) {
 
 namespace {
 
-/// The line of a `---` behind other content, which begins a second document; 0: there is none. YAML::Load
-/// reads the first one alone, and YAML::LoadAll never ends on some damaged texts.
+/// The line of a `---` that starts a second document; 0 if there is none. YAML::Load silently reads only the
+/// first document, and YAML::LoadAll never ends on some damaged texts.
 std::int64_t second_document(std::string_view text) {
   bool has_content = false;
   for (std::int64_t line = 1; !text.empty(); ++line) {
@@ -265,7 +265,8 @@ ConfigNode read_configuration(const fs::path& path) {
 }
 
 void overlay(ConfigNode& base, const ConfigNode& over) {
-  if (over.kind == Kind::kNull && base.kind == Kind::kMap) return;  // an empty file or section says nothing
+  if (over.kind == Kind::kNull && base.kind == Kind::kMap)
+    return;  // an empty file or section changes nothing
   if (base.kind != Kind::kMap || over.kind != Kind::kMap) {
     base = over;
     return;

@@ -9,8 +9,8 @@ namespace {
 
 constexpr std::size_t kLongestMessage = 4000;
 
-// Messages quote file names, values and library texts, which may hold anything; an error is one printable
-// line whatever they hold.
+// Messages quote file names, values and texts from libraries, which may hold anything. An error must still be
+// one printable line.
 std::string one_line(std::string text) {
   std::replace(text.begin(), text.end(), '\n', ' ');
   std::replace(text.begin(), text.end(), '\r', ' ');

@@ -66,7 +66,7 @@ bool starts_like_a_web_page(std::string_view bytes) {
   return page.starts_with("<!doctype html") || page.starts_with("<html");
 }
 
-/// Text in UTF-16 without a byte order mark: every other byte of its Latin letters is zero.
+/// Detects UTF-16 text without a byte order mark: every other byte of its Latin letters is zero.
 bool is_half_zeros(std::string_view bytes) {
   const std::size_t pairs = bytes.size() / 2;
   if (pairs < 8) return false;

@@ -42,10 +42,10 @@ fs::path parent_of(const fs::path& path) {
   return path.has_parent_path() ? path.parent_path() : fs::path(".");
 }
 
-constexpr std::string_view kTemporary = ".tmp-";  // and the writer's process id
+constexpr std::string_view kTemporary = ".tmp-";  // followed by the writer's process id
 
-/// Whether `name` is a temporary one of `final_name`, or a file that SQLite keeps beside it (`-journal`),
-/// whose writer is no more.
+/// Whether `name` is a temporary file of `final_name`, or SQLite's `-journal` beside it, and its writer is
+/// dead.
 bool is_leftover(const std::string& name, const std::string& final_name) {
   const std::size_t suffix = name.rfind(kTemporary);
   if (suffix == std::string::npos) return false;
@@ -95,7 +95,7 @@ std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
   };
   std::string bytes;
   check_size(static_cast<std::uint64_t>(status.st_size));
-  // One byte more than the file says, to see its end in the same read; those of /proc say 0.
+  // Reads one byte more than the stated size to find the end in the same read; files in /proc state 0.
   std::size_t done = 0;
   std::size_t room = static_cast<std::size_t>(status.st_size) + 1;
   while (true) {
@@ -175,8 +175,8 @@ AtomicFolder::~AtomicFolder() {
 void AtomicFolder::commit() {
   flush_folder(temporary_);
   std::error_code error;
-  // A folder cannot be renamed over a folder that is not empty. Between the two renames the final name is
-  // missing for an instant, and `.old` holds what was there: readers of checkpoints fall back to the
+  // rename() cannot replace a folder that is not empty, so the old one moves away first. Between the two
+  // renames the final name is missing and `.old` holds the old folder. Readers of checkpoints then use the
   // checkpoint before.
   const fs::path old = temporary_path(final_.string() + ".old");
   fs::remove_all(old, error);

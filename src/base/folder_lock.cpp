@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kLockFile = ".lock";
-constexpr std::size_t kLongestCommand = 300;  // bytes of it that are told
+constexpr std::size_t kLongestCommand = 300;  // bytes of the command that are shown
 
 std::string this_host() {
   std::array<char, HOST_NAME_MAX + 1> name{};
@@ -49,7 +49,7 @@ std::string time_now() {
   return text.data();
 }
 
-/// What the holder wrote, made fit for a message: the file may hold anything.
+/// The holder's text from the lock file. The file may hold anything, so the text is cleaned for a message.
 std::string holder_of(int descriptor) {
   std::array<char, 1024> bytes{};
   const ssize_t count = ::pread(descriptor, bytes.data(), bytes.size(), 0);
@@ -64,7 +64,7 @@ int open_lock_file(const fs::path& path) {
   return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
 }
 
-/// The system's whole-file lock of this open file: 0 where it is taken, else the error number.
+/// Takes the system's lock of the whole open file. Returns 0 or the error number.
 int take_lock(int descriptor) {
   struct flock whole = {};
   whole.l_type = F_WRLCK;
@@ -75,7 +75,7 @@ int take_lock(int descriptor) {
   return 0;
 }
 
-/// Whether `path` still names the open file: its holder before may have removed it meanwhile.
+/// Whether `path` still names the open file; the previous holder may have removed it.
 bool is_same_file(int descriptor, const fs::path& path) {
   struct stat open_file = {};
   struct stat named = {};
@@ -83,7 +83,7 @@ bool is_same_file(int descriptor, const fs::path& path) {
          open_file.st_dev == named.st_dev && open_file.st_ino == named.st_ino;
 }
 
-/// Leaves in the file who holds it; returns the error number, or 0.
+/// Writes the holder's text into the file; returns 0 or the error number.
 int write_holder(int descriptor) {
   const std::string text =
       fmt::format("process {} on {} since {} ({})\n", ::getpid(), this_host(), time_now(), this_command());
@@ -105,7 +105,7 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
     }
     descriptor_ = open_lock_file(path);
     if (descriptor_ < 0) {
-      if (errno == ENOENT) continue;  // its last holder removed the folder in between
+      if (errno == ENOENT) continue;  // the last holder removed the folder in between
       throw write_failure(path, errno);
     }
     const int failure = take_lock(descriptor_);
@@ -132,7 +132,7 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
 
 FolderLock::~FolderLock() {
   if (::getpid() == owner_) {
-    // Removed first: who waits at the file sees afterwards that it is no longer the folder's.
+    // Remove the file before closing it: whoever waits for its lock then sees that it is stale.
     ::unlink((folder_ / kLockFile).c_str());
     if (created_folder_) ::rmdir(folder_.c_str());
   }

@@ -8,19 +8,19 @@ namespace sdsclip {
 namespace {
 
 constexpr int kDefaultMmapMax = 65536;       // glibc's own (mallopt(3))
-constexpr int kLargestHeapBlock = 32 << 20;  // the largest that glibc would come to choose
+constexpr int kLargestHeapBlock = 32 << 20;  // glibc's own limit for the threshold
 constexpr int kLargestFreeEnd = 1 << 30;
 
 }  // namespace
 
 void keep_freed_activations() {
-  // glibc stops adapting the first threshold once the second is set, so both are.
+  // Setting the second threshold stops glibc from adapting the first one, so both are set.
   ::mallopt(M_MMAP_THRESHOLD, kLargestHeapBlock);
   ::mallopt(M_TRIM_THRESHOLD, kLargestFreeEnd);
 }
 
 KeepFreedMemory::KeepFreedMemory() {
-  ::mallopt(M_MMAP_MAX, 0);  // everything on the heap, whose end is only cut off beyond the threshold
+  ::mallopt(M_MMAP_MAX, 0);  // put everything on the heap, which shrinks only beyond the threshold
   ::mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
 }
 

@@ -7,7 +7,7 @@
 namespace sdsclip {
 namespace {
 
-// A signal handler can reach nothing but a global.
+// A signal handler can only reach a global variable.
 volatile std::sig_atomic_t interrupt_flag = 0;
 
 void on_signal(int signal_number) {
@@ -20,7 +20,7 @@ void on_signal(int signal_number) {
 void watch_for_interrupts() {
   std::signal(SIGINT, on_signal);
   std::signal(SIGTERM, on_signal);
-  // A limit on files' sizes is then a write that fails, as on a full disk, and not the end of the process.
+  // A write beyond the file-size limit then fails like on a full disk, instead of ending the process.
   std::signal(SIGXFSZ, SIG_IGN);
 }
 

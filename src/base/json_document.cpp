@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Hands the parser one character after another and says how far it has come.
+/// Feeds the parser characters and records its position.
 class TrackingIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -36,10 +36,10 @@ class TrackingIterator {
   const char** seen_;
 };
 
-/// A list or object whose end is not read yet.
+/// A list or object whose end has not been read yet.
 struct OpenValue {
   ordered_json value;
-  std::string key;  // of an object's next field
+  std::string key;  // of the next field, in an object
   std::unordered_set<std::string> seen;
 };
 
@@ -85,14 +85,14 @@ class TreeBuilder : public ordered_json::json_sax_t {
   }
 
   std::int64_t line() {
-    // The parser may have looked one character ahead; a line break there belongs to the next line.
+    // The parser may have read one character ahead; a line break there belongs to the next line.
     const char* const end = std::max(counted_, *seen_ - 1);
     line_ += std::count(counted_, end, '\n');
     counted_ = end;
     return line_;
   }
 
-  /// Most objects have few fields, and a set would cost more than looking through them.
+  /// Compares names one by one, because most objects have few fields and a set would cost more.
   static bool is_new(OpenValue& object, const std::string& key) {
     constexpr std::size_t kFew = 16;
     const ordered_json::object_t& fields = object.value.get_ref<const ordered_json::object_t&>();

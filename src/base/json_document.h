@@ -12,12 +12,12 @@ namespace sdsclip {
 
 struct JsonDocument {
   nlohmann::ordered_json root;
-  std::vector<std::int64_t> lines;  ///< of every value, in the order in which they begin, where asked for
+  std::vector<std::int64_t> lines;  ///< the line of every value, in document order, if requested
 };
 
 enum class JsonLines { kDropped, kKept };
 
-/// The one reader of JSON; `base/json.h` says what it refuses. With lines, errors begin with `NAME:LINE`.
+/// The only JSON reader; `base/json.h` lists what it refuses. With lines, errors begin with `NAME:LINE`.
 JsonDocument parse_json_document(std::string_view text, const std::string& name, ExitCode on_error,
                                  JsonLines lines);
 

@@ -21,8 +21,8 @@ bool is_number(const ConfigNode& node) {
   return node.kind == Kind::kInteger || node.kind == Kind::kNumber;
 }
 
-/// A scalar's text as a double; the tree's kind already says that it is a number. Nothing for infinities, NaN
-/// and what no double can hold (1e999, 1e-999): no option has a use for them.
+/// A scalar's text as a double; the caller knows that it is a number. Returns nothing for infinities, NaN and
+/// values outside double's range (1e999, 1e-999), which no option needs.
 std::optional<double> to_number(std::string_view text) {
   if (text.starts_with('+')) text.remove_prefix(1);
   double value = 0;

@@ -13,7 +13,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int kBarWidth = 20;
-constexpr double kTerminalInterval = 0.1;  // seconds between two drawings
+constexpr double kTerminalInterval = 0.1;  // seconds between two redraws
 constexpr double kPlainInterval = 10.0;
 
 std::string clock_text(double seconds) {
@@ -72,7 +72,7 @@ void Progress::update(std::int64_t done, std::string_view note) {
 void Progress::draw(std::string_view note, double seconds) {
   const double rate = seconds > 0 ? static_cast<double>(done_ - first_) / seconds : 0.0;
   const std::string line = progress_line(label_, done_, total_, unit_, rate, note);
-  // Clearing to the end of the line removes what a longer line before it left behind.
+  // Clear to the end of the line, in case the previous line was longer.
   std::fputs(terminal_ ? fmt::format("\r{}\x1b[K", line).c_str() : fmt::format("{}\n", line).c_str(), stderr);
   std::fflush(stderr);
   drawn_ = true;

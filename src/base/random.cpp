@@ -99,7 +99,7 @@ double RandomSequence::uniform(double low, double high) {
 }
 
 std::uint32_t RandomSequence::below(std::uint32_t bound) {
-  // Rejects the few words that would make the small remainders likelier.
+  // Reject the few words that would make small remainders more likely.
   const std::uint32_t threshold = (0U - bound) % bound;
   while (true) {
     const std::uint32_t word = next_word();

@@ -48,7 +48,7 @@ std::string sha256(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  ::close(open_regular_file(path));  // a pipe or a device would be read for ever
+  ::close(open_regular_file(path));  // reading a pipe or a device could never end
   std::ifstream stream(path, std::ios::binary);
   if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
   Digest digest;

@@ -8,7 +8,7 @@
 namespace sdsclip {
 namespace {
 
-/// Edits that turn `a` into `b`: insertions, deletions, replacements and exchanges of two neighbours.
+/// The number of edits that turn `a` into `b`: insertions, deletions, replacements and swaps of neighbours.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::vector<std::size_t>> distance(a.size() + 1, std::vector<std::size_t>(b.size() + 1));
   for (std::size_t i = 0; i <= a.size(); ++i) distance[i][0] = i;
@@ -25,7 +25,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return distance[a.size()][b.size()];
 }
 
-/// A letter of UTF-8, or a byte that is none.
+/// A UTF-8 letter, or an invalid byte.
 struct Letter {
   char32_t code = 0;
   std::size_t bytes = 0;  // 0: not UTF-8

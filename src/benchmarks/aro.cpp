@@ -1,15 +1,14 @@
-// ARO (Yuksekgonul et al., 2023): is the caption with its words in the right order preferred?
+// ARO (Yuksekgonul et al., 2023): does the model prefer the caption with its words in the right order?
 //
 // DIR/visual_genome_relation.json      [{image_path, bbox_x, bbox_y, bbox_w, bbox_h, true_caption,
-// false_caption,
-//                                        relation_name}, ...]
-// DIR/visual_genome_attribution.json   the same with `attributes: [a, b]` for `relation_name`
-// DIR/images/                          their images; a case is about the box
-// DIR/coco_order.json                  [{image, caption_options: [true caption, four shuffles]}, ...], the
-// image below DIR/flickr_order.json                DIR; written by scripts/prepare_aro_order.py, since the
-// shuffles are random
+//                                        false_caption, relation_name}, ...]
+// DIR/visual_genome_attribution.json   the same with `attributes: [a, b]` instead of `relation_name`
+// DIR/images/                          their images; a case uses the box only
+// DIR/coco_order.json                  [{image, caption_options: [true caption, four shuffles]}, ...];
+// DIR/flickr_order.json                `image` is a path below DIR
 //
-// Files that are not there are parts without metrics.
+// scripts/prepare_aro_order.py writes the two order files, because the shuffles are random.
+// A missing file means that its metrics are missing.
 #include <array>
 #include <limits>
 #include <map>
@@ -40,7 +39,7 @@ constexpr std::array<ExpectedCount, 4> kExpected = {{{"task/vg_relation", 23'937
                                                      {"task/coco_order", 25'010},
                                                      {"task/flickr_order", 5'000}}};
 constexpr std::size_t kOrderCaptions = 5;
-// The authors' `evaluate_scores` leaves rarer pairs of attributes out of the macro average.
+// The authors' `evaluate_scores` leaves out pairs of attributes with fewer cases from the macro average.
 constexpr std::int64_t kFewestOfAttributePair = 25;
 
 struct Part {
@@ -51,7 +50,7 @@ struct Part {
 
 CaseDraft read_boxed(const JsonRecord& record) {
   constexpr std::int32_t kAnywhere =
-      std::numeric_limits<std::int32_t>::min();  // a box may stick out of its image
+      std::numeric_limits<std::int32_t>::min();  // a box may extend beyond its image
   const Box box{.x = record.integer("bbox_x", kAnywhere),
                 .y = record.integer("bbox_y", kAnywhere),
                 .width = record.integer("bbox_w", 1),
@@ -128,14 +127,14 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// The authors list [false, true] and take `argmax == 1`, so that a tie is wrong; for the orders the true
-// caption comes first and `argmax == 0` makes it right.
+// The authors list [false, true] and take `argmax == 1`, so a tie is wrong. For the orders they list the true
+// caption first and take `argmax == 0`, so a tie is right.
 Verdict judge_case(const CaseTable& table, const CaseScores& scores, std::size_t index) {
   const bool is_order = tag_value(table.cases[index], "task/").ends_with("_order");
   return first_is_best(scores.row(index, 0), is_order ? TieRule::kRight : TieRule::kWrong);
 }
 
-// How many cases have the tag, and a number for it.
+// The number of cases with a tag, and an index for the tag.
 struct TagCount {
   std::int64_t cases = 0;
   std::int32_t number = 0;
@@ -177,8 +176,8 @@ void judge_visual_genome(const CaseTable& table, const std::vector<Verdict>& ver
   }
 }
 
-// The paper's "ARO-Overall" is not defined there; its numbers are the mean of VG-Relation's and
-// VG-Attribution's micro accuracies, whatever their sizes.
+// The paper does not define its "ARO-Overall"; its values are the means of VG-Relation's and VG-Attribution's
+// micro accuracies, with equal weights.
 void judge_overall(const CaseTable& table, const std::vector<Verdict>& verdicts, MarkBook& book) {
   if (tags_of(table, "task/vg_").size() != 2) return;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {

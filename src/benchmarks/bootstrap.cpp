@@ -1,7 +1,7 @@
-// The bootstrap draws n cases out of n with replacement, 10,000 times. Drawing them one by one is 10,000 n
-// draws a metric. But cases that have the same marks in the same groups are interchangeable, and how often
-// each kind is drawn is multinomial; so a resample is one binomial draw a kind (a kind's share of what is
-// left), two for a plain accuracy, however many cases there are.
+// The bootstrap draws n of n cases with replacement, 10,000 times. Cases with the same marks in the same
+// groups are interchangeable, and the number of times that each kind is drawn is multinomial. A resample is
+// therefore one binomial draw per kind (with the kind's share of the remaining cases) instead of n draws: two
+// for a plain accuracy.
 #include "bootstrap.h"
 
 #include <algorithm>
@@ -15,7 +15,7 @@
 namespace sdsclip {
 namespace {
 
-// The standard library's distributions ask for a generator of this shape.
+// A generator with the interface that the standard library's distributions need.
 class WordGenerator {
  public:
   using result_type = std::uint32_t;
@@ -28,7 +28,7 @@ class WordGenerator {
   RandomSequence& sequence_;
 };
 
-// A kind of case with its groups renumbered from 0.
+// A kind of case, with groups numbered from 0.
 struct Kind {
   std::vector<GroupShare> shares;
   std::int64_t cases = 0;
@@ -55,7 +55,7 @@ Kinds collect(const MetricMarks& marks) {
   return result;
 }
 
-// One resample's metric.
+// Computes one resample's metric.
 class Resampler {
  public:
   explicit Resampler(const Kinds& kinds) : kinds_(kinds), marks_(kinds.groups), counts_(kinds.groups) {}
@@ -87,7 +87,7 @@ class Resampler {
     }
   }
 
-  // At least one group is there, because a resample has as many cases as the data.
+  // A resample has as many cases as the data, so at least one group is in it.
   [[nodiscard]] double mean_of_groups() const {
     double total = 0;
     double groups = 0;

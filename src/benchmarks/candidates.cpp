@@ -1,4 +1,4 @@
-// Candidate captions of images, one of them its own: what L_rank learns from.
+// Candidate captions of images, one of them the image's own; L_rank learns from their scores.
 #include "sdsclip/benchmarks/candidates.h"
 
 #include <algorithm>
@@ -19,12 +19,12 @@ namespace fs = std::filesystem;
 
 constexpr std::array<std::string_view, 1> kHeadline = {"captions/own_first"};
 
-/// The rows of a table, as cases by image and own caption, in the order in which they first appear.
+/// Groups a table's rows into cases by image and own caption, in order of first appearance.
 class CandidateCases {
  public:
   explicit CandidateCases(CaseTableBuilder& builder) : builder_(builder) {}
 
-  /// `record` is a row at `where`, its image of row `image` of the case table.
+  /// `record` is the row at `where`; `image` is its row in the case table.
   void add(const CaptionRecord& record, std::int32_t image) {
     const std::int32_t own = builder_.caption_row(record.captions.front());
     const auto [entry, is_new] = position_of_.try_emplace({image, own}, cases_.size());
@@ -50,7 +50,7 @@ class CandidateCases {
   std::map<std::pair<std::int32_t, std::int32_t>, std::size_t> position_of_;  // (image, own caption)
 };
 
-/// The row without candidates that say nothing: empty ones and the own caption.
+/// Reads a row and drops candidates that are empty or equal to the image's own caption.
 CaptionRecord read_row(const CaptionDataset& rows, std::int64_t index) {
   CaptionRecord record = rows.record(index);
   const std::string& own = record.captions.front();

@@ -12,13 +12,13 @@
 
 namespace sdsclip {
 
-/// An image as a record names it.
+/// An image as a record refers to it.
 struct ImageSource {
   std::filesystem::path file;  ///< below the data folder
   std::optional<Box> crop;     ///< the part of it that the case is about
 };
 
-/// A case as a loader reads it, before its images and captions are rows of tables.
+/// A case as a loader reads it, before its images and captions become rows of the tables.
 struct CaseDraft {
   std::string id;                     ///< unique in the benchmark
   std::vector<ImageSource> images;    ///< at least one
@@ -27,30 +27,30 @@ struct CaseDraft {
   std::string where;  ///< file and record, for error messages
 };
 
-/// Collects cases into a `CaseTable`: each image and caption becomes one row however often it is named, ids
-/// are checked to be unique, images to exist, and `limit` and `skip_missing` are applied.
+/// Collects cases into a `CaseTable`. Each image and caption becomes one row, however often it appears.
+/// Checks that ids are unique and images exist, and applies `limit` and `skip_missing`.
 class CaseTableBuilder {
  public:
-  /// Throws `Error(kInput)` where `options.data` is not a folder.
+  /// Throws `Error(kInput)` if `options.data` is not a folder.
   explicit CaseTableBuilder(const LoadOptions& options);
 
-  /// Starts the next part of the benchmark: `limit` counts anew.
+  /// Starts the next part of the benchmark; `limit` counts per part.
   void begin_part() { cases_in_part_ = 0; }
-  /// True once `limit` cases of the current part are kept: the rest need not be read.
+  /// Whether the current part has `limit` cases, so that the rest need not be read.
   [[nodiscard]] bool part_is_full() const;
 
   /// Adds a case, or counts it as skipped. Throws `Error(kInput)` on a repeated id or a missing image.
   void add(const CaseDraft& draft);
 
-  /// For loaders that fill the tables themselves.
-  /// The row of an image, or nothing where its file is missing and missing images are skipped.
+  /// For loaders that fill the tables themselves: the row of an image, or nothing if its file is missing and
+  /// missing images are skipped.
   std::optional<std::int32_t> image_row(BenchmarkImage image, const std::string& where);
   std::int32_t caption_row(const std::string& caption);
   std::int32_t ensemble_row(BenchmarkCaption caption, const std::string& where);
   void add_case(Case question, const std::string& where);
   void skip_case() { ++table_.skipped_missing; }
 
-  /// The table. Throws `Error(kInput)` where no case is left: a metric over nothing is no number.
+  /// The table. Throws `Error(kInput)` if it has no case, because a metric without cases is undefined.
   CaseTable finish();
 
  private:
@@ -62,11 +62,11 @@ class CaseTableBuilder {
   std::unordered_map<std::string, std::int32_t> image_rows_;
   std::unordered_map<std::string, std::int32_t> caption_rows_;
   std::unordered_set<std::string> case_ids_;
-  std::unordered_map<std::string, bool> known_files_;  // whether each file asked for exists
+  std::unordered_map<std::string, bool> known_files_;  // whether each requested file exists
 };
 
-/// An image's file name as some data sets write it, without extension: completed with the extension of the
-/// file that is there, `name.png` where none is.
+/// Completes an image name without extension, as some data sets write it, with the extension of the existing
+/// file; `name.png` if there is none.
 std::filesystem::path with_image_extension(const std::filesystem::path& data,
                                            const std::filesystem::path& file);
 

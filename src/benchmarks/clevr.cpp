@@ -1,5 +1,5 @@
 // CLEVR as released with "Are Diffusion Models Vision-And-Language Reasoners?" (Krojer et al., 2023,
-// diffusion-itm): seven tasks, two pairs of a true and a false caption an image.
+// diffusion-itm): seven tasks, with two pairs of a true and a false caption per image.
 //
 // DIR/captions/TASK.json   {"image.png": [[true, false], [true, false]], ...}
 // DIR/images/
@@ -70,7 +70,7 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// diffusion-itm takes `argmax == 0` with the true caption first: a tie is right.
+// diffusion-itm takes `argmax == 0` with the true caption first, so a tie is right.
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
   MarkBook book;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {

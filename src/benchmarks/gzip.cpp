@@ -9,9 +9,9 @@ namespace sdsclip {
 namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
-constexpr int kGzipWindow = 15 + 16;  // zlib's largest window, with gzip's header and checksum
+constexpr int kGzipWindow = 15 + 16;  // zlib's largest window; 16 selects gzip's header and checksum
 
-/// Ends what `inflateInit2` began.
+/// Calls `inflateEnd` on destruction.
 struct Inflater {
   z_stream stream{};
   Inflater() {

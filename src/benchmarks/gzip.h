@@ -5,8 +5,8 @@
 
 namespace sdsclip {
 
-/// What a .gz file holds, 1 GiB at most. Throws `Error(kInput)` that names the file where it cannot be read,
-/// is damaged or cut short, or holds more.
+/// Unpacks a .gz file of at most 1 GiB. Throws `Error(kInput)` that names the file if it cannot be read, is
+/// damaged or truncated, or holds more.
 std::string read_gzip(const std::filesystem::path& path);
 
 }  // namespace sdsclip

@@ -8,7 +8,7 @@
 namespace sdsclip {
 namespace {
 
-// From channel after channel to pixel after pixel.
+// Reorders planes (channel by channel) into interleaved pixels.
 Image from_raw_pixels(const std::string& bytes, const RawPixels& raw) {
   Image image{.width = raw.width, .height = raw.height, .pixels = {}};
   const std::size_t plane = static_cast<std::size_t>(raw.width) * static_cast<std::size_t>(raw.height);

@@ -11,7 +11,7 @@
 namespace sdsclip {
 namespace {
 
-/// How many cases each group has.
+/// The number of cases per group.
 std::map<std::int32_t, double> cases_by_group(const MetricMarks& marks) {
   std::set<std::pair<std::int32_t, std::int32_t>> seen;  // group and case
   std::map<std::int32_t, double> cases;
@@ -22,8 +22,8 @@ std::map<std::int32_t, double> cases_by_group(const MetricMarks& marks) {
   return cases;
 }
 
-/// So many independent cases give a plain mean the variance that the mean of the groups' means has, where all
-/// have the same probability.
+/// The number of independent cases whose plain mean has the variance of the mean of the groups' means, if all
+/// cases have the same probability.
 double equivalent_cases(const MetricMarks& marks) {
   const std::map<std::int32_t, double> cases = cases_by_group(marks);
   double inverses = 0;

@@ -72,7 +72,7 @@ PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b, const
     if (difference.mark[i] > 0) ++result.only_b_right;
   }
   result.difference = result.value_b - result.value_a;
-  // Plain and macro averages are linear in the marks: the difference of two is the average of the
+  // Plain and macro averages are linear in the marks, so the difference of two averages is the average of the
   // differences.
   result.ci95 = bootstrap_interval(difference, options);
   result.p_value = exact_mcnemar(result.only_a_right, result.only_b_right);

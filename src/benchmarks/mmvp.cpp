@@ -1,7 +1,7 @@
-// MMVP-VLM (Tong et al., 2024): pairs of images that CLIP sees as alike, a statement for each.
+// MMVP-VLM (Tong et al., 2024): pairs of images that look alike to CLIP, with one statement per image.
 //
-// DIR/Questions.csv                        Question ID, Type, Statement; two rows a pair, the odd number
-// first DIR/MLLM_VLM Images/TYPE/NUMBER.jpg
+// DIR/Questions.csv                        Question ID, Type, Statement; two rows per pair, odd number first
+// DIR/MLLM_VLM Images/TYPE/NUMBER.jpg
 #include <array>
 #include <map>
 #include <string>
@@ -82,8 +82,9 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// evaluate_vlm.py gives each statement the first image where its share of the softmax over both is above 0.5,
-// the second otherwise: a tie is wrong for the first statement and right for the second. A pair needs both.
+// evaluate_vlm.py assigns each statement the first image if its share of the softmax over both is above 0.5,
+// else the second. A tie is therefore wrong for the first statement and right for the second. A pair needs
+// both.
 Verdict judge_case(const CaseScores& scores, std::size_t index) {
   const Verdict first = beats(scores.at(index, 0, 0), scores.at(index, 1, 0), TieRule::kWrong);
   const Verdict second = beats(scores.at(index, 1, 1), scores.at(index, 0, 1), TieRule::kRight);

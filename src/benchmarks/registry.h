@@ -2,8 +2,8 @@
 
 #include "sdsclip/benchmarks/benchmark.h"
 
-// Each benchmark's file defines its function; registry.cpp lists them. A new benchmark is one file, a line
-// here and a line there.
+// Each benchmark's file defines one of these functions, and registry.cpp lists them. A new benchmark is one
+// new file, one line here and one line there.
 namespace sdsclip {
 
 Benchmark winoground();

@@ -1,6 +1,6 @@
-// Image-text retrieval: recall@1, 5 and 10 both ways, as CLIP_benchmark's zeroshot_retrieval.py measures it.
+// Image-text retrieval: recall@1, 5 and 10 in both directions, as in CLIP_benchmark's zeroshot_retrieval.py.
 //
-// One of, in this order:
+// The first of these that exists:
 // DIR/coco_karpathy_test.json, DIR/flickr30k_test.json   [{image, caption: [...]}, ...], the image below DIR
 // DIR/dataset_coco.json, DIR/dataset_flickr30k.json      Karpathy's splits; the images of split `test`, in
 //                                                        DIR/<filepath>/ or, without `filepath`, in
@@ -134,8 +134,8 @@ CaseTable load(const LoadOptions& options) {
       builder.skip_case();
       continue;
     }
-    // No list of captions: all of the table compete. A caption that two images share is one candidate, and
-    // right for both; one that an image has twice is two questions.
+    // The list of captions is empty: all captions of the table compete. A caption that two images share is
+    // one candidate and right for both. A caption that an image has twice is two questions.
     Case question{.id = id, .images = {*row}, .captions = {}, .positives = {}, .tags = {}};
     for (const std::string& caption : image.captions)
       question.positives.push_back(builder.caption_row(caption));
@@ -145,13 +145,13 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// How many wrong candidates score higher than the right one, and how many as high.
+// The number of wrong candidates with a higher score than the right one, and with the same score.
 struct Rank {
   std::int64_t higher = 0;
   std::int64_t tied = 0;
 };
 
-// torch.topk leaves the order of ties open; here a wrong candidate that ties comes first.
+// torch.topk leaves the order of ties open; here wrong candidates with the same score come first.
 Verdict within(const Rank& rank, std::int64_t k) {
   return {.right = rank.higher + rank.tied < k, .tied = rank.higher < k && rank.higher + rank.tied >= k};
 }
@@ -169,7 +169,7 @@ Rank rank_of_best_caption(std::span<const double> row, std::vector<std::int32_t>
   return rank;
 }
 
-// A caption as a question: which image is it of?
+// A caption as a question: which image does it belong to?
 struct CaptionQuery {
   std::size_t case_index = 0;
   std::size_t column = 0;
@@ -186,7 +186,7 @@ std::vector<CaptionQuery> rank_images(const CaseTable& table, const CaseScores& 
           {.case_index = index, .column = column, .score = scores.row(index, 0)[column], .rank = {}});
     }
   }
-  // Image by image, since the matrix lies in rows.
+  // Image by image, because the matrix is stored in rows.
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const std::span<const double> row = scores.row(index, 0);
     for (CaptionQuery& query : queries) {

@@ -28,7 +28,7 @@ constexpr std::array<std::string_view, 8> kHeadline = {"sugarcrepe/accuracy",
                                                        "sugarcrepe/swap_att/accuracy",
                                                        "sugarcrepe/add_obj/accuracy",
                                                        "sugarcrepe/add_att/accuracy"};
-// The released swap_obj.json holds 245 cases, the paper says 246.
+// The released swap_obj.json holds 245 cases; the paper says 246.
 constexpr std::array<ExpectedCount, 7> kExpected = {{{"split/replace_obj", 1'652},
                                                      {"split/replace_att", 788},
                                                      {"split/replace_rel", 1'406},
@@ -60,7 +60,7 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// The authors' `text_retrieval`: `pos_score > neg_score`. The overall score is the mean of the splits'.
+// The authors' `text_retrieval` is `pos_score > neg_score`. The overall score is the mean over the splits.
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
   MarkBook book;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {

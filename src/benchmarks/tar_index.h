@@ -8,17 +8,17 @@
 
 namespace sdsclip {
 
-/// A file inside a tar, and where its bytes lie in it.
+/// The place of a file inside a tar.
 struct TarEntry {
   std::string name;
   ByteRange range;
 };
 
-/// The regular files of an uncompressed tar, in its order, without reading them. Throws `Error(kInput)` that
-/// names the tar where it is missing, damaged or compressed.
+/// Lists the regular files of an uncompressed tar in order, without reading them. Throws `Error(kInput)` that
+/// names the tar if it is missing, damaged or compressed.
 std::vector<TarEntry> index_tar(const std::filesystem::path& path);
 
-/// The bytes of `range` in `path`. Throws `Error(kInput)` where the file is shorter.
+/// Reads the bytes of `range` in `path`. Throws `Error(kInput)` if the file is shorter.
 std::string read_range(const std::filesystem::path& path, const ByteRange& range);
 
 }  // namespace sdsclip

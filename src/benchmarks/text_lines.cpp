@@ -13,7 +13,7 @@
 namespace sdsclip {
 namespace {
 
-// White space to Python beyond ASCII, in UTF-8. The ASCII part: 9 to 13, 28 to 32.
+// Python's white space beyond ASCII, in UTF-8. The ASCII part is 9 to 13 and 28 to 32.
 constexpr std::array<std::string_view, 19> kWideSpaces = {
     "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
     "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
@@ -22,7 +22,7 @@ bool is_space(char c) {
   return (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= ' ');
 }
 
-/// Bytes of the white space that `text` starts or, with `at_end`, ends with; 0 where there is none.
+/// The number of bytes of white space at the start of `text`, or with `at_end` at its end.
 std::size_t space_size(std::string_view text, bool at_end) {
   if (text.empty()) return 0;
   if (is_space(at_end ? text.back() : text.front())) return 1;
@@ -40,10 +40,10 @@ std::string_view stripped(std::string_view text) {
 
 struct LineBreak {
   std::size_t at = 0;
-  std::size_t size = 0;  // 0: the text ends without one
+  std::size_t size = 0;  // 0: the text ends without a line break
 };
 
-/// The first of the breaks that Python's `splitlines` knows.
+/// The first line break that Python's `splitlines` recognizes.
 LineBreak next_break(std::string_view text) {
   for (std::size_t at = 0; at < text.size(); ++at) {
     const char c = text[at];
@@ -58,7 +58,7 @@ LineBreak next_break(std::string_view text) {
 
 }  // namespace
 
-// nlohmann's writer is strict about UTF-8, which makes it a validator.
+// nlohmann's writer refuses invalid UTF-8, so it serves as a validator.
 bool is_utf8(const std::string& text) {
   try {
     return !nlohmann::json(text).dump().empty();

@@ -1,8 +1,7 @@
-// Winoground (Thrush et al., 2022): two images, two captions made of the same words, which belongs to which.
+// Winoground (Thrush et al., 2022): two images and two captions of the same words; which belongs to which?
 //
-// DIR/examples.jsonl             a case a line: id, image_0, image_1, caption_0, caption_1, tag,
-// secondary_tag,
-//                                num_main_preds, collapsed_tag
+// DIR/examples.jsonl             one case per line: id, image_0, image_1, caption_0, caption_1, tag,
+//                                secondary_tag, num_main_preds, collapsed_tag
 // DIR/images/                    the images, named with or without extension in the examples
 // DIR/new_tag_assignments.json   optional: Diwan et al. (2022), {"id": [category, ...]}
 #include <array>
@@ -45,7 +44,7 @@ DiwanTags read_diwan_tags(const fs::path& path) {
   return tags;
 }
 
-// The data set's own `id` is a number, copies of it have texts.
+// The data set's own `id` is a number; in copies of it the id may be a text.
 std::string id_of(const ordered_json& line, const JsonRecord& record) {
   if (line.contains("id") && line["id"].is_string()) return record.text("id");
   return std::to_string(record.identifier("id"));
@@ -102,7 +101,7 @@ struct Verdicts {
   Verdict group;
 };
 
-// Thrush et al., section 4.1, equations 1-3: strictly greater, so a tie is wrong.
+// Thrush et al., section 4.1, equations 1-3 use strictly greater, so a tie is wrong.
 Verdicts judge_case(const CaseScores& scores, std::size_t index) {
   const double c0_i0 = scores.at(index, 0, 0);
   const double c1_i0 = scores.at(index, 0, 1);

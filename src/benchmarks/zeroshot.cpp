@@ -1,10 +1,12 @@
 // Zero-shot classification (Radford et al., 2021, section 3.1): a class is the average of its name in every
-// template; the class that scores highest is the answer. Metrics as CLIP_benchmark's
-// zeroshot_classification.py names them.
+// template, and the class with the highest score is the answer. Metrics have the names of CLIP_benchmark's
+// zeroshot_classification.py.
 //
-// DIR/classnames.txt                                               a class a line, in the order of the labels
-// DIR/templates.txt or DIR/zeroshot_classification_templates.txt   a template a line, `{c}` or `{}` for the
-// class and the images in one of the layouts of zeroshot_layouts.h.
+// DIR/classnames.txt                                               one class per line, in the order of labels
+// DIR/templates.txt or DIR/zeroshot_classification_templates.txt   one template per line; `{c}` or `{}` is
+// the
+//                                                                  class name
+// The images are in one of the layouts of zeroshot_layouts.h.
 #include <algorithm>
 #include <array>
 #include <set>
@@ -61,8 +63,8 @@ CaseTable load(const LoadOptions& options) {
   std::set<std::string> seen;
   for (std::size_t label = 0; label < class_names.size(); ++label) {
     const std::string& name = class_names[label];
-    // ImageNet has classes of the same name ("missile", "sunglasses"): their ids differ, their texts do not.
-    // An empty name is a class too, as in CLIP_benchmark: without it all labels behind it would shift.
+    // ImageNet has classes with the same name ("missile", "sunglasses"), so their ids get the label. An empty
+    // name is a class too, as in CLIP_benchmark: without it all later labels would shift.
     const bool repeated = !seen.insert(name).second || name.empty();
     BenchmarkCaption caption{.id = repeated ? fmt::format("{} (class {})", name, label) : name, .texts = {}};
     for (const Template& item : templates) caption.texts.push_back(item.before + name + item.after);
@@ -81,7 +83,7 @@ CaseTable load(const LoadOptions& options) {
   return builder.finish();
 }
 
-// Right when fewer than `k` other classes score as high or higher: a tie counts against the model.
+// Right if fewer than `k` other classes score as high or higher, so a tie counts against the model.
 Verdict in_top(std::span<const double> row, std::int32_t label, std::int64_t k) {
   const double right = row[static_cast<std::size_t>(label)];
   const std::int64_t higher = std::count_if(row.begin(), row.end(), [right](double s) { return s > right; });
@@ -96,7 +98,7 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
     const std::span<const double> row = scores.row(index, 0);
     const Verdict top1 = in_top(row, label, 1);
     book.add("zeroshot/acc1", index, top1);
-    // Of fewer than five classes the right one is always among the first five.
+    // With fewer than five classes the right one is always in the top five.
     if (table.captions.size() >= 5) book.add("zeroshot/acc5", index, in_top(row, label, 5));
     book.add("zeroshot/mean_per_class_recall", index, top1, label,
              table.captions[static_cast<std::size_t>(label)].id);

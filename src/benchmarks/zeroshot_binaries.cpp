@@ -14,12 +14,12 @@ namespace fs = std::filesystem;
 
 using Unpacked = std::shared_ptr<const std::string>;
 
-// A file of equally long records: some label bytes, then bare pixels.
+// A file of records of the same length: label bytes, then bare pixels.
 struct RecordFile {
   std::string name;               // below the data folder
-  Unpacked unpacked;              // what it holds, where it is compressed; else null
+  Unpacked unpacked;              // the content, if the file is compressed; else null
   std::uint64_t header_size = 0;  // bytes before the first record
-  std::uint64_t label_size = 0;   // bytes of a record before its pixels
+  std::uint64_t label_size = 0;   // bytes per record before its pixels
   RawPixels pixels;
 };
 
@@ -76,7 +76,7 @@ std::string read_part(const fs::path& path, const Unpacked& unpacked, const Byte
   return unpacked->substr(range.offset, range.size);
 }
 
-// IDX: a magic number that says bytes and how many dimensions, then the dimensions.
+// IDX: a magic number with the element type and the number of dimensions, then the dimensions.
 std::vector<std::uint32_t> idx_dimensions(const fs::path& path, const Unpacked& unpacked,
                                           std::size_t dimensions) {
   const std::string header = read_part(path, unpacked, {.offset = 0, .size = 4 + 4 * dimensions});
@@ -92,8 +92,8 @@ std::vector<std::uint32_t> idx_dimensions(const fs::path& path, const Unpacked& 
   return sizes;
 }
 
-// The first of `names` that is there below the data folder, or else nothing. Archives unpack into folders of
-// their own, torchvision puts MNIST in another.
+// The first of `names` that exists below the data folder, or an empty text. Archives unpack into their own
+// folders, and torchvision puts MNIST into another one.
 std::string first_there(const fs::path& data, std::span<const std::string_view> names) {
   for (const std::string_view name : names) {
     if (fs::is_regular_file(data / name)) return std::string(name);
@@ -138,7 +138,7 @@ void load_cifar(CaseTableBuilder& builder, const fs::path& data, std::size_t cla
       read_range(data / file.name, {.offset = 0, .size = fs::file_size(data / file.name)});
   const std::uint64_t record_size = file.label_size + pixel_bytes(file.pixels);
   for (std::uint64_t number = 0; number < records && !builder.part_is_full(); ++number) {
-    // CIFAR-100's record begins with the coarse label; the fine one is next to the pixels.
+    // A record of CIFAR-100 begins with the coarse label; the fine label is next to the pixels.
     const char label = bytes[number * record_size + file.label_size - 1];
     add_record(builder, data, file, number, static_cast<unsigned char>(label), classes);
   }

@@ -22,7 +22,7 @@ std::string with_underscores(std::string name) {
   return name;
 }
 
-// ImageNet's folders are not called after the classes: `folders.txt` names them, a line a class.
+// ImageNet's folders do not have the classes' names; `folders.txt` lists them, one class per line.
 std::vector<std::string> class_folders(const fs::path& data, const std::vector<std::string>& class_names) {
   const fs::path list = data / "folders.txt";
   std::vector<std::string> folders;
@@ -57,19 +57,19 @@ bool is_image_name(const fs::path& name) {
   return std::find(kImageExtensions.begin(), kImageExtensions.end(), extension) != kImageExtensions.end();
 }
 
-/// What archives and file managers leave behind: `.DS_Store`, `__MACOSX`.
+/// Whether archives or file managers leave such files behind: `.DS_Store`, `__MACOSX`.
 bool is_left_behind(const std::string& name) {
   return name.starts_with('.') || name == "__MACOSX";
 }
 
-/// The files of the class folders.
+/// The files in the class folders.
 struct ClassFiles {
   std::map<std::string, std::vector<std::string>> images;  // of one class: file names, by the folder below it
-  std::string passed_over;                                 // the first file that is no image
+  std::string passed_over;                                 // the first file that is not an image
   std::int64_t passed_over_count = 0;
 };
 
-/// Walks a class folder as `os.walk(followlinks=True)` does; `below` is the part of it to walk, "" for all.
+/// Walks a class folder like `os.walk(followlinks=True)`; `below` is the part to walk, "" for all.
 void collect_files(const fs::path& class_folder, const std::string& below, ClassFiles& files) {
   constexpr std::ptrdiff_t kDeepest = 32;
   const fs::path folder = class_folder / below;
@@ -91,7 +91,7 @@ void collect_files(const fs::path& class_folder, const std::string& below, Class
   }
 }
 
-/// The images of a class folder, in torchvision's order: by folder, then by name.
+/// The images of a class folder in torchvision's order: by folder, then by name.
 std::vector<std::string> images_in(const fs::path& folder, ClassFiles& files) {
   files.images.clear();
   collect_files(folder, "", files);

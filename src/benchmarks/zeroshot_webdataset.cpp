@@ -26,7 +26,7 @@ bool is_image(std::string_view extension) {
   return false;
 }
 
-// WebDataset's rule: a sample's key is the path up to the first dot of the file name.
+// WebDataset's rule: a sample's key is the path up to the first dot of its file name.
 std::map<std::string, Sample> samples_of(const fs::path& shard) {
   std::map<std::string, Sample> samples;
   for (const TarEntry& entry : index_tar(shard)) {
@@ -34,7 +34,7 @@ std::map<std::string, Sample> samples_of(const fs::path& shard) {
     const std::size_t dot = entry.name.find('.', name_start);
     if (dot == std::string::npos || dot == name_start) continue;
     const std::string key = entry.name.substr(0, dot);
-    const std::string extension = lower_case(entry.name.substr(dot + 1));  // as webdataset does
+    const std::string extension = lower_case(entry.name.substr(dot + 1));  // as in webdataset
     Sample& sample = samples[key];
     std::optional<TarEntry>* slot = nullptr;
     if (is_image(extension)) slot = &sample.image;

@@ -8,24 +8,24 @@
 
 namespace sdsclip {
 
-/// The records that cannot be used, met while a data set is opened: counted, and in the end the first few are
-/// named in the log. Where the data set cannot be used at all, its error alone is shown.
+/// Counts the bad records of a data set while it is opened, and logs the first few at the end. If the data
+/// set cannot be used at all, only that error is shown.
 class BadRecords {
  public:
-  /// `name` stands for the data set.
+  /// `name` names the data set in errors.
   BadRecords(std::string name, const BadRecordRule& rule) : name_(std::move(name)), rule_(rule) {}
 
-  /// Leaves a record out for the reason `error`, or throws it as `Error(kInput)` where the rule is to fail.
+  /// Leaves a record out because of `error`, or throws it as `Error(kInput)` if the rule is to fail.
   void leave_out(const std::string& error);
 
-  /// To be called at the end, with the number of records that can be used. Throws `Error(kInput)` where more
-  /// were left out than the rule allows.
+  /// Call at the end with the number of good records. Throws `Error(kInput)` if more records were left out
+  /// than the rule allows.
   void finish(std::int64_t good) const;
 
-  /// Whether the rule is to fail at the first bad record.
+  /// Whether the first bad record ends the run.
   [[nodiscard]] bool fails() const { return rule_.on_bad_sample == OnBadSample::kFail; }
 
-  /// The first record that was left out; an empty text where none was.
+  /// The error of the first record left out; empty if there is none.
   [[nodiscard]] std::string first_error() const { return errors_.empty() ? "" : errors_.front(); }
 
  private:

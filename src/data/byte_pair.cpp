@@ -10,10 +10,10 @@ namespace sdsclip {
 namespace {
 
 constexpr std::int32_t kNone = -1;
-constexpr std::int32_t kLastByte = 256;  // from a byte's symbol inside a word to its symbol at the end of one
+constexpr std::int32_t kLastByte = 256;  // added to a byte's symbol at the end of a word
 constexpr std::string_view kEndOfWord = "</w>";
 
-/// The bytes in the order of their ids (`bytes_to_unicode`): the printable ones of Latin-1 first.
+/// The bytes in the order of their ids (`bytes_to_unicode`): printable Latin-1 characters first.
 std::vector<unsigned char> bytes_in_order() {
   const auto printable = [](int byte) {
     return (byte >= '!' && byte <= '~') || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
@@ -39,7 +39,7 @@ struct Node {
   std::int32_t next = kNone;
 };
 
-/// A pair that could be joined. Earlier merges have smaller ids, so the id orders them.
+/// A pair that could be merged. Earlier merges have smaller ids, so the id gives the order.
 struct Candidate {
   std::int32_t merged = kNone;
   std::int32_t left = kNone;  // position of the pair's left symbol
@@ -53,7 +53,7 @@ struct Candidate {
 }  // namespace
 
 BytePairMerges::BytePairMerges(std::string_view merges, const std::string& name) : byte_ids_(256) {
-  // Bytes without a printable character of their own are written as characters from U+0100 on.
+  // Bytes without a printable character are written as characters from U+0100 on.
   const std::vector<unsigned char> bytes = bytes_in_order();
   constexpr std::size_t kPrintable = 188;
   for (std::size_t i = 0; i < bytes.size(); ++i) {
@@ -127,7 +127,7 @@ std::vector<std::int32_t> BytePairMerges::encode(std::string_view word) const {
     const Candidate best = candidates.top();
     candidates.pop();
     Node& left = node(best.left);
-    // A candidate is stale where one of its symbols was joined to another in the meantime.
+    // A candidate is stale if one of its symbols has been merged since.
     if (left.id != best.left_id || left.next == kNone || node(left.next).id != best.right_id) continue;
     Node& right = node(left.next);
     left.id = best.merged;

@@ -7,7 +7,7 @@
 namespace sdsclip {
 namespace {
 
-/// An option that a format does not read would be passed over without a word.
+/// Refuses options that the format does not read, instead of ignoring them silently.
 void refuse_idle_options(const CaptionSource& source) {
   using Format = CaptionFormat;
   const Format format = source.format;

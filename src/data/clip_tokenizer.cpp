@@ -14,14 +14,14 @@
 namespace sdsclip {
 namespace {
 
-/// Whether the word pattern is matched as `regex` does with IGNORECASE (open_clip) or not (transformers). The
-/// text is of lower case by then, so it makes a difference for two characters only.
+/// Whether the word pattern ignores case, as `regex` does with IGNORECASE (open_clip), or not (transformers).
+/// The text is lower case by then, so only two characters differ.
 enum class Case { kIgnored, kKept };
-constexpr char32_t kLongS = 0x17F;  // equals "s" where case is ignored
+constexpr char32_t kLongS = 0x17F;  // equals "s" if case is ignored
 constexpr char32_t kCombiningIota =
-    0x0345;  // equals the letter iota there, which keeps it out of [^\s\p{L}\p{N}]
+    0x0345;  // equals the letter iota if case is ignored, which keeps it out of [^\s\p{L}\p{N}]
 
-/// Whether `text` goes on with `ascii` at `at`.
+/// Whether `text` continues with `ascii` at `at`.
 bool continues_with(std::u32string_view text, std::size_t at, std::u32string_view ascii, Case letter_case) {
   if (text.size() - at < ascii.size()) return false;
   for (std::size_t i = 0; i < ascii.size(); ++i) {
@@ -31,15 +31,15 @@ bool continues_with(std::u32string_view text, std::size_t at, std::u32string_vie
   return true;
 }
 
-/// Where the run that starts at `at` ends.
+/// The end of the run of accepted characters that starts at `at`.
 template <typename Accept>
 std::size_t run_end(std::u32string_view text, std::size_t at, Accept accept) {
   while (at < text.size() && accept(text[at])) ++at;
   return at;
 }
 
-/// CLIP's word pattern, `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`: where the match that
-/// starts at `at` ends, or `at` where there is none.
+/// The end of the match of CLIP's word pattern at `at`, or `at` if there is none:
+/// `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`.
 std::size_t word_end(std::u32string_view text, std::size_t at, Case letter_case) {
   for (const std::u32string_view ending : {U"'s", U"'t", U"'re", U"'ve", U"'m", U"'ll", U"'d"}) {
     if (continues_with(text, at, ending, letter_case)) return at + ending.size();
@@ -59,8 +59,8 @@ class ClipEncoder final : public TextEncoder {
     if (options.clean == TextCleaning::kTransformers) {
       add_special(U"<|startoftext|>", options.sot);
       add_special(U"<|endoftext|>", options.eot);
-      // transformers takes the padding token for special wherever it stands: "!" of Stable Diffusion 2 is
-      // then id 0 and not the word "!".
+      // transformers treats the padding token as special wherever it appears: with Stable Diffusion 2, "!" is
+      // id 0 instead of the word "!".
       if (options.pad < merges_.size()) {
         add_special(to_code_points(merges_.symbol(static_cast<std::int32_t>(options.pad))), options.pad);
       }
@@ -94,7 +94,7 @@ class ClipEncoder final : public TextEncoder {
         end = at + special.text.size();
         if (text.substr(at, end - at) == special.text) {
           ids.push_back(special.id);
-        } else {  // with a long s the pattern matches, but it is no special token: one odd word
+        } else {  // with a long s the pattern matches, but it is not a special token: one odd word
           encode_word(text.substr(at, end - at), ids);
         }
       }
@@ -106,7 +106,7 @@ class ClipEncoder final : public TextEncoder {
     }
   }
 
-  /// Special tokens are cut out of the text as it came, and what lies between them is cleaned by itself.
+  /// Cuts special tokens out of the original text and cleans the parts between them separately.
   void encode_as_transformers(std::u32string_view text, std::vector<std::int64_t>& ids) const {
     std::size_t plain = 0;
     for (std::size_t at = 0; at < text.size();) {
@@ -128,8 +128,8 @@ class ClipEncoder final : public TextEncoder {
   void encode_plain_part(std::u32string_view part, std::vector<std::int64_t>& ids) const {
     const std::u32string text = clean_as_transformers(std::u32string(part));
     for (std::size_t at = 0; at < text.size();) {
-      // "<|STARTOFTEXT|>", of lower case only now, is a match of the pattern, which the byte-level step then
-      // takes apart into these three words.
+      // "<|STARTOFTEXT|>", now lower case, matches the pattern; the byte-level step then splits it into these
+      // three words.
       std::size_t end = at;
       for (const std::u32string_view name : {U"startoftext", U"endoftext"}) {
         if (!continues_with(text, at, U"<|" + std::u32string(name) + U"|>", Case::kKept)) continue;
@@ -160,7 +160,7 @@ class ClipEncoder final : public TextEncoder {
     }
     const std::vector<std::int32_t> encoded = merges_.encode(word);
     ids.insert(ids.end(), encoded.begin(), encoded.end());
-    constexpr std::size_t kMostWords = 1 << 16;  // some 10 MB; captions repeat a few thousand words
+    constexpr std::size_t kMostWords = 1 << 16;  // about 10 MB; captions repeat a few thousand words
     constexpr std::size_t kLongestWord = 32;
     if (word.size() > kLongestWord) return;
     const std::unique_lock lock(cache_mutex_);
@@ -169,7 +169,7 @@ class ClipEncoder final : public TextEncoder {
 
   TokenizerOptions options_;
   BytePairMerges merges_;
-  std::vector<Special> specials_;  // of transformers, longest first where one starts with another
+  std::vector<Special> specials_;  // transformers only; a longer token comes before its own prefix
   mutable std::shared_mutex cache_mutex_;
   mutable std::unordered_map<std::string, std::vector<std::int32_t>> cache_;
 };

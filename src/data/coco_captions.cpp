@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// An image, and where its captions stand in the list of all.
+/// An image and the place of its captions in the list of all captions.
 struct ListedImage {
   std::string id;  // as the file writes it
   TextPlace name;
@@ -22,12 +22,12 @@ struct ListedImage {
 };
 
 struct Annotation {
-  std::size_t number = 0;  // in the file's list
+  std::size_t number = 0;  // position in the file's list
   std::string image_id;
   TextPlace caption;
 };
 
-/// Reads a captions file in one pass. The lists may stand in any order, so annotations are joined at the end.
+/// Reads a captions file in one pass. The lists may come in any order, so annotations are joined at the end.
 class CocoReader {
  public:
   CocoReader(const FileReader& file, BadRecords& bad)
@@ -61,7 +61,7 @@ class CocoReader {
                    : "a list of records is read with data.format=json");
   }
 
-  /// The images that have captions, in the file's order.
+  /// Returns the images that have captions, in the file's order.
   std::vector<ListedImage> join() {
     for (const Annotation& annotation : annotations_) {
       const auto row = row_of_id_.find(annotation.image_id);
@@ -130,7 +130,7 @@ class CocoReader {
         "{}: has sentences in its images, expected a COCO captions file; set data.format=karpathy", name_);
   }
 
-  /// Walks over a record; `take` says whether it took the key's value.
+  /// Reads a record; `take` returns whether it consumed the key's value.
   template <typename Take>
   void read_record(const Take& take) {
     if (scanner_.peek() != '{') return scanner_.skip();

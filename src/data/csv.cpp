@@ -11,13 +11,13 @@
 namespace sdsclip {
 namespace {
 
-/// Takes the characters of one record after the other; the states are those of CPython's `_csv.c`.
+/// Splits one record, character by character; the states are those of CPython's `_csv.c`.
 class RecordParser {
  public:
   RecordParser(const CsvFormat& format, std::vector<std::string>& fields)
       : format_(format), fields_(fields) {}
 
-  /// Whether `character` ends the record; a line end does, outside of quotes.
+  /// Returns whether `character` ends the record: a line ending outside quotes does.
   bool take(char character) {
     const bool quote = format_.quotes && character == '"';
     if (state_ == State::kQuoted) {
@@ -33,7 +33,7 @@ class RecordParser {
       return false;
     }
     if (character == '\n' || character == '\r') return true;
-    if (quote && state_ == State::kQuoteSeen) {  // two quotes inside quotes stand for one
+    if (quote && state_ == State::kQuoteSeen) {  // two quotes inside quotes mean one
       field_.push_back(character);
       state_ = State::kQuoted;
     } else if (character == format_.separator) {
@@ -110,7 +110,7 @@ class CsvReader::Implementation {
   }
 
  private:
-  /// The rest of the block from the present position on; empty at the end of the file.
+  /// The rest of the current block; empty at the end of the file.
   std::string_view peek() {
     constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
     const bool inside = position_ >= block_start_ && position_ < block_start_ + block_.size();
@@ -121,7 +121,7 @@ class CsvReader::Implementation {
     return position_ < file_.size() ? std::string_view(block_).substr(position_ - block_start_) : "";
   }
 
-  /// "\r\n" is one line end.
+  /// Counts "\r\n" as one line ending.
   void count_line(char character) {
     if (character == '\r' || (character == '\n' && previous_ != '\r')) ++line_;
     previous_ = character;

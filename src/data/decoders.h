@@ -8,29 +8,28 @@
 
 namespace sdsclip {
 
-/// All give what `decode_stored_image` promises, of bytes that start as that format does. Without
-/// `keep_alpha` alpha is dropped at once.
+/// These decoders do what `decode_stored_image` documents for bytes that start like their format. Without
+/// `keep_alpha` they drop alpha at once.
 StoredImage decode_jpeg(std::string_view bytes, const std::string& name);
 StoredImage decode_png(std::string_view bytes, const std::string& name, bool keep_alpha);
 StoredImage decode_webp(std::string_view bytes, const std::string& name, bool keep_alpha);
-/// BMP, TIFF and PPM, of the variants whose pixels OpenCV reads as Pillow does; the others are refused by
-/// name.
+/// Decodes the variants of BMP, TIFF and PPM that OpenCV reads like Pillow; refuses the others by name.
 StoredImage decode_bmp(std::string_view bytes, const std::string& name);
 StoredImage decode_tiff(std::string_view bytes, const std::string& name);
 StoredImage decode_ppm(std::string_view bytes, const std::string& name);
 
-/// Interleaved RGBA as colour and alpha.
+/// Splits interleaved RGBA into colour and alpha.
 StoredImage split_alpha(int width, int height, const std::vector<std::uint8_t>& rgba);
 
-/// Throws `Error(kInput)` unless 1 <= width * height <= Pillow's limit, so that a few bytes cannot ask for
+/// Throws `Error(kInput)` unless 1 <= width * height <= Pillow's limit. A few bytes can therefore not ask for
 /// gigabytes.
 void check_image_size(std::uint64_t width, std::uint64_t height, const std::string& name);
 
-/// Throws `std::bad_alloc` where memory is short for an image of this size. For libraries that do not say
-/// whether it was memory that failed them; try again after it.
+/// Throws `std::bad_alloc` if memory is too small for an image of this size. Use it before a library that
+/// does not report that memory ran out.
 void require_memory(int width, int height);
 
-/// "cat.jpg: damaged or cut short: premature end of JPEG file; fetch it again or remove it"
+/// The error "cat.jpg: the image is damaged or cut short: REASON; fetch it again or remove it".
 Error damaged_image(const std::string& name, std::string_view reason);
 
 }  // namespace sdsclip

@@ -7,11 +7,11 @@
 
 namespace sdsclip {
 
-/// Random access to a file that stays open: several threads may read at once. Errors name the file.
+/// Random access to an open file. Several threads may read at once. Errors name the file.
 class FileReader {
  public:
-  /// Throws `Error(kInput)` where the file is missing or unreadable, or is no regular file (a folder, a
-  /// named pipe, a device); it never waits.
+  /// Throws `Error(kInput)` if the file is missing, unreadable, or not a regular file (a folder, a named
+  /// pipe, a device). It never waits.
   explicit FileReader(std::filesystem::path path);
   ~FileReader();
   FileReader(FileReader&& other) noexcept;
@@ -21,8 +21,8 @@ class FileReader {
   [[nodiscard]] std::uint64_t size() const { return size_; }
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
-  /// Bytes [offset, offset + count). Throws `Error(kInput)` where the file ends before, as it does when it
-  /// was changed since it was indexed.
+  /// Reads bytes [offset, offset + count). Throws `Error(kInput)` if the file ends earlier, for example
+  /// because it was changed after it was indexed.
   [[nodiscard]] std::string read(std::uint64_t offset, std::size_t count) const;
 
  private:

@@ -19,11 +19,11 @@ namespace {
 namespace fs = std::filesystem;
 
 struct NamedFile {
-  std::string stem;    // below the folder, without the ending
-  std::string ending;  // with its dot, as it is written
+  std::string stem;    // path below the folder, without the ending
+  std::string ending;  // with its dot, as written
 };
 
-/// Folders that were walked into. A link may lead to a folder above it, or twice to the same one.
+/// Folders visited so far. A link may lead to a folder above it, or to the same folder twice.
 class WalkedFolders {
  public:
   bool is_new(const fs::path& folder) {
@@ -35,7 +35,8 @@ class WalkedFolders {
   std::set<std::pair<dev_t, ino_t>> walked_;
 };
 
-/// The images and texts below a folder, at any depth, without hidden files and folders; each folder once.
+/// Lists images and texts below a folder at any depth, without hidden files and folders; visits a folder
+/// once.
 std::pair<std::vector<NamedFile>, std::vector<NamedFile>> list_files(const fs::path& folder) {
   std::vector<NamedFile> images;
   std::vector<NamedFile> texts;
@@ -118,7 +119,7 @@ class FolderCaptions : public CaptionDataset {
 
   fs::path folder_;
   CaptionsPerFile captions_per_file_;
-  std::string names_;  // of all samples, each part ended by a zero
+  std::string names_;  // of all samples; a zero byte ends each part
   std::vector<std::uint64_t> starts_;
 };
 

@@ -38,7 +38,7 @@ std::size_t skip_while(std::u32string_view text, std::size_t at, std::size_t end
   return at;
 }
 
-/// Python's `_invalid_codepoints`: numbers that stand for nothing.
+/// Python's `_invalid_codepoints`: numbers that give no character.
 bool is_invalid_reference(char32_t number) {
   const bool control = number < 0x20 && number != 0x09 && number != 0x0A && number != 0x0C;
   const bool no_character = (number >= 0xFDD0 && number <= 0xFDEF) || (number & 0xFFFE) == 0xFFFE;
@@ -58,7 +58,7 @@ std::u32string referenced_character(std::u32string_view digits, unsigned int bas
   return is_invalid_reference(number) ? U"" : std::u32string(1, number);
 }
 
-/// A reference that starts at an ampersand: where it ends, and what it stands for.
+/// A reference at an ampersand: its end and its replacement.
 struct Reference {
   std::size_t end = 0;
   std::u32string text;
@@ -76,7 +76,7 @@ std::optional<Reference> numeric_reference(std::u32string_view text, std::size_t
                    referenced_character(text.substr(first, end - first), hexadecimal ? 16 : 10)};
 }
 
-/// A name at `at`, or the longest prefix of it that is one.
+/// The entity name at `at`, or its longest prefix that is an entity name.
 std::optional<Reference> named_reference(std::u32string_view text, std::size_t at) {
   constexpr std::size_t kLongestName = 32;
   const auto in_name = [](char32_t c) {
@@ -87,7 +87,7 @@ std::optional<Reference> named_reference(std::u32string_view text, std::size_t a
   std::size_t end = skip_while(text, at + 1, limit, in_name);
   if (end == at + 1) return std::nullopt;
   if (end < text.size() && text[end] == U';') ++end;
-  // Names are ASCII, so a prefix that leaves it is none; one of a single character is none either.
+  // Names are ASCII and have two or more characters, so shorter or other prefixes cannot match.
   for (std::size_t stop = end; stop > at + 2; --stop) {
     const std::string_view found = html5_entity(to_utf8(text.substr(at + 1, stop - at - 1)));
     if (!found.empty()) return Reference{stop, to_code_points(found)};
@@ -99,7 +99,7 @@ bool is_numeric(std::u32string_view text, std::size_t at) {
   return at + 1 < text.size() && text[at + 1] == U'#';
 }
 
-/// Replaces what `resolve` finds at each ampersand.
+/// Replaces the reference that `resolve` finds at each ampersand.
 template <typename Resolve>
 std::u32string replace_references(const std::u32string& text, Resolve resolve) {
   if (text.find(U'&') == std::u32string::npos) return text;
@@ -118,7 +118,7 @@ std::u32string replace_references(const std::u32string& text, Resolve resolve) {
   return result;
 }
 
-/// One match of ftfy's `&#?[0-9A-Za-z]{1,24};`, if it stands for something.
+/// One match of ftfy's `&#?[0-9A-Za-z]{1,24};`, if it is a known entity.
 std::optional<Reference> clear_reference(std::u32string_view text, std::size_t at) {
   constexpr std::size_t kLongestName = 24;
   const bool numeric = is_numeric(text, at);
@@ -129,7 +129,7 @@ std::optional<Reference> clear_reference(std::u32string_view text, std::size_t a
   if (end == first || end == text.size() || text[end] != U';') return std::nullopt;
   if (numeric) {
     std::optional<Reference> reference = numeric_reference(text, at);
-    // The whole match or nothing: "&#12ab;" is left alone, and so is what stands for a semicolon itself.
+    // Only a whole match counts: "&#12ab;" stays, and so does an entity for a semicolon.
     if (!reference || reference->end != end + 1 || reference->text == U";") return std::nullopt;
     return reference;
   }
@@ -156,7 +156,7 @@ std::u32string unescape_clear_entities(std::u32string text) {
   if (text.find(U'&') == std::u32string::npos) return text;
   std::u32string result;
   result.reserve(text.size());
-  bool made_here = false;  // whether the ampersand at `at` is what a reference stood for
+  bool made_here = false;  // whether the ampersand at `at` came from a reference
   for (std::size_t at = 0; at < text.size();) {
     std::optional<Reference> reference;
     if (text[at] == U'&') reference = clear_reference(text, at);

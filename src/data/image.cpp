@@ -9,8 +9,8 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;  // the most pixels, uncompressed, with alpha
-constexpr std::uint64_t kMostPixels = 178'956'970;  // twice Pillow's MAX_IMAGE_PIXELS: where it raises
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;  // kMostPixels uncompressed, with alpha
+constexpr std::uint64_t kMostPixels = 178'956'970;  // twice Pillow's MAX_IMAGE_PIXELS: Pillow raises above it
 
 Error too_large(std::uint64_t bytes, const std::string& name) {
   return input_error("{}: got {} bytes, expected an image of at most {}; scale it down", name, bytes,
@@ -37,7 +37,7 @@ bool is_ppm(std::string_view bytes) {
   return bytes.size() >= 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7';
 }
 
-/// Pillow's conversion of CMYK (`Convert.c`, `cmyk2rgb`).
+/// Pillow's conversion of CMYK to RGB (`Convert.c`, `cmyk2rgb`).
 void cmyk_to_rgb(StoredImage& image) {
   for (std::size_t i = 0; i < image.fourth.size(); ++i) {
     const unsigned int white = 255U - image.fourth[i];
@@ -71,7 +71,7 @@ void check_image_size(std::uint64_t width, std::uint64_t height, const std::stri
 }
 
 void require_memory(int width, int height) {
-  constexpr std::size_t kBytesPerPixel = 16;  // pixels twice over, and what a decoder keeps beside them
+  constexpr std::size_t kBytesPerPixel = 16;  // the pixels twice, and the decoder's own buffers
   const std::size_t bytes =
       static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * kBytesPerPixel;
   ::operator delete(::operator new(bytes + (std::size_t{1} << 20)));
@@ -143,7 +143,7 @@ Image crop(const Image& image, int x, int y, int width, int height) {
   check_image_size(static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(height), "crop");
   Image result{width, height, {}};
   result.pixels.assign(static_cast<std::size_t>(width) * static_cast<std::size_t>(height) * 3, 0);
-  // In 64 bits, because x + width of a wild box overflows an int.
+  // 64 bits, because x + width of an arbitrary box can overflow an int.
   const std::int64_t left = std::max<std::int64_t>(0, x);
   const std::int64_t right = std::min<std::int64_t>(image.width, std::int64_t{x} + width);
   const std::int64_t top = std::max<std::int64_t>(0, y);

@@ -7,7 +7,7 @@
 
 namespace sdsclip {
 
-/// ASCII letters alone, as file name endings need it.
+/// Lowers ASCII letters only, which is enough for file name endings.
 inline std::string lower_case(std::string_view text) {
   std::string lower(text);
   std::transform(lower.begin(), lower.end(), lower.begin(),
@@ -15,7 +15,7 @@ inline std::string lower_case(std::string_view text) {
   return lower;
 }
 
-/// Whether a file with this ending, in lower case and without its dot, is an image of a training sample.
+/// Whether files with this ending (lower case, no dot) are images of training samples.
 inline bool is_image_ending(std::string_view ending) {
   constexpr std::array<std::string_view, 8> kEndings = {"jpg", "jpeg", "png",  "webp",
                                                         "bmp", "tif",  "tiff", "ppm"};

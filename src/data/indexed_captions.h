@@ -14,20 +14,20 @@
 
 namespace sdsclip {
 
-/// Where the texts of each sample lie in one JSON file: at COCO's five captions an image that is some 52
-/// bytes an image, where the texts themselves would be 300.
+/// The places of each sample's texts in one JSON file. With COCO's five captions per image it takes about 52
+/// bytes per image; the texts would take 300.
 struct TextIndex {
   std::vector<TextPlace> folders;            ///< of the image names; empty, or one per sample
   std::vector<TextPlace> names;              ///< of the images
-  std::vector<std::uint32_t> first_caption;  ///< a sample's first one in `captions`
-  std::vector<TextPlace> captions;           ///< a sample's stand together
+  std::vector<std::uint32_t> first_caption;  ///< index in `captions` of a sample's first caption
+  std::vector<TextPlace> captions;           ///< grouped by sample
 
-  /// `captions` may not be empty.
+  /// `sample_captions` must not be empty.
   void add(std::optional<TextPlace> folder, TextPlace name, std::span<const TextPlace> sample_captions);
 };
 
-/// The data set that an index describes. Throws `Error(kInput)` where it is empty; `reason` then is the first
-/// bad record's error, or empty.
+/// The data set of an index. Throws `Error(kInput)` if it is empty; `reason` is the first bad record's error,
+/// or empty.
 std::unique_ptr<CaptionDataset> make_indexed_captions(FileReader file, std::filesystem::path images,
                                                       TextIndex index, const std::string& reason);
 

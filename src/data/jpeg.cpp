@@ -12,16 +12,16 @@
 namespace sdsclip {
 namespace {
 
-// A progressive JPEG is refined scan by scan, and libjpeg keeps all its coefficients meanwhile. Encoders make
-// 10 scans, or 18 of CMYK; each takes some 3 ns per pixel.
+// A progressive JPEG is refined scan by scan, and libjpeg keeps all coefficients in memory. Encoders write 10
+// scans, or 18 for CMYK; each takes about 3 ns per pixel.
 constexpr int kUsualScans = 18;
 constexpr int kMostScans = 100;
 constexpr std::uint64_t kMostScannedPixels = std::uint64_t{1}
-                                             << 29;  // pixels times scans, beyond the usual ones
+                                             << 29;  // pixels times scans, for more scans than usual
 constexpr std::uint64_t kMostCoefficientBytes = std::uint64_t{1} << 30;
 
 struct JpegErrors {
-  jpeg_error_mgr manager;  // first, because libjpeg hands back a pointer to it
+  jpeg_error_mgr manager;  // first, because libjpeg passes a pointer to it
   std::jmp_buf jump;
   char message[JMSG_LENGTH_MAX];
   bool out_of_memory = false;
@@ -34,8 +34,8 @@ struct JpegErrors {
   std::longjmp(errors->jump, 1);
 }
 
-/// Warnings after which pixels are missing or wrong. The others (stray bytes between segments, odd metadata)
-/// are common in the field and harmless, and Pillow says nothing of them.
+/// Whether pixels are missing or wrong after this warning. Other warnings (stray bytes between segments, odd
+/// metadata) are common and harmless, and Pillow ignores them.
 bool spoils_pixels(int message_code) {
   return message_code == JWRN_JPEG_EOF || message_code == JWRN_HIT_MARKER ||
          message_code == JWRN_HUFF_BAD_CODE || message_code == JWRN_ARITH_BAD_CODE ||
@@ -46,7 +46,7 @@ void on_message(j_common_ptr decoder, int level) {
   if (level < 0 && spoils_pixels(decoder->err->msg_code)) fail(decoder);
 }
 
-/// Called by libjpeg as it reads. Stops at one scan too many.
+/// A libjpeg callback that stops at the first scan too many.
 void count_scans(j_common_ptr common) {
   const j_decompress_ptr decoder = reinterpret_cast<j_decompress_ptr>(common);
   const std::uint64_t pixels = std::uint64_t{decoder->image_width} * decoder->image_height;
@@ -60,15 +60,15 @@ void count_scans(j_common_ptr common) {
   std::longjmp(errors->jump, 1);
 }
 
-/// libjpeg's decoder. It reports through a long jump, so the methods that call it hold nothing with a
-/// destructor; they return false where the image is damaged.
+/// libjpeg's decoder. It reports errors by a long jump, so methods that call it hold nothing with a
+/// destructor. They return false if the image is damaged.
 class JpegDecoder {
  public:
   JpegDecoder() {
     decoder_.err = jpeg_std_error(&errors_.manager);
     errors_.manager.error_exit = fail;
     errors_.manager.emit_message = on_message;
-    if (setjmp(errors_.jump) != 0) {  // only memory can be wanting here
+    if (setjmp(errors_.jump) != 0) {  // only a lack of memory can bring us here
       jpeg_destroy_decompress(&decoder_);
       throw std::bad_alloc();
     }
@@ -90,7 +90,7 @@ class JpegDecoder {
   }
 
   bool read_pixels(std::uint8_t* pixels) {
-    constexpr JDIMENSION kRowsACall = 4;  // as many as libjpeg makes at once of a subsampled image
+    constexpr JDIMENSION kRowsACall = 4;  // what libjpeg produces at once for a subsampled image
     if (setjmp(errors_.jump) != 0) return false;
     jpeg_start_decompress(&decoder_);
     const std::size_t row_bytes = static_cast<std::size_t>(width()) * static_cast<std::size_t>(channels());
@@ -105,9 +105,9 @@ class JpegDecoder {
     return true;
   }
 
-  /// The fewest bytes in which a picture of this size fits: one bit for each block of 8 x 8 samples.
+  /// The fewest bytes that can hold an image of this size: one bit per block of 8 x 8 samples.
   [[nodiscard]] std::uint64_t fewest_bytes() const { return decoder_.arith_code != 0 ? 0 : blocks() / 8; }
-  /// What libjpeg allocates before it reads a scan.
+  /// The memory that libjpeg allocates before it reads a scan.
   [[nodiscard]] std::uint64_t coefficient_bytes() const {
     return jpeg_has_multiple_scans(const_cast<j_decompress_ptr>(&decoder_)) != 0 ? blocks() * sizeof(JBLOCK)
                                                                                  : 0;
@@ -117,7 +117,7 @@ class JpegDecoder {
   [[nodiscard]] int height() const { return static_cast<int>(decoder_.image_height); }
   [[nodiscard]] bool has_four_inks() const { return decoder_.num_components == 4; }
   [[nodiscard]] int channels() const { return has_four_inks() ? 4 : 3; }
-  /// Why a method returned false. Throws where it was for want of memory.
+  /// The reason why a method returned false. Throws if memory ran out.
   [[nodiscard]] std::string_view message() const {
     if (errors_.out_of_memory) throw std::bad_alloc();
     return errors_.message;
@@ -137,7 +137,7 @@ class JpegDecoder {
   jpeg_progress_mgr progress_{};
 };
 
-/// CMYK as Pillow has it: JPEG stores the inks' complements (Adobe's convention).
+/// CMYK as in Pillow; JPEG stores the complements of the inks (Adobe's convention).
 StoredImage from_complements(int width, int height, const std::vector<std::uint8_t>& stored) {
   const std::size_t count = stored.size() / 4;
   StoredImage image{PixelMode::kCmyk, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};

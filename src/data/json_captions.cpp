@@ -20,7 +20,7 @@ bool holds(const Keys& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-/// Reads records of an image and its captions, in a list or a line each.
+/// Reads records of an image and its captions, from a list or one per line.
 class RecordReader {
  public:
   RecordReader(const FileReader& file, const RecordKeys& keys, BadRecords& bad)
@@ -68,7 +68,7 @@ class RecordReader {
   TextIndex index;
 
  private:
-  /// `end` is called behind the record.
+  /// `end` is called after the record.
   void read_record(const std::string& where, const std::function<void()>& end) {
     captions_.clear();
     is_whole_ = true;
@@ -127,9 +127,9 @@ class RecordReader {
   Keys caption_keys_;
   Keys split_;
   BadRecords& bad_;
-  std::vector<TextPlace> captions_;  // of the present record
-  std::string caption_problem_;      // likewise
-  bool is_whole_ = true;             // likewise: no caption of it was left out
+  std::vector<TextPlace> captions_;  // of the current record
+  std::string caption_problem_;      // of the current record
+  bool is_whole_ = true;             // whether every caption of the current record is kept
   std::size_t number_ = 0;
 };
 
@@ -230,8 +230,8 @@ class KarpathyReader {
   JsonScanner scanner_;
   Keys split_;
   BadRecords& bad_;
-  std::vector<TextPlace> sentences_;  // of the present image
-  Keys sentence_problems_;            // likewise
+  std::vector<TextPlace> sentences_;  // of the current image
+  Keys sentence_problems_;            // of the current image
   std::size_t number_ = 0;
   std::size_t kept_ = 0;
 };

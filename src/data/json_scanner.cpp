@@ -20,7 +20,7 @@ bool is_control(char character) {
   return static_cast<unsigned char>(character) < 0x20;
 }
 
-/// As far as it matters for a value that is passed over.
+/// A loose check, which is enough for a value that is skipped.
 bool is_number(std::string_view word) {
   return word.find_first_of("0123456789") <= 1 &&
          word.find_first_not_of("0123456789+-.eE") == std::string_view::npos;
@@ -173,7 +173,7 @@ std::optional<std::string> JsonScanner::identifier() {
   return is_whole_number(word) ? std::optional<std::string>(std::move(word)) : std::nullopt;
 }
 
-/// Takes a string, of which it keeps at most `keep` bytes.
+/// Reads a string and keeps at most `keep` bytes of it.
 JsonScanner::Text JsonScanner::scan_string(std::size_t keep) {
   Text found{position_, std::string(1, '"'), true};
   bool escaped = false;
@@ -201,7 +201,7 @@ JsonScanner::Text JsonScanner::scan_string(std::size_t keep) {
   return found;
 }
 
-/// Takes a number or a literal. Python's `NaN`, `Infinity` and `-Infinity` are among them.
+/// Reads a number or a literal, including Python's `NaN`, `Infinity` and `-Infinity`.
 std::string JsonScanner::scan_word() {
   constexpr std::array<std::string_view, 6> kLiterals = {"true", "false",    "null",
                                                          "NaN",  "Infinity", "-Infinity"};

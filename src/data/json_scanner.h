@@ -11,11 +11,10 @@
 
 namespace sdsclip {
 
-/// Walks over a JSON file of any size from its start to its end, and keeps nothing of it: texts are told by
-/// their places. More lenient than the standard where a value is passed over: `NaN` and `Infinity`, which
-/// Python writes, lone surrogates and bytes that are not UTF-8 hurt only where a text is asked for.
-/// All functions throw `Error(kInput)` that names file and line where the file is not JSON, or nested beyond
-/// `kDeepestJson` levels.
+/// Scans a JSON file of any size from start to end without keeping it; texts are returned as places. It is
+/// more lenient than the standard with skipped values: `NaN` and `Infinity` (which Python writes), lone
+/// surrogates and bytes that are not UTF-8 matter only in texts that are read. All functions throw
+/// `Error(kInput)` that names file and line if the file is not JSON or is nested deeper than `kDeepestJson`.
 class JsonScanner {
  public:
   explicit JsonScanner(const FileReader& file);
@@ -23,45 +22,45 @@ class JsonScanner {
   /// The first character of the next value; '\0' at the end of the file.
   char peek();
 
-  /// Walks over an object, calling `member` with each key; it must take the key's value.
+  /// Reads an object and calls `member` with each key; `member` must read the key's value.
   void object(const std::function<void(const std::string& key)>& member);
 
-  /// Walks over a list, calling `element` at each element; it must take it.
+  /// Reads a list and calls `element` at each element; `element` must read it.
   void array(const std::function<void()>& element);
 
-  /// Takes a value of any kind.
+  /// Skips a value of any kind.
   void skip();
 
-  /// Takes a value: the place of its text, quotes included. Nothing where it is none, is not UTF-8 after all
-  /// escapes, or is longer than `kMostCaptionBytes`; `problem` then says which.
+  /// Reads a value and returns the place of its text, with the quotes. Returns nothing if it is not a text,
+  /// is not UTF-8 after its escapes, or is longer than `kMostCaptionBytes`; `problem` says which.
   std::optional<TextPlace> text(std::string& problem);
 
-  /// Takes a value: a whole number or a text as it is written, so that 1 and "1" differ; else nothing.
+  /// Reads a whole number or a text as written, so that 1 and "1" differ; nothing for other values.
   std::optional<std::string> identifier();
 
-  /// Takes a value: the text itself, where it is one.
+  /// Reads a text; nothing for other values.
   std::optional<std::string> short_text();
 
   /// For JSON Lines: from now on a record ends with its line.
   void read_lines() { lines_ = true; }
-  /// Throws unless nothing is left of the present line; takes the line's end.
+  /// Throws if anything is left of the current line; then consumes the line ending.
   void end_line();
-  /// Goes to the start of the next line, wherever it stands.
+  /// Skips to the start of the next line.
   void pass_line();
-  /// Passes over blank lines; false at the end of the file.
+  /// Skips blank lines; false at the end of the file.
   bool at_record();
 
-  /// Throws unless nothing is left of the file.
+  /// Throws if anything is left of the file.
   void end();
 
   [[nodiscard]] std::int64_t line() const { return line_; }
-  /// Error about the present place: "FILE:LINE: not JSON, or cut short: got ..., expected ...".
+  /// The error for the current place: "FILE:LINE: not JSON, or cut short: got ..., expected ...".
   [[nodiscard]] Error malformed(std::string_view expected);
 
  private:
   struct Text {
     std::uint64_t start = 0;
-    std::string bytes;  // quotes included, as far as the limit
+    std::string bytes;  // with quotes, up to the limit
     bool is_whole = true;
   };
 

@@ -16,8 +16,8 @@
 #include "sdsclip/data/image.h"
 #include "sdsclip/data/sample_order.h"
 
-// Workers decode positions of the epoch's order, each position on its own; the consumer puts them together in
-// order, passing over bad ones. So a batch never depends on who decoded what when.
+// Each worker decodes single positions of the epoch's order. The consumer assembles them in order and skips
+// bad ones, so a batch never depends on which worker decoded what, or when.
 
 namespace sdsclip {
 namespace {
@@ -26,7 +26,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kNamedErrors = 5;
 
-/// One position of an epoch's order, decoded: a sample, or why it is none.
+/// One decoded position of an epoch's order: a sample, or the error if it is bad.
 struct DecodedSample {
   std::int64_t sample = 0;
   std::vector<std::uint8_t> pixels;
@@ -38,7 +38,7 @@ struct DecodedSample {
   std::optional<std::string> error;
 };
 
-/// A position, counted through all epochs.
+/// A position, counted over all epochs.
 struct Ticket {
   std::int64_t epoch = 0;
   std::int64_t position = 0;
@@ -102,7 +102,7 @@ class CaptionLoader::Implementation {
   [[nodiscard]] LoaderStatistics statistics() const { return statistics_; }
 
  private:
-  /// Positions beyond the epoch's samples start again at its beginning: bad samples have used up the rest.
+  /// After the epoch's last sample it starts again at the first: bad samples have used up the rest.
   [[nodiscard]] std::int64_t sample_at(const Ticket& ticket) const {
     const SampleOrder order(dataset_.size(), options_.seed, ticket.epoch);
     const std::int64_t own = ticket.position % own_samples_;
@@ -144,7 +144,7 @@ class CaptionLoader::Implementation {
     return decoded;
   }
 
-  /// The caption's ids; errors name the image that it belongs to.
+  /// The caption's token ids. Errors name the image.
   [[nodiscard]] std::vector<std::int64_t> encode_caption(const DecodedSample& sample) const {
     try {
       return tokenizer_.encode(sample.caption);
@@ -155,8 +155,8 @@ class CaptionLoader::Implementation {
 
   [[nodiscard]] std::int64_t worker_count() const { return std::max<std::int64_t>(1, options_.workers); }
 
-  /// How many samples may be decoded ahead of the consumer: so many batches, but of a very large batch only a
-  /// part.
+  /// The number of samples that may be decoded ahead of the consumer: whole batches, but only a part of a
+  /// very large batch.
   [[nodiscard]] std::size_t window() const {
     constexpr std::size_t kMostBytes = std::size_t{16} << 20;
     const std::size_t wanted =
@@ -171,10 +171,10 @@ class CaptionLoader::Implementation {
     return options_.preprocess.element_count() + teacher;
   }
 
-  /// Positions that an epoch needs so long as none of its samples is bad.
+  /// The number of positions that an epoch needs if no sample is bad.
   [[nodiscard]] std::int64_t planned_positions() const { return batches_per_epoch() * options_.batch_size; }
 
-  /// The next position to decode; goes over to the next epoch where this one's are all given out.
+  /// The next position to decode; continues with the next epoch when this one is used up.
   Ticket draw_ticket() {
     if (!replacements_.empty()) {
       const Ticket ticket = replacements_.front();
@@ -232,8 +232,8 @@ class CaptionLoader::Implementation {
     return decoded;
   }
 
-  /// A bad sample costs the epoch one more position, behind all others: in its turn where the epoch is still
-  /// being given out, else at once, before more of the next epoch.
+  /// A bad sample costs the epoch one more position after all others. It is queued in order if the epoch is
+  /// still being drawn, and otherwise goes before more of the next epoch.
   void order_replacement() {
     {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -280,15 +280,15 @@ class CaptionLoader::Implementation {
   LoaderOptions options_;
   LoaderPosition position_;       // the consumer's
   LoaderStatistics statistics_;   // the consumer's
-  std::int64_t own_samples_ = 0;  // of this process, an epoch
+  std::int64_t own_samples_ = 0;  // samples per epoch of this process
 
   std::mutex mutex_;
   std::condition_variable wake_workers_;
   std::condition_variable wake_consumer_;
   std::map<Ticket, DecodedSample> ready_;
   Ticket next_ticket_;
-  std::int64_t next_ticket_end_ = 0;  // positions of that epoch that are given out in order
-  std::deque<Ticket> replacements_;   // for bad samples of the epoch before
+  std::int64_t next_ticket_end_ = 0;  // positions of that epoch that are drawn in order
+  std::deque<Ticket> replacements_;   // for bad samples of the previous epoch
   std::size_t in_flight_ = 0;
   std::exception_ptr failure_;
   bool stop_ = false;

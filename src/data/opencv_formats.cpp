@@ -1,5 +1,5 @@
-// BMP, TIFF and PPM: OpenCV decodes the pixels. Each header is looked at first, for two reasons: OpenCV gives
-// other pixels than Pillow for the rarer variants, and it returns an image for a file that is cut short.
+// BMP, TIFF and PPM: OpenCV decodes the pixels. The header is checked first, because OpenCV gives other
+// pixels than Pillow for the rarer variants and returns an image for a truncated file.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -15,7 +15,7 @@ Error refused(const std::string& name, std::string_view format, std::string_view
   return input_error("{}: a {} with {} is not read; save it as PNG", name, format, what);
 }
 
-/// Unsigned integers at any place of a file.
+/// Reads unsigned integers at any place of a file.
 class Numbers {
  public:
   Numbers(std::string_view bytes, bool big_endian, const std::string& name)
@@ -39,7 +39,7 @@ class Numbers {
   const std::string& name_;
 };
 
-/// What OpenCV makes of a file whose header has been found sound, as RGB.
+/// Decodes a file with a checked header to RGB with OpenCV.
 StoredImage decode_with_opencv(std::string_view bytes, int width, int height, PixelMode mode,
                                const std::string& name) {
   const cv::Mat encoded(1, static_cast<int>(bytes.size()), CV_8UC1,
@@ -51,7 +51,7 @@ StoredImage decode_with_opencv(std::string_view bytes, int width, int height, Pi
       return {};
     }
   };
-  require_memory(width, height);  // libtiff crashes where it finds none: look before
+  require_memory(width, height);  // libtiff crashes if it finds none
   cv::Mat decoded = decode();
   if (decoded.empty()) {
     require_memory(width, height);
@@ -75,7 +75,7 @@ StoredImage decode_with_opencv(std::string_view bytes, int width, int height, Pi
   return image;
 }
 
-/// Whether a BMP's palette of 256 colours is plain grey: Pillow then opens it as "L".
+/// Whether a BMP's palette of 256 colours is a grey ramp, which Pillow opens as "L".
 bool is_grey_ramp(const Numbers& numbers, std::uint64_t palette) {
   const std::uint32_t used = numbers.at(46, 4);
   if (used != 0 && used != 256) return false;
@@ -103,7 +103,7 @@ TiffTags read_tags(const Numbers& numbers) {
     const std::size_t size = type == 3 ? 2 : type == 4 ? 4 : 0;  // SHORT, LONG
     if (size == 0) continue;
     const std::uint64_t first = std::uint64_t{count} * size <= 4 ? entry + 8 : numbers.at(entry + 8, 4);
-    // The places of the strips, and the few numbers that say what kind of file it is.
+    // Read only the places of the strips and the few values that define the variant.
     const bool strips = tag == kStripOffsets || tag == kStripBytes;
     if (!strips && count > 8) continue;
     std::vector<std::uint32_t>& values = tags[tag];
@@ -130,7 +130,7 @@ void check_strips(const TiffTags& tags, std::size_t file_bytes, const std::strin
   }
 }
 
-/// The next number of a PPM's header, with white space and comments before it.
+/// Reads the next number of a PPM's header and the white space and comments before it.
 std::uint32_t ppm_number(std::string_view bytes, std::size_t& at, const std::string& name) {
   const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
   while (at < bytes.size() && (is_space(bytes[at]) || bytes[at] == '#')) {
@@ -156,7 +156,7 @@ StoredImage decode_bmp(std::string_view bytes, const std::string& name) {
   if (header < 40) throw refused(name, "BMP", "an OS/2 header");
   const std::int64_t width = static_cast<std::int32_t>(numbers.at(18, 4));
   const std::int64_t signed_height = static_cast<std::int32_t>(numbers.at(22, 4));
-  const std::int64_t height = std::abs(signed_height);  // negative: the rows run from the top
+  const std::int64_t height = std::abs(signed_height);  // negative: rows start at the top
   const std::uint32_t depth = numbers.at(28, 2);
   const std::uint32_t compression = numbers.at(30, 4);
   if (width < 1) throw damaged_image(name, "it has no pixels");

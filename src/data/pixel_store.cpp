@@ -26,7 +26,7 @@ Error file_failure(const char* what) {
                          temporary_folder().string(), what, std::strerror(errno));
 }
 
-/// A file that is gone when its descriptor is closed, whatever happens to the process.
+/// Opens a temporary file without a name. It disappears when the descriptor is closed, even in a crash.
 int open_nameless_file() {
   std::string path = (temporary_folder() / "sdsclip-XXXXXX").string();
   const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);

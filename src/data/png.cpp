@@ -11,11 +11,11 @@
 namespace sdsclip {
 namespace {
 
-constexpr png_alloc_size_t kMostChunkBytes = png_alloc_size_t{1} << 20;  // of a chunk other than the pixels
+constexpr png_alloc_size_t kMostChunkBytes = png_alloc_size_t{1} << 20;  // for chunks other than pixels
 constexpr png_byte kPassedOver[] = "tEXt\0zTXt\0iTXt\0iCCP\0eXIf\0sPLT\0hIST\0pCAL\0sCAL";
 
-/// libpng's decoder. It reports through a long jump, so the methods that call it hold nothing with a
-/// destructor; they return false where the image is damaged.
+/// libpng's decoder. It reports errors by a long jump, so methods that call it hold nothing with a
+/// destructor. They return false if the image is damaged.
 class PngDecoder {
  public:
   explicit PngDecoder(std::string_view bytes) : unread_(bytes) {
@@ -31,13 +31,12 @@ class PngDecoder {
   PngDecoder(const PngDecoder&) = delete;
   PngDecoder& operator=(const PngDecoder&) = delete;
 
-  /// Chooses transformations that give RGB bytes, or RGBA where `keep_alpha` and there is alpha; of 16-bit
-  /// grey the samples as they are stored.
+  /// Selects transformations to RGB bytes, or to RGBA if `keep_alpha` and there is alpha. 16-bit grey keeps
+  /// its samples.
   bool read_header(bool keep_alpha) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_set_read_fn(png_, this, read_bytes);
-    // Nothing is read of texts, profiles and what is not known: these chunks are passed over, checksum and
-    // all.
+    // Skip text, profile and unknown chunks, with their checksums.
     png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, kPassedOver, sizeof kPassedOver / 5);
     png_set_chunk_malloc_max(png_, kMostChunkBytes);
     png_set_crc_action(png_, PNG_CRC_ERROR_QUIT, PNG_CRC_ERROR_QUIT);
@@ -66,8 +65,8 @@ class PngDecoder {
     return true;
   }
 
-  /// `rows`: one pointer a row, each to `row_bytes()` bytes. Reads on to the end of the file, so that every
-  /// checksum is looked at.
+  /// `rows` has one pointer per row, each to `row_bytes()` bytes. Reads to the end of the file, so that every
+  /// checksum is verified.
   bool read_pixels(png_bytepp rows) {
     if (setjmp(png_jmpbuf(png_)) != 0) return false;
     png_read_image(png_, rows);
@@ -79,9 +78,9 @@ class PngDecoder {
   [[nodiscard]] std::uint32_t height() const { return png_get_image_height(png_, info_); }
   [[nodiscard]] std::size_t row_bytes() const { return png_get_rowbytes(png_, info_); }
   [[nodiscard]] PixelMode mode() const { return mode_; }
-  /// The fewest bytes in which the picture fits: deflate makes at most 1032 bytes of one.
+  /// The fewest bytes that can hold the image: deflate expands one byte to at most 1032.
   [[nodiscard]] std::uint64_t fewest_bytes() const { return stored_bytes_ / 1040; }
-  /// Why a method returned false. Throws where it was for want of memory.
+  /// The reason why a method returned false. Throws if memory ran out.
   [[nodiscard]] std::string_view message() const {
     if (out_of_memory_) throw std::bad_alloc();
     return message_;
@@ -100,7 +99,7 @@ class PngDecoder {
     std::strncpy(decoder->message_, message, sizeof decoder->message_ - 1);
     png_longjmp(png, 1);
   }
-  static void ignore_warning(png_structp, png_const_charp) {}  // of metadata; Pillow says nothing either
+  static void ignore_warning(png_structp, png_const_charp) {}  // about metadata; Pillow ignores them too
 
   static void read_bytes(png_structp png, png_bytep target, std::size_t count) {
     PngDecoder* decoder = static_cast<PngDecoder*>(png_get_io_ptr(png));

@@ -44,7 +44,7 @@ PrecompiledCharsmap::PrecompiledCharsmap(std::string_view blob, const std::strin
   replacements_ = blob.substr(sizeof bytes + bytes);
 }
 
-/// The replacement of the shortest beginning of `characters` that has one; null: none has.
+/// The replacement of the shortest prefix of `characters` that has one; null if none has.
 const char* PrecompiledCharsmap::find(std::string_view characters) const {
   std::size_t node = offset(trie_[0]);
   for (const char c : characters) {

@@ -7,12 +7,12 @@
 
 namespace sdsclip {
 
-/// SentencePiece's table of character replacements (NFKC and more), applied as tokenizers 0.23.3 does
-/// (`Precompiled`), which is not quite what SentencePiece itself does: a grapheme of fewer than six bytes is
-/// replaced as a whole by what its shortest known beginning stands for, any other character by character.
+/// SentencePiece's table of character replacements (NFKC and more), applied like tokenizers 0.23.3
+/// (`Precompiled`), which differs slightly from SentencePiece. A grapheme of fewer than six bytes is replaced
+/// as a whole by the replacement of its shortest known prefix; other text is replaced character by character.
 class PrecompiledCharsmap {
  public:
-  /// `blob`: the table as a SentencePiece model holds it. Throws `Error(kInput)` that names `name`.
+  /// `blob` is the table in a SentencePiece model. Throws `Error(kInput)` that names `name`.
   PrecompiledCharsmap(std::string_view blob, const std::string& name);
 
   /// `text` is UTF-8.

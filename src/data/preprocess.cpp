@@ -16,7 +16,7 @@ void check_length(std::string_view what, std::size_t got, const PreprocessOption
   }
 }
 
-/// torchvision's `int(size * long / short)`: a division of doubles, rounded towards zero.
+/// torchvision's `int(size * long / short)`: a division in doubles, rounded towards zero.
 int long_side(int size, int longer, int shorter) {
   const double exact = static_cast<double>(std::int64_t{size} * longer) / shorter;
   if (exact >= 2147483647.0) {
@@ -34,7 +34,7 @@ int crop_offset(int side, int size, CropRounding rounding) {
   return half + half % 2;
 }
 
-/// The size before the crop, and the part of it that is kept.
+/// The size before the crop, and the part that is kept.
 struct Resized {
   int width = 0;
   int height = 0;
@@ -60,7 +60,7 @@ Resized resized_size(int image_width, int image_height, const PreprocessOptions&
            crop_offset(height, options.size, options.crop_rounding), options.size, options.size}};
 }
 
-/// All four channels of an image, each by itself.
+/// Resizes all four channels separately.
 StoredImage resize_channels(const StoredImage& image, const Resized& resized, Interpolation interpolation) {
   const Window& window = resized.window;
   const std::size_t count = static_cast<std::size_t>(window.width) * static_cast<std::size_t>(window.height);
@@ -69,7 +69,7 @@ StoredImage resize_channels(const StoredImage& image, const Resized& resized, In
     resample_window(source, resized.width, resized.height, window, interpolation, result.pixels.data());
     return result;
   };
-  // The fourth channel goes through the code for three: such images are too rare for code of their own.
+  // The fourth channel uses the code for three channels: such images are too rare for their own code.
   Image fourth{image.colour.width, image.colour.height, std::vector<std::uint8_t>(image.fourth.size() * 3)};
   for (std::size_t i = 0; i < image.fourth.size(); ++i) fourth.pixels[i * 3] = image.fourth[i];
   fourth = resize(fourth);
@@ -141,7 +141,7 @@ void resize_and_crop(const StoredImage& image, const PreprocessOptions& options,
   } else if (image.mode == PixelMode::kCmyk || resized.is_size_of(image.colour)) {
     square = resize_channels(
         image, resized,
-        options.interpolation);  // Pillow copies an image that has the size already, alpha or not
+        options.interpolation);  // Pillow copies an image that already has the size, even with alpha
   } else {
     StoredImage multiplied = image;
     multiply_by_alpha(multiplied);

@@ -7,13 +7,12 @@
 #include <cstring>
 #include <vector>
 
-// Pillow's `Resample.c` for 8-bit RGB. Both passes come down to one loop: a weighted sum of rows of bytes,
-// element by element, which the compiler turns into vector code. In the vertical pass these are rows of the
-// image. For the horizontal pass kTileRows rows at a time are transposed first, so that a "row" is a column
-// of pixels.
+// Pillow's `Resample.c` for 8-bit RGB. Both passes use one loop: a weighted sum of rows of bytes, element by
+// element, which the compiler vectorizes. In the vertical pass the rows are those of the image. In the
+// horizontal pass kTileRows rows at a time are transposed first, so that a "row" is a column of pixels.
 
-// The loops are compiled once more for processors with AVX2, and the program picks at its start. (Sanitizers
-// are not ready by then.)
+// The loops are also compiled for processors with AVX2, and the program selects a version when it starts.
+// (Sanitizers are not ready by then.)
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__)
 #define SDSCLIP_FOR_EACH_CPU __attribute__((target_clones("avx2", "default")))
@@ -25,8 +24,8 @@ namespace sdsclip {
 namespace {
 
 constexpr int kPrecisionBits =
-    32 - 8 - 2;  // of a weight: 8 bits are the pixel's, 2 keep sums from overflowing
-constexpr std::int32_t kHalf = 1 << (kPrecisionBits - 1);  // makes the shift round to the nearest
+    32 - 8 - 2;  // bits of a weight: the pixel takes 8, and 2 keep sums from overflowing
+constexpr std::int32_t kHalf = 1 << (kPrecisionBits - 1);  // so that the shift rounds to nearest
 constexpr std::size_t kTileRows = 32;
 
 double bicubic(double x) {
@@ -41,7 +40,8 @@ double triangle(double x) {
   return std::max(0.0, 1.0 - std::abs(x));
 }
 
-/// A weight by distance, in input pixels of an enlarged image, and the distance from which on it is 0.
+/// A weight as a function of the distance in input pixels of an enlarged image, and the distance at which it
+/// becomes 0.
 struct Filter {
   double (*weight)(double);
   double support;
@@ -51,14 +51,14 @@ Filter filter_of(Interpolation interpolation) {
   return interpolation == Interpolation::kBilinear ? Filter{triangle, 1.0} : Filter{bicubic, 2.0};
 }
 
-/// The input pixels that an output pixel is the weighted sum of.
+/// The input pixels whose weighted sum is one output pixel.
 struct Taps {
   int first = 0;
   std::size_t count = 0;
-  std::size_t weights = 0;  // where its weights start in `Axis::weights`
+  std::size_t weights = 0;  // index of its first weight in `Axis::weights`
 };
 
-/// One direction of a resize, for the outputs that are wanted.
+/// One direction of a resize, for the requested outputs.
 struct Axis {
   std::vector<Taps> taps;
   std::vector<std::int32_t> weights;  // fixed point, kPrecisionBits after the point
@@ -99,7 +99,7 @@ inline void add_weighted(const std::uint8_t* __restrict row, std::int32_t weight
   for (std::size_t i = 0; i < count; ++i) sums[i] += weight * row[i];
 }
 
-/// Rounds fixed-point sums to bytes; the half that rounds is in the sums already.
+/// Rounds fixed-point sums to bytes; the sums already include the rounding half.
 inline void to_bytes(const std::int32_t* __restrict sums, std::size_t count, std::uint8_t* __restrict out) {
   for (std::size_t i = 0; i < count; ++i) {
     const std::int32_t value = sums[i] >> kPrecisionBits;
@@ -107,8 +107,8 @@ inline void to_bytes(const std::int32_t* __restrict sums, std::size_t count, std
   }
 }
 
-/// Transposes eight rows of eight bytes, each in a word (Warren, "Hacker's Delight", 7-3): blocks of four,
-/// two and one bytes trade places across the diagonal.
+/// Transposes eight rows of eight bytes, each in one word (Warren, "Hacker's Delight", 7-3): blocks of four,
+/// two and one bytes are swapped across the diagonal.
 inline void transpose_block(std::array<std::uint64_t, 8>& rows) {
   constexpr std::array<std::uint64_t, 3> kMasks = {0x00000000FFFFFFFF, 0x0000FFFF0000FFFF,
                                                    0x00FF00FF00FF00FF};
@@ -144,7 +144,7 @@ void transpose(const std::uint8_t* source, std::size_t stride, std::size_t rows,
   }
 }
 
-/// Resizes `rows` rows in width. `source` is the pixel `axis.first_input()` of the first row.
+/// Resizes the width of `rows` rows. `source` is the pixel `axis.first_input()` of the first row.
 SDSCLIP_FOR_EACH_CPU
 void resize_width(const std::uint8_t* source, std::size_t stride, std::size_t rows, const Axis& axis,
                   std::uint8_t* out, std::size_t out_stride) {
@@ -171,7 +171,7 @@ void resize_width(const std::uint8_t* source, std::size_t stride, std::size_t ro
   }
 }
 
-/// Resizes `columns` bytes of each row in height. `source` is the row `axis.first_input()`.
+/// Resizes the height of `columns` bytes of each row. `source` is the row `axis.first_input()`.
 SDSCLIP_FOR_EACH_CPU
 void resize_height(const std::uint8_t* source, std::size_t stride, std::size_t columns, const Axis& axis,
                    std::uint8_t* out) {
@@ -187,15 +187,15 @@ void resize_height(const std::uint8_t* source, std::size_t stride, std::size_t c
   }
 }
 
-/// The order of the passes matters to the last bit, because pixels are rounded between them. Pillow 13 has no
-/// documented rule; this one reproduces it (measured on thousands of random sizes; older versions always
-/// resize the width first).
+/// The order of the passes changes the last bit, because pixels are rounded between them. Pillow 13 documents
+/// no rule; this one reproduces it (measured on thousands of random sizes; older versions always resize the
+/// width first).
 bool height_first(const Image& image, int width, int height) {
   return height < image.height && 2 * (std::int64_t{image.width} - width) < image.height - height;
 }
 
-/// The input pixel of each output. Pillow's `ImagingScaleAffine` adds the step up, so do we, for its
-/// roundings.
+/// The input pixel of each output. Like Pillow's `ImagingScaleAffine`, it adds up the step, to get the same
+/// rounding.
 std::vector<std::size_t> nearest_inputs(int input_size, int output_size, int first_output, int outputs) {
   const double step = static_cast<double>(input_size) / output_size;
   std::vector<std::size_t> inputs;
@@ -207,7 +207,7 @@ std::vector<std::size_t> nearest_inputs(int input_size, int output_size, int fir
   return inputs;
 }
 
-/// The weights of one output in doubles, which Pillow uses for 16-bit pixels.
+/// The weights of one output in doubles, as Pillow uses them for 16-bit pixels.
 struct ExactTaps {
   int first = 0;
   std::vector<double> weights;
@@ -236,7 +236,7 @@ struct Plane {
   std::vector<std::uint16_t> samples;
 };
 
-/// Pillow stores a sum of weighted 16-bit samples byte by byte, each clipped by itself.
+/// Pillow stores a sum of weighted 16-bit samples byte by byte and clips each byte separately.
 std::uint16_t to_two_bytes(double sum) {
   const int value = static_cast<int>(std::floor(sum + 0.5));
   const int low = std::clamp(value % 256, 0, 255);
@@ -244,7 +244,7 @@ std::uint16_t to_two_bytes(double sum) {
   return static_cast<std::uint16_t>(high << 8 | low);
 }
 
-/// Resizes in width and turns the result by 90 degrees, so that the second call does the height.
+/// Resizes the width and rotates the result by 90 degrees, so that a second call resizes the height.
 Plane resize_and_turn(const Plane& plane, int width, int first_output, int outputs, const Filter& filter) {
   Plane result{plane.height, outputs, {}};
   result.samples.resize(static_cast<std::size_t>(plane.height) * static_cast<std::size_t>(outputs));

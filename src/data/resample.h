@@ -15,15 +15,15 @@ struct Window {
   int height = 0;
 };
 
-/// The pixels in `window` of `image` resized to `width` x `height` by Pillow's resampling, to `out`
-/// (window.height x window.width x 3 bytes). Nothing outside the window is computed.
+/// Resizes `image` to `width` x `height` with Pillow's resampling and writes the pixels of `window` to `out`
+/// (window.height x window.width x 3 bytes). Only these pixels are computed.
 void resample_window(const Image& image, int width, int height, const Window& window,
                      Interpolation interpolation, std::uint8_t* out);
 
-/// The same by the nearest pixel: what Pillow does with palettes and 1-bit images, whatever it is asked for.
+/// The same with the nearest pixel, as Pillow always resizes palette and 1-bit images.
 Image nearest_window(const Image& image, int width, int height, const Window& window);
 
-/// The same of 16-bit grey (`PixelMode::kGrey16`): two bytes per sample, as Pillow's "I;16" is resized.
+/// The same for 16-bit grey (`PixelMode::kGrey16`), like Pillow's "I;16": two bytes per sample.
 std::vector<std::uint8_t> resample_grey16(const StoredImage& image, int width, int height,
                                           const Window& window, Interpolation interpolation);
 

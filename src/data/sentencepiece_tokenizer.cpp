@@ -18,7 +18,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::string_view kSpace = "\u2581";  // stands for a space in pieces
+constexpr std::string_view kSpace = "\u2581";  // a space in pieces
 
 std::string cleaned(std::string_view text, TextCleaning clean) {
   const std::u32string characters = to_code_points(text);
@@ -35,7 +35,7 @@ std::string cleaned(std::string_view text, TextCleaning clean) {
   return std::string(text);
 }
 
-/// Calls `use` with each word of `text`, an U+2581 before it: tokenizers' `WhitespaceSplit` and `Metaspace`,
+/// Calls `use` with each word of `text` after an U+2581, like tokenizers' `WhitespaceSplit` and `Metaspace`,
 /// which also cuts before each further U+2581.
 template <typename Use>
 void for_each_word(std::string_view text, Use&& use) {
@@ -123,7 +123,7 @@ class SentencePieceEncoder final : public TextEncoder {
   TextCleaning clean_;
   sentencepiece::SentencePieceProcessor processor_;
   std::optional<PrecompiledCharsmap> charsmap_;
-  std::optional<Unigram> unigram_;  // else pairs
+  std::optional<Unigram> unigram_;  // nothing: pairs
   mutable std::shared_mutex cache_mutex_;
   mutable std::unordered_map<std::string, std::vector<std::int64_t>> cache_;
 };

@@ -11,12 +11,12 @@
 namespace sdsclip {
 namespace {
 
-/// A stretch of a pattern: what may stand there. A stretch outside of braces has one choice.
+/// A part of a pattern and its possible texts. A part outside braces has one text.
 struct Stretch {
   std::vector<std::string> choices;  // of a list, or the one text
   std::uint64_t first = 0;           // of a range
   std::uint64_t count = 0;           // numbers of a range; 0: it is a list
-  std::size_t width = 1;             // of its numbers, filled up with zeros
+  std::size_t width = 1;             // digits of its numbers, padded with zeros
 
   [[nodiscard]] std::uint64_t size() const { return count > 0 ? count : choices.size(); }
   [[nodiscard]] std::size_t longest() const {
@@ -34,7 +34,8 @@ bool is_digits(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// The range "08..10", as wide as its wider end where one starts with a zero; nothing where `body` is none.
+/// Parses a range such as "08..10". It is padded to its wider end if one end starts with a zero. Nothing if
+/// `body` is not a range.
 std::optional<Stretch> parse_range(std::string_view body, const std::string& shown) {
   const std::size_t dots = body.find("..");
   if (dots == std::string_view::npos) return std::nullopt;
@@ -86,7 +87,8 @@ Error too_many(const std::string& shown) {
       kMostShards, kMostShardBytes);
 }
 
-/// Adds to `count` and `bytes` what a pattern gives. Throws beyond the limits, before anything is expanded.
+/// Adds the number of paths and their bytes to `count` and `bytes`. Throws beyond the limits, before anything
+/// is expanded.
 void count_paths(const std::vector<Stretch>& stretches, const std::string& shown, std::uint64_t& count,
                  std::uint64_t& bytes) {
   std::uint64_t product = 1;
@@ -104,7 +106,7 @@ void count_paths(const std::vector<Stretch>& stretches, const std::string& shown
   if (count > kMostShards || bytes > kMostShardBytes) throw too_many(shown);
 }
 
-/// The path by its number: the last stretch counts fastest.
+/// The path with this number; the last part changes fastest.
 std::string path_at(const std::vector<Stretch>& stretches, std::uint64_t number) {
   std::vector<std::string> pieces(stretches.size());
   for (std::size_t i = stretches.size(); i-- > 0;) {

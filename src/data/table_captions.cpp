@@ -25,10 +25,10 @@ struct NamedSeparator {
 constexpr std::array<NamedSeparator, 4> kSeparators = {
     {{'\t', "tabs"}, {',', "commas"}, {';', "semicolons"}, {'|', "'|'"}}};  // in the order of `Separator`
 
-/// What the first record says of a table.
+/// What the first record tells about a table.
 struct TableHeader {
   CsvFormat format;
-  bool is_header = true;  // false: the first record is a sample
+  bool is_header = true;  // false: the first record is already a sample
   std::size_t columns = 0;
   std::size_t image = 0;
   std::size_t caption = 0;
@@ -54,7 +54,7 @@ bool is_address(std::string_view text) {
   return text.starts_with("http://") || text.starts_with("https://");
 }
 
-/// "1000268201_693b08cb0e.jpg#0": an image's name and the number of its caption.
+/// The position of the "#" in "1000268201_693b08cb0e.jpg#0": an image's name and the number of its caption.
 std::size_t caption_number_at(std::string_view name) {
   const std::size_t hash = name.rfind('#');
   if (hash == std::string_view::npos || hash == 0 || hash + 1 == name.size()) return name.size();
@@ -67,7 +67,7 @@ std::optional<CsvRow> first_record(const fs::path& table, const CsvFormat& forma
   return reader.next(row) ? std::optional<CsvRow>(std::move(row)) : std::nullopt;
 }
 
-/// The first record with the separator under which it has most columns, to be shown in an error.
+/// The error for missing columns. It shows the first record, split by the separator that gives most columns.
 Error no_such_columns(const fs::path& table, const RecordKeys& keys,
                       std::span<const NamedSeparator> separators) {
   CsvRow best;
@@ -128,7 +128,7 @@ TableHeader read_header(const fs::path& table, const TableOptions& options) {
             .negatives = find_column(names, "neg_caption"),
             .split = keys.split.empty() ? std::nullopt : find_column(names, "split")};
   }
-  // Flickr's token files: no header, and quotes are characters like others.
+  // Flickr's token files have no header, and quotes are ordinary characters.
   const CsvFormat plain{'\t', false};
   const std::optional<CsvRow> row = first_record(table, plain);
   if (row && row->fields.size() == 2 && caption_number_at(row->fields[0]) < row->fields[0].size()) {
@@ -170,7 +170,7 @@ class TableCaptions : public CaptionDataset {
   }
 
  private:
-  /// Where every so many rows stand, from which an error counts on to the row's number and line.
+  /// The place of every kLandmarkEvery-th row, from which an error counts to the row's number and line.
   struct Landmark {
     std::int64_t number;
     std::int64_t line;
@@ -183,7 +183,7 @@ class TableCaptions : public CaptionDataset {
     return header_.is_header ? name : name.substr(0, caption_number_at(name));
   }
 
-  /// A cell that is a list of texts in full (`["a", "b"]`) is several captions.
+  /// A cell that is a complete list of texts (`["a", "b"]`) gives several captions.
   [[nodiscard]] static std::vector<std::string> captions(const std::string& cell) {
     if (!cell.starts_with("['") && !cell.starts_with("[\"")) return {cell};
     try {
@@ -209,7 +209,7 @@ class TableCaptions : public CaptionDataset {
 
   [[nodiscard]] std::string where(std::int64_t index) const;
 
-  /// Rows count from 1, the header does not count.
+  /// Rows count from 1, without the header.
   [[nodiscard]] std::string place(CsvRow row) const {
     if (!header_.is_header) ++row.number;
     return csv_place(file_.path(), row);
@@ -250,7 +250,7 @@ TableCaptions::TableCaptions(const fs::path& table, fs::path images, const Table
   rows_.shrink_to_fit();
 }
 
-/// What would be bad all the same when it is read is told before the first step where the rule is to fail.
+/// If bad records end the run, reports before the first step what would fail later.
 void TableCaptions::check_row(const CsvRow& row, OnBadSample on_bad_sample) const {
   if (row.fields.size() != header_.columns) {
     if (on_bad_sample == OnBadSample::kFail) throw wrong_columns(place(row), row.fields.size());
@@ -265,7 +265,7 @@ void TableCaptions::check_row(const CsvRow& row, OnBadSample on_bad_sample) cons
   }
 }
 
-/// Counts on from the landmark before the row, over the rows that were passed over.
+/// Counts from the landmark before the row, over the rows that were skipped.
 std::string TableCaptions::where(std::int64_t index) const {
   const std::size_t target = static_cast<std::size_t>(index);
   const std::size_t from = target / kLandmarkEvery * kLandmarkEvery;

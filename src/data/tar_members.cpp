@@ -29,15 +29,15 @@ void refuse_compressed(const FileReader& file) {
   const std::string start = file.read(0, std::min<std::uint64_t>(file.size(), kFileKindBytes));
   const std::optional<FileKind> kind = foreign_kind(start);
   const bool is_tar = start.size() > 257 && std::string_view(start).substr(257).starts_with("ustar");
-  if (!kind || is_tar || kind->name == "binary data") return;  // a tar of before 1988 has no mark
+  if (!kind || is_tar || kind->name == "binary data") return;  // tars from before 1988 have no mark
   throw input_error("{}: looks like {}, expected an uncompressed tar; {}", file.path().string(), kind->name,
                     kind->advice);
 }
 
-/// Where the bytes of the entry lie whose header was just read.
+/// The place of the bytes of the entry whose header was just read.
 TarMember member_of(const FileReader& file, archive* reader, archive_entry* entry) {
   const char* name = archive_entry_pathname(entry);
-  if (name == nullptr) name = archive_entry_pathname_utf8(entry);  // no such letters in this locale
+  if (name == nullptr) name = archive_entry_pathname_utf8(entry);  // this locale lacks the letters
   if (name == nullptr) throw input_error("{}: holds a file whose name is not text", file.path().string());
   const TarMember member{name, static_cast<std::uint64_t>(archive_filter_bytes(reader, 0)),
                          static_cast<std::uint64_t>(archive_entry_size(entry))};
@@ -69,7 +69,7 @@ void visit_tar(const std::filesystem::path& path, const std::function<void(const
     if (status == ARCHIVE_EOF) return;
     if (status != ARCHIVE_OK && status != ARCHIVE_WARN) throw damaged(path, reader.get());
     if (archive_entry_filetype(entry) != AE_IFREG) continue;
-    // A hard link has no bytes of its own, whatever size its header states.
+    // A hard link has no bytes, whatever size its header states.
     if (archive_entry_hardlink(entry) != nullptr) continue;
     visit(member_of(file, reader.get(), entry));
   }

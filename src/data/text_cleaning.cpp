@@ -12,10 +12,10 @@ namespace {
 
 constexpr std::size_t kLongestSegment = 1'000'000;  // ftfy's max_decode_length
 
-// Entities within entities take one pass each ("&#&#53;1;"). A text of 1 MiB has 16 passes, most need two.
+// Nested entities take one pass each ("&#&#53;1;"). A text of 1 MiB may take 16 passes; most texts take two.
 constexpr std::size_t kMostWork = std::size_t{1} << 24;
 
-/// ftfy's LIGATURES: typographical ligatures and digraphs of Latin letters, taken apart.
+/// ftfy's LIGATURES: typographical ligatures and digraphs of Latin letters, split into letters.
 std::u32string_view ligature_letters(char32_t character) {
   switch (character) {
     case 0x132:
@@ -67,7 +67,7 @@ std::u32string_view ligature_letters(char32_t character) {
   }
 }
 
-/// ftfy's WIDTH_MAP: full-width and half-width forms in their usual width.
+/// ftfy's WIDTH_MAP: full-width and half-width forms to their usual width.
 std::u32string usual_width(char32_t character) {
   if (character == 0x3000) return U" ";
   if (character >= 0xFF01 && character <= 0xFFEF) return nfkc(character);
@@ -80,8 +80,8 @@ char32_t straight_quote(char32_t character) {
   return character;
 }
 
-/// ftfy's steps on single characters: C1 controls, ligatures, width, quotes. Each works on the result of the
-/// one before, which here is a character or two.
+/// ftfy's steps on single characters: C1 controls, ligatures, width, quotes. Each step works on the result of
+/// the one before, at most two characters.
 std::u32string fix_characters(const std::u32string& text) {
   std::u32string result;
   result.reserve(text.size());
@@ -110,8 +110,8 @@ std::u32string fix_line_breaks(const std::u32string& text) {
   return result;
 }
 
-/// Where the ANSI escape sequence `ESC [ (digit | ;)* letter` at `at` ends; `at` where there is none.
-/// Python's `\d` is any decimal digit.
+/// The end of the ANSI escape sequence `ESC [ (digit | ;)* letter` at `at`, or `at` if there is none. As with
+/// Python's `\d`, any decimal digit counts.
 std::size_t skip_terminal_escape(std::u32string_view text, std::size_t at) {
   if (text[at] != U'\x1b' || at + 1 >= text.size() || text[at + 1] != U'[') return at;
   std::size_t end = at + 2;
@@ -138,8 +138,8 @@ bool is_unwanted_control(char32_t c) {
          c == 0xFEFF || (c >= 0xFFF9 && c <= 0xFFFC);
 }
 
-/// ftfy's `fix_and_explain`: the steps over and over until nothing changes. `work` counts the characters that
-/// all segments of a text go through.
+/// ftfy's `fix_and_explain`: repeats the steps until nothing changes. `work` counts the characters processed
+/// in all segments of a text.
 std::u32string fix_segment(std::u32string text, bool unescape, std::size_t& work) {
   while (true) {
     work += text.size();
@@ -190,8 +190,7 @@ std::u32string fix_text(std::u32string_view text) {
     std::size_t size = line_end == std::u32string_view::npos ? text.size() : line_end + 1;
     size = std::min(size, kLongestSegment);
     const std::u32string_view segment = text.substr(0, size);
-    // A "<" is taken for a sign of real HTML: from there on entities stay, as in ftfy also in the lines
-    // after.
+    // Like ftfy, take "<" as a sign of real HTML: entities stay from there on, also in later lines.
     if (segment.find(U'<') != std::u32string_view::npos) unescape = false;
     result += fix_segment(std::u32string(segment), unescape, work);
     text.remove_prefix(size);

@@ -6,7 +6,7 @@
 
 namespace sdsclip {
 
-/// What one kind of tokenizer does to a text; `Tokenizer` adds the ends and the padding.
+/// The part of a tokenizer that depends on its kind; `Tokenizer` adds start, end and padding.
 class TextEncoder {
  public:
   TextEncoder() = default;
@@ -14,7 +14,7 @@ class TextEncoder {
   TextEncoder(const TextEncoder&) = delete;
   TextEncoder& operator=(const TextEncoder&) = delete;
 
-  /// Appends the ids of `text`, UTF-8.
+  /// Appends the ids of the UTF-8 text `text`.
   virtual void encode(std::string_view text, std::vector<std::int64_t>& ids) const = 0;
   [[nodiscard]] virtual std::int64_t vocab_size() const = 0;
 };

@@ -8,7 +8,7 @@
 namespace sdsclip {
 namespace {
 
-/// Reads a Python list of string literals from its start to its end.
+/// Reads a Python list of string literals.
 class ListParser {
  public:
   ListParser(std::string_view text, std::string_view where) : rest_(text), where_(where) {}
@@ -89,11 +89,11 @@ class ListParser {
       case '"':
         return std::string(1, kind);
       default:
-        return {'\\', kind};  // as Python leaves escapes that it does not know
+        return {'\\', kind};  // Python keeps unknown escapes
     }
   }
 
-  /// A character by its number, of so many hexadecimal digits after "\x".
+  /// A character by its number, from the hexadecimal `digits` after "\x".
   std::string numbered(std::size_t digits) {
     const std::string_view number = rest_.substr(2, digits);
     std::uint32_t value = 0;

@@ -8,11 +8,11 @@
 
 namespace sdsclip {
 
-/// Where a text lies in a file, in eight bytes: an index of millions of them stays small.
+/// The place of a text in a file, in eight bytes, so that an index of millions of texts stays small.
 class TextPlace {
  public:
   TextPlace() = default;
-  /// Throws `Error(kInput)` beyond 1 TiB of file or 16 MiB of text; `name` stands for the file.
+  /// Throws `Error(kInput)` beyond 1 TiB of file or 16 MiB of text; `name` names the file.
   TextPlace(std::uint64_t offset, std::uint64_t size, std::string_view name) {
     if (offset >= (std::uint64_t{1} << kOffsetBits) || size >= (std::uint64_t{1} << kSizeBits)) {
       throw input_error(

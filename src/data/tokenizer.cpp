@@ -7,7 +7,7 @@ namespace sdsclip {
 namespace {
 
 void check_length(std::string_view text) {
-  constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // which take a second or two at most
+  constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // take at most a second or two
   if (text.size() > kMostBytes) {
     throw input_error("text: got {} bytes, expected at most {}; shorten it", text.size(), kMostBytes);
   }

@@ -68,13 +68,13 @@ bool is_plain(std::u32string_view text) {
   return std::all_of(text.begin(), text.end(), [](char32_t c) { return c < kFirstCombining; });
 }
 
-/// Where the first character of the decomposition is a mark that attaches to what stands before it.
+/// Whether the first character of the decomposition is a mark that attaches to the character before it.
 bool is_mark(char32_t character) {
   return u_getIntPropertyValue(static_cast<UChar32>(character), UCHAR_LEAD_CANONICAL_COMBINING_CLASS) != 0;
 }
 
-/// `text` with every long run of marks decomposed and in canonical order, which changes no normal form. ICU
-/// orders marks by insertion: 50,000 of them on one letter would take it seconds. A run ends at a character
+/// Decomposes every long run of marks in `text` and puts it in canonical order, which changes no normal form.
+/// ICU orders marks by insertion, so 50,000 marks on one letter would take seconds. A run ends at a character
 /// for which `known` is false.
 template <typename Known>
 std::u32string with_sorted_marks(std::u32string text, Known known) {
@@ -111,7 +111,7 @@ unsigned char byte_at(std::string_view text, std::size_t at) {
   return static_cast<unsigned char>(text[at]);
 }
 
-/// The character of a sequence that `sequence_size` accepts.
+/// Decodes a sequence that `sequence_size` accepts.
 char32_t decode_sequence(std::string_view bytes) {
   if (bytes.size() == 1) return byte_at(bytes, 0);
   char32_t character = byte_at(bytes, 0) & (0x7FU >> bytes.size());
@@ -119,8 +119,8 @@ char32_t decode_sequence(std::string_view bytes) {
   return character;
 }
 
-/// Bytes of the well-formed UTF-8 sequence that `text` starts with; 0 where it starts with none (Unicode,
-/// table 3-7: no surrogates, no longer form than needed).
+/// The number of bytes of the well-formed UTF-8 sequence at the start of `text`; 0 if there is none (Unicode,
+/// table 3-7: no surrogates, no overlong forms).
 std::size_t sequence_size(std::string_view text) {
   const unsigned char lead = byte_at(text, 0);
   if (lead < 0x80) return 1;
@@ -185,7 +185,7 @@ std::u32string lower_text(const std::u32string& text) {
 }
 
 std::u32string lower_characters(const std::u32string& text) {
-  constexpr char32_t kCapitalIWithDot = 0x130;  // the one character that becomes two
+  constexpr char32_t kCapitalIWithDot = 0x130;  // the only character that becomes two
   std::u32string result;
   result.reserve(text.size());
   for (const char32_t character : text) {

@@ -6,27 +6,27 @@
 
 namespace sdsclip {
 
-/// Code points of UTF-8 text. Throws `Error(kInput)` that names the first bad byte.
+/// The code points of UTF-8 text. Throws `Error(kInput)` that names the first bad byte.
 std::u32string to_code_points(std::string_view utf8);
 std::string to_utf8(std::u32string_view text);
 
-/// Unicode normalization form C, KC of one character, and C as Unicode 9.0 knew it: later characters stay
-/// where they are.
+/// Unicode normalization: form C, form KC of one character, and form C of Unicode 9.0, which leaves later
+/// characters in place.
 std::u32string nfc(std::u32string text);
 std::u32string nfc_of_unicode_9(std::u32string text);
 std::u32string nfkc(char32_t character);
 
-/// Python's `str.lower`: full mappings, and the form of a Greek sigma depends on where in a word it stands.
+/// Python's `str.lower`: full mappings; a Greek sigma depends on its position in the word.
 std::u32string lower_text(const std::u32string& text);
 
-/// Rust's `char::to_lowercase` of each character: the same without a look at the neighbours.
+/// Rust's `char::to_lowercase` of each character, without a look at its neighbours.
 std::u32string lower_characters(const std::u32string& text);
 
-/// What Windows-1252 has for a C1 control character (U+0080 to U+009F); the five that it leaves open, and
-/// every other character, stand for themselves.
+/// The Windows-1252 character for a C1 control character (U+0080 to U+009F). The five that it leaves open and
+/// every other character are returned as they are.
 char32_t from_windows_1252(char32_t character);
 
-/// The extended grapheme clusters of UTF-8 text, in its order.
+/// The extended grapheme clusters of UTF-8 text, in order.
 std::vector<std::string_view> graphemes(std::string_view utf8);
 
 bool is_letter(char32_t character);         ///< general category L

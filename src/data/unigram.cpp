@@ -13,7 +13,7 @@ bool starts_character(char byte) {
 
 }  // namespace
 
-/// The best way that ends at a place of the word.
+/// The best segmentation that ends at a position of the word.
 struct Unigram::Step {
   bool reached = false;
   double score = 0;
@@ -69,7 +69,7 @@ void Unigram::encode(std::string_view word, std::vector<std::int64_t>& ids) cons
   }
 }
 
-/// Unknown characters in a row are one.
+/// Unknown characters in a row give one id.
 void Unigram::append_unknown(std::string_view text, std::vector<std::int64_t>& ids) const {
   const auto found = pieces_.find(text);
   if (found != pieces_.end()) {

@@ -15,7 +15,7 @@
 namespace sdsclip {
 namespace {
 
-/// A sample's two files, which lie in the same shard.
+/// A sample's two files in a shard.
 struct ShardSample {
   std::uint64_t image_offset = 0;
   std::uint64_t text_offset = 0;
@@ -29,8 +29,8 @@ struct MemberName {
   std::string ending;  // in lower case
 };
 
-/// WebDataset's `base_plus_ext`: a key up to the first dot of the file's name, and the ending. Names without
-/// a dot, or that begin with one (macOS's `._a.png`), belong to no sample.
+/// WebDataset's `base_plus_ext`: the key up to the first dot of the file's name, and the ending. Names
+/// without a dot, or with a dot first (macOS's `._a.png`), belong to no sample.
 std::optional<MemberName> split_name(std::string_view name) {
   const std::size_t slash = name.rfind('/');
   const std::size_t base = slash == std::string_view::npos ? 0 : slash + 1;
@@ -39,7 +39,7 @@ std::optional<MemberName> split_name(std::string_view name) {
   return MemberName{name.substr(0, dot), lower_case(name.substr(dot + 1))};
 }
 
-/// Puts the members of a shard that follow each other under one key together.
+/// Groups consecutive members of a shard with the same key.
 class SampleCollector {
  public:
   SampleCollector(std::uint32_t shard, std::vector<ShardSample>& samples)
@@ -51,7 +51,7 @@ class SampleCollector {
     if (name->key != key_) finish();
     key_ = name->key;
     if (member.size > std::numeric_limits<std::uint32_t>::max()) return;
-    // A member's bytes never start at 0, where its header stands.
+    // A member's bytes never start at 0, because its header comes first.
     if (is_image_ending(name->ending) && sample_.image_offset == 0) {
       sample_.image_offset = member.offset;
       sample_.image_size = static_cast<std::uint32_t>(member.size);
@@ -96,7 +96,7 @@ class WebDatasetCaptions : public CaptionDataset {
     const ShardSample& sample = sample_at(index);
     const FileReader shard(shards_[sample.shard]);
     const std::string name = shards_[sample.shard] + ":" + member_name(shard, sample);
-    // Not more than one byte beyond the limit is read.
+    // Read at most one byte beyond the limit.
     const std::size_t size = std::min<std::size_t>(sample.text_size, kMostCaptionBytes + 1);
     return {name, captions_in_text(shard.read(sample.text_offset, size), captions_per_file_, name), {}};
   }
@@ -113,11 +113,11 @@ class WebDatasetCaptions : public CaptionDataset {
     return samples_.at(static_cast<std::size_t>(index));
   }
 
-  /// The samples before a damage are used where bad samples are passed over.
+  /// With `skip`, the samples before the damage are used.
   void read_shard(std::size_t shard, BadRecords& bad) {
     const std::size_t before = samples_.size();
     SampleCollector collector(static_cast<std::uint32_t>(shard), samples_);
-    (void)FileReader(shards_[shard]);  // a shard that is not there is no bad sample but a wrong pattern
+    (void)FileReader(shards_[shard]);  // a missing shard is a wrong pattern, not a bad sample
     std::optional<std::string> damage;
     try {
       visit_tar(shards_[shard], [&](const TarMember& member) { collector.add(member); });
@@ -133,7 +133,7 @@ class WebDatasetCaptions : public CaptionDataset {
     }
   }
 
-  /// The name in the image's own header, right before its bytes: the first 100 bytes of it at most.
+  /// The name in the image's own header, right before its bytes; at most its first 100 bytes.
   static std::string member_name(const FileReader& shard, const ShardSample& sample) {
     constexpr std::size_t kHeader = 512;
     constexpr std::size_t kNameField = 100;

@@ -16,7 +16,7 @@ Error spoilt(const std::string& name) {
   return damaged_image(name, "its WebP data end early or make no sense");
 }
 
-/// The first frame on its canvas, RGBA, as Pillow opens an animation; nothing where it cannot be read.
+/// The first frame on its canvas in RGBA, as Pillow opens an animation; nothing if it cannot be read.
 std::vector<std::uint8_t> first_frame(std::string_view bytes, int width, int height) {
   const WebPData data{reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()};
   WebPAnimDecoderOptions options;
@@ -39,7 +39,7 @@ StoredImage decode_webp(std::string_view bytes, const std::string& name, bool ke
   const int width = features.width;
   const int height = features.height;
   check_image_size(static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(height), name);
-  // libwebp 1.2.4 crashes where it finds no memory for the tables of a lossless image: look before.
+  // libwebp 1.2.4 crashes if it has no memory for the tables of a lossless image, so check first.
   require_memory(width, height);
   const bool has_alpha = features.has_alpha != 0;
   std::vector<std::uint8_t> pixels;

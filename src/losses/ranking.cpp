@@ -38,7 +38,7 @@ at::Tensor ranking_loss(const at::Tensor& image_embeds, const at::Tensor& text_e
   const at::Tensor texts =
       F::normalize(text_embeds.index_select(0, rows.clamp_min(0).flatten()), F::NormalizeFuncOptions().dim(1))
           .view({rows.size(0), rows.size(1), -1});
-  // Low enough to be given no probability, and finite, so that nothing times a probability of zero is NaN.
+  // So low that its probability is zero, but finite: zero times infinity would be NaN.
   constexpr double kNever = -1e30;
   const at::Tensor teacher = (-batch.distances.to(device) / temperature).masked_fill(absent, kNever);
   const at::Tensor student =

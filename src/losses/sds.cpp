@@ -22,8 +22,8 @@ constexpr std::array<std::string_view, 3> kTimestepsNames = {"uniform", "stratif
 constexpr std::array<std::string_view, 2> kWeightNames = {"one", "1-abar"};
 constexpr std::array<std::string_view, 2> kErrorNames = {"eps", "v"};
 
-/// The place of `item` in a shuffle of `count` items: how many of them have a smaller random key. Asked for
-/// each item on its own, so that any part of a batch can be drawn without the rest.
+/// The position of each item in a shuffle of `count` items: the number of items with a smaller random key.
+/// Each is a function of its item, so any part of a batch can be drawn without the rest.
 std::vector<std::int64_t> shuffled_ranks(std::uint64_t seed, std::uint64_t stream, std::int64_t count) {
   std::vector<std::pair<double, std::int64_t>> keyed;
   for (std::int64_t item = 0; item < count; ++item) {
@@ -63,9 +63,8 @@ std::vector<std::int64_t> draw_timesteps(const SdsOptions& options, std::int64_t
   return timesteps;
 }
 
-/// w_t of each item, f32[N]: the weight of its timestep, and 1 / abar_t where the error is that of the
-/// velocity
-/// (`eps_hat - eps = sqrt(abar_t) (v_hat - v)` for the same z_t).
+/// w_t of each item, f32[N]: the weight of its timestep, times 1 / abar_t if the error is that of the
+/// velocity (`eps_hat - eps = sqrt(abar_t) (v_hat - v)` for the same z_t).
 at::Tensor item_weights(const SdsOptions& options, const at::Tensor& abar) {
   at::Tensor weights = options.weight == SdsWeight::kOneMinusAbar ? 1.0 - abar : at::ones_like(abar);
   if (options.error == SdsError::kV) weights = weights / abar;
@@ -121,9 +120,9 @@ void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
 }
 
 double truncated_logit_normal(double p, double t_min, double t_max) {
-  // In the half of the normal distribution whose probabilities are small, so that none is lost beside 1.
+  // Work in the half of the normal distribution with small probabilities, which would be lost beside 1.
   const double sign = t_min >= 0.5 ? -1.0 : 1.0;
-  const auto below = [sign](double t) {  // of sign * logit(t), which is infinite at 0 and 1
+  const auto below = [sign](double t) {  // P(x < sign * logit(t)); the logit is infinite at 0 and 1
     return 0.5 * std::erfc(-sign * (std::log(t) - std::log1p(-t)) / std::numbers::sqrt2);
   };
   const double low = below(t_min);
@@ -182,8 +181,7 @@ at::Tensor sds_loss_sum(DiffusionTeacher& teacher, const SdsOptions& options, co
   if (full) return loss;
   const at::Tensor slope = noised ? 2.0 * weights * abar.sqrt() : 2.0 * weights;
   const at::Tensor gradient = slope.view({-1, 1, 1, 1}) * residual;
-  const at::Tensor carrier =
-      (z * gradient.detach()).sum();  // its gradient in z is `gradient`, whatever its value
+  const at::Tensor carrier = (z * gradient.detach()).sum();  // its gradient in z is `gradient`
   return loss.detach() + (carrier - carrier.detach());
 }
 

@@ -26,7 +26,7 @@ constexpr std::array<std::string_view, 2> kInterpolationNames = {"bicubic", "bil
 constexpr std::array<std::string_view, 2> kCropNames = {"round", "floor"};
 constexpr std::array<std::string_view, 2> kPredictionNames = {"epsilon", "v_prediction"};
 
-/// `bundle.json` as it is written, before `files`, whose keys are free, is taken apart.
+/// `bundle.json` as written, before `files`, whose keys are free, is read.
 struct BundleDocument {
   std::string format;
   std::int64_t version = 0;
@@ -102,7 +102,7 @@ void visit_options(OptionVisitor& visitor, BundleDocument& document) {
 
 namespace {
 
-/// Removes `name` from the map and returns it; null where it is not there.
+/// Removes `name` from the map and returns it; null if it is missing.
 ConfigNode take_field(ConfigNode& map, std::string_view name) {
   const auto field = std::find_if(map.fields.begin(), map.fields.end(),
                                   [&](const auto& candidate) { return candidate.first == name; });
@@ -123,8 +123,8 @@ void require_range(Number value, Number least, Number most, const fs::path& json
           fmt::format("{} to {}", least, most));
 }
 
-/// The integer that a node is written as. The largest sizes of today's models are far below these limits,
-/// which keep products of a few of them within 64 bits.
+/// The node's integer. Today's largest models are far below these limits, which keep products of a few sizes
+/// within 64 bits.
 std::int64_t integer_of(const ConfigNode& node, std::string_view key, std::int64_t most) {
   std::int64_t value = 0;
   const char* const end = node.text.data() + node.text.size();
@@ -208,7 +208,7 @@ void check_content(const Bundle& bundle, const fs::path& json) {
   }
 }
 
-/// Whether it names a file of the folder itself.
+/// Whether `name` is a file directly in the folder.
 bool is_plain_name(const std::string& name) {
   const bool dots = name == "." || name == "..";
   return !name.empty() && !dots && name.find('/') == std::string::npos &&
@@ -238,7 +238,7 @@ std::map<std::string, BundleFile> read_files(const ConfigNode& node, const fs::p
   return files;
 }
 
-/// `[[32, 4, 4], ...]`; nothing where the document does not say.
+/// Reads shapes such as `[[32, 4, 4], ...]`; empty if the document has none.
 std::vector<std::vector<std::int64_t>> read_shapes(const ConfigNode& node, const fs::path& json) {
   require(node.kind == ConfigNode::Kind::kNull || node.kind == ConfigNode::Kind::kList, json, "features",
           describe(node.kind), "a list of sizes [C, h, w]");

@@ -18,7 +18,7 @@ namespace sdsclip {
 namespace {
 
 constexpr const char* kArchive = "clip.ts";
-constexpr std::string_view kMapName = ".h_w.";  // of L_SDS or of the features: no part of CLIP
+constexpr std::string_view kMapName = ".h_w.";  // of L_SDS or the feature loss; not a part of CLIP
 
 void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const char* method) {
   if (embeddings.dim() != 2 || embeddings.size(1) != bundle.embed_dim) {
@@ -36,7 +36,8 @@ at::Tensor call(torch::jit::Module& module, const char* method, const at::Tensor
   return output.to(at::kFloat);
 }
 
-/// The module as a TorchScript archive. LibTorch's own writer of files ends the process on a full disk.
+/// The module as a TorchScript archive in memory, because LibTorch's own file writer ends the process on a
+/// full disk.
 std::string archive_of(const ClipModel& model) {
   std::ostringstream stream;
   model.module().save(stream);

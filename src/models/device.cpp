@@ -16,14 +16,14 @@
 namespace sdsclip {
 namespace {
 
-/// Whether the machine has a GPU's driver at all, asked before 400 MB of libraries are loaded to find out.
+/// Whether the machine has a GPU driver. The check avoids loading 400 MB of libraries to find out.
 bool has_gpu_driver() {
   std::error_code ignored;
   return std::filesystem::exists("/dev/nvidiactl", ignored);
 }
 
 void load_cuda_libraries() {
-  // Needed by cuBLAS for results that do not depend on the order of its work.
+  // cuBLAS needs this for results that do not depend on its order of work.
   ::setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
   if (::dlopen("libtorch_cuda.so", RTLD_NOW | RTLD_GLOBAL) == nullptr) {
     throw usage_error("--device: this LibTorch cannot use CUDA ({}); run with --device cpu", ::dlerror());
@@ -70,7 +70,7 @@ Placement prepare_compute(const ComputeOptions& options) {
   keep_freed_activations();
   if (placement.device.is_cuda()) {
     at::globalContext().setDeterministicAlgorithms(true, false);
-    // Deterministic mode would also fill every new tensor with NaN before it is written.
+    // Deterministic mode would otherwise fill every new tensor with NaN first.
     at::globalContext().setDeterministicFillUninitializedMemory(false);
     // By default cuDNN rounds the factors of float32 convolutions to ten bits.
     at::globalContext().setAllowTF32CuDNN(false);
@@ -82,7 +82,7 @@ GpuMemory gpu_memory(c10::Device device) {
   if (device.is_cpu()) return {};
   const at::CachingDeviceAllocator::DeviceStats stats =
       at::getDeviceAllocator(device.type())->getDeviceStats(device.index());
-  const c10::CachingAllocator::Stat& bytes = stats.allocated_bytes.at(0);  // of all pools together
+  const c10::CachingAllocator::Stat& bytes = stats.allocated_bytes.at(0);  // sum of all pools
   return {.allocated = bytes.current, .peak = bytes.peak};
 }
 
@@ -93,7 +93,7 @@ AutocastScope::AutocastScope(const Placement& placement)
   at::autocast::set_autocast_enabled(type_, true);
   at::autocast::set_autocast_dtype(type_,
                                    placement.precision == Precision::kBf16 ? at::kBFloat16 : at::kHalf);
-  // Casts of weights are remembered while a scope lasts; they would be stale after an optimizer step.
+  // Cast weights are cached within a scope only; they would be stale after an optimizer step.
   at::autocast::set_autocast_cache_enabled(true);
   at::autocast::increment_nesting();
 }

@@ -11,7 +11,7 @@ namespace {
 constexpr std::string_view kClip = "scripts/export_clip.py";
 constexpr std::string_view kTeacher = "scripts/export_teacher.py";
 
-// docs/models.md has the same commands; tests/cli/test_bundles.py compares the two.
+// docs/models.md has the same commands; tests/cli/test_bundles.py compares them.
 constexpr std::array kKnownBundles = {
     KnownBundle{"ViT-B-16-quickgelu-openai", kClip, "ViT-B-16-quickgelu --pretrained openai"},
     KnownBundle{"ViT-B-32-quickgelu-openai", kClip, "ViT-B-32-quickgelu --pretrained openai"},

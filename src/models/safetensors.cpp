@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLengthBytes = 8;
-constexpr std::uint64_t kLongestHeader = 100'000'000;  // of the reference implementation
+constexpr std::uint64_t kLongestHeader = 100'000'000;  // the reference implementation's limit
 constexpr std::size_t kAlignment = 8;
 constexpr std::size_t kMostDimensions = 64;
 constexpr std::uint64_t kMostElements = std::numeric_limits<std::int64_t>::max() / sizeof(double);
@@ -49,7 +49,7 @@ std::string_view name_of(at::ScalarType type) {
   throw runtime_failure("a tensor of type {} has no name in the safetensors format", c10::toString(type));
 }
 
-/// One entry of the header, its byte range checked against the file.
+/// One entry of the header; its byte range has been checked against the file.
 struct Entry {
   std::string name;
   at::ScalarType type = at::kFloat;
@@ -71,7 +71,7 @@ Entry read_entry(const std::string& name, const Json& value, std::uint64_t data_
   entry.name = name;
   entry.type = type_of(value["dtype"].get<std::string>(), path, name);
   std::uint64_t elements = 1;
-  std::uint64_t stride = 1;  // zeros counted as ones: strides are computed of such shapes too
+  std::uint64_t stride = 1;  // zeros count as ones, because LibTorch computes strides of such shapes too
   if (value["shape"].size() > kMostDimensions) throw bad(fmt::format("more than {} sizes", kMostDimensions));
   for (const Json& size : value["shape"]) {
     if (!size.is_number_unsigned()) throw bad("a size that is not a natural number");
@@ -112,7 +112,7 @@ void check_layout(std::vector<Entry> entries, std::uint64_t data_bytes, const fs
   }
 }
 
-/// Any other byte in a tensor of booleans makes what is computed with it undefined.
+/// Refuses bytes other than 0 and 1 in a tensor of booleans, because computing with them is undefined.
 void check_booleans(std::string_view bytes, const Entry& entry, const fs::path& path) {
   if (bytes.find_first_not_of(std::string_view("\0\1", 2)) == std::string_view::npos) return;
   throw input_error("{}: tensor '{}': a byte other than 0 and 1 in booleans; the file is damaged",

@@ -17,11 +17,11 @@ namespace {
 
 using torch::jit::Node;
 
-/// The inputs of `aten::convolution`; `aten::_convolution` has cuDNN's settings behind them.
+/// The number of inputs of `aten::convolution`; `aten::_convolution` has cuDNN's settings after them.
 constexpr std::size_t kConvolutionInputs = 9;
 
-/// A convolution as the program says, not with the settings of cuDNN (TensorFloat-32, determinism) that held
-/// where the model was traced, which a trace writes down with it.
+/// Replaces a traced convolution by one that follows the program's settings. A trace stores the cuDNN
+/// settings (TensorFloat-32, determinism) of the machine that made it.
 void forget_cudnn_settings(Node* node) {
   torch::jit::Graph& graph = *node->owningGraph();
   Node* const plain = graph.create(at::aten::convolution, node->inputs().slice(0, kConvolutionInputs));
@@ -31,7 +31,7 @@ void forget_cudnn_settings(Node* node) {
   node->output()->replaceAllUsesWith(plain->output());
 }
 
-/// A constant that shapes are computed with is on the CPU, as shapes are, wherever the archive was loaded to.
+/// Keeps constants for shape arithmetic on the CPU, where shapes are, whatever device the archive is on.
 void keep_shapes_on_cpu(Node* node) {
   if (!node->hasAttribute(at::attr::value) || node->kindOf(at::attr::value) != torch::jit::AttributeKind::t) {
     return;
@@ -44,7 +44,7 @@ void keep_shapes_on_cpu(Node* node) {
 void mend_block(torch::jit::Block* block) {
   for (torch::jit::graph_node_list_iterator next = block->nodes().begin(); next != block->nodes().end();) {
     Node* const node = *next;
-    ++next;  // before the node may be gone
+    ++next;  // before the node may be removed
     for (torch::jit::Block* inner : node->blocks()) mend_block(inner);
     if (node->kind() == at::prim::Constant) keep_shapes_on_cpu(node);
     if (node->kind() == at::aten::_convolution) {
@@ -54,15 +54,15 @@ void mend_block(torch::jit::Block* block) {
   }
 }
 
-/// Takes out of the graphs what is true only of the machine and the moment that they were traced on. Has to
-/// be done before the first call, which keeps a copy of them.
+/// Removes what was true only on the machine that made the trace. Call it before the first forward pass,
+/// which keeps a copy of the graphs.
 void mend_trace(const torch::jit::Module& module) {
   for (const torch::jit::Module& part : module.modules()) {
     for (const torch::jit::Method& method : part.get_methods()) mend_block(method.graph()->block());
   }
 }
 
-/// What failed, of the interpreter's many lines: the last that is not empty, behind the name of its kind.
+/// The cause in the interpreter's many lines: the last line that is not empty, without the exception's name.
 std::string reason_of(const std::string& text) {
   const std::size_t end = text.find_last_not_of(" \n");
   if (end == std::string::npos) return "no reason given";
@@ -73,7 +73,7 @@ std::string reason_of(const std::string& text) {
 }
 
 bool says_out_of_memory(const std::string& text) {
-  // The words of the allocators on a GPU and on the CPU, and of cuBLAS and cuDNN.
+  // The words of the allocators on GPU and CPU, and of cuBLAS and cuDNN.
   constexpr std::array<std::string_view, 3> kWords = {"out of memory", "can't allocate memory",
                                                       "ALLOC_FAILED"};
   return std::any_of(kWords.begin(), kWords.end(),
@@ -84,8 +84,8 @@ bool says_out_of_memory(const std::string& text) {
 
 torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, const Placement& placement) {
   verify_bundle(bundle, {file});
-  // The profiling executor specialises a graph after its first calls, which changes low bits between a first
-  // and a later call. It has to be off before the first forward of the process.
+  // The profiling executor specialises a graph after its first calls, which changes low bits between calls.
+  // It must be off before the process's first forward pass.
   torch::jit::getProfilingMode() = false;
   const std::string path = (bundle.folder / file).string();
   try {
@@ -98,7 +98,7 @@ torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, c
     throw;
   } catch (const std::bad_alloc&) {
     throw;
-  } catch (const std::exception& failure) {  // a damaged archive fails in many parts of LibTorch
+  } catch (const std::exception& failure) {  // a damaged archive can fail in many parts of LibTorch
     const c10::Error* const own = dynamic_cast<const c10::Error*>(&failure);
     const std::string text = own != nullptr ? own->what_without_backtrace() : failure.what();
     throw input_error("{}: not a TorchScript archive that this LibTorch loads ({}); export the bundle again",

@@ -10,18 +10,17 @@
 
 namespace sdsclip {
 
-/// Loads one archive of a bundle in evaluation mode with every parameter frozen, after checking its SHA-256.
-/// What its trace holds of the machine and the moment that it was made on (settings of cuDNN, the device of
-/// the numbers that shapes are computed with) is replaced by what holds here. Throws `Error(kInput)` with one
-/// line where LibTorch refuses it.
+/// Loads an archive of a bundle, after a check of its SHA-256, in evaluation mode with frozen parameters.
+/// Settings of the machine that made the trace (cuDNN, the device of shape constants) are replaced by this
+/// run's. Throws `Error(kInput)` if LibTorch refuses the archive.
 torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, const Placement& placement);
 
-/// Calls a method. TorchScript's interpreter turns whatever fails in one into a `std::runtime_error` of many
-/// lines: memory that ran out comes out as `c10::OutOfMemoryError` again, anything else as `Error(kRuntime)`.
+/// Calls a method. TorchScript's interpreter reports any failure as a `std::runtime_error` of many lines.
+/// This throws `c10::OutOfMemoryError` if memory ran out, else `Error(kRuntime)` of one line.
 c10::IValue call_method(torch::jit::Module& module, const char* method, std::vector<c10::IValue> inputs);
 
-/// Converts floating parameters and buffers; integer buffers (position ids) stay what they are, which
-/// `Module::to(dtype)` would not respect.
+/// Converts floating-point parameters and buffers. Unlike `Module::to(dtype)` it keeps integer buffers
+/// (position ids).
 void convert_floating(torch::jit::Module& module, at::ScalarType dtype);
 
 at::ScalarType dtype_of(Precision precision);

@@ -15,7 +15,7 @@ constexpr std::string_view kLogitBias = "logit_bias";
 constexpr std::string_view kImageTower = "visual";          // open_clip
 constexpr std::string_view kImageTowerHf = "vision_model";  // transformers
 
-/// The class's own name as the source library wrote it: the qualified one is mangled in traces.
+/// The class name in the source library; the qualified name is mangled in traces.
 std::string class_name(const torch::jit::Module& module) {
   const c10::optional<c10::QualifiedName>& name = module.type()->name();
   return name ? name->name() : "";
@@ -32,7 +32,7 @@ bool in_image_tower(std::string_view path) {
   return path.starts_with(kImageTower) || path.starts_with(kImageTowerHf);
 }
 
-/// Names of the parameters that the layers for which `matches` holds own themselves.
+/// The names of the parameters owned directly by layers for which `matches` holds.
 template <typename Matches>
 std::set<std::string> parameters_of_layers(const torch::jit::Module& root, Matches&& matches) {
   std::set<std::string> names;

@@ -62,11 +62,11 @@ struct Range {
     high = std::max(high, value);
   }
   [[nodiscard]] bool is_empty() const { return low > high; }
-  /// Where a value lies, 0 to 1; the middle where all are equal.
+  /// The position of a value, 0 to 1; the middle if all are equal.
   [[nodiscard]] double share(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
 };
 
-// Runs of finite values; a gap starts a new one.
+// Splits a curve into runs of finite values.
 std::vector<std::string> polylines(const LossCurve& curve, const Range& steps, const Range& values) {
   std::vector<std::string> lines(1);
   for (std::size_t i = 0; i < curve.steps.size(); ++i) {

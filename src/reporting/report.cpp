@@ -73,7 +73,7 @@ std::string value_or_dash(const std::optional<double>& value) {
   return value ? fmt::format("{:.3g}", *value) : "-";
 }
 
-// A measured row says in how many of the paper's columns it has a number.
+// A measured row tells for how many of the paper's columns it has a value.
 std::vector<std::string> measured_row(const ReportRun& run, bool& measures_any) {
   std::vector<std::string> row = {"measured: " + run.name, ""};
   for (const PublishedColumn& column : kPublishedColumns) {
@@ -109,7 +109,7 @@ std::string beside_the_paper(std::span<const ReportRun> runs) {
          html::table(table);
 }
 
-/// Seconds a match of the fastest `eval` run of a benchmark; infinite where there is none.
+/// Seconds per match of the fastest `eval` run of a benchmark; infinite if there is none.
 double clip_time(std::span<const ReportRun> runs, std::string_view benchmark) {
   double fastest = std::numeric_limits<double>::infinity();
   for (const ReportRun* run : runs_of(runs, benchmark)) {
@@ -145,7 +145,7 @@ std::string html_report(std::span<const ReportRun> runs) {
   for (const ReportRun& run : runs) {
     if (run.losses.empty()) continue;
     body += html::heading("Losses of " + run.name);
-    // Their scales differ by orders of magnitude: a figure each.
+    // The losses' scales differ by orders of magnitude, so each has its own figure.
     for (const LossCurve& curve : run.losses) body += html::curve_figure(curve.name, {curve});
   }
   return html::page("sdsclip report", body + beside_the_paper(runs));

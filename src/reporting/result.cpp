@@ -69,8 +69,8 @@ ordered_json to_json(const RunResult& result) {
 }
 
 void write_result(const fs::path& path, const RunResult& result) {
-  // Tags may hold any bytes of a data set's file; what is not UTF-8 is replaced rather than refused at the
-  // very end.
+  // Tags may hold any bytes of a data set's file. Invalid UTF-8 is replaced, because refusing it would lose a
+  // finished run.
   const std::string text = to_json(result).dump(2, ' ', false, ordered_json::error_handler_t::replace);
   write_file_atomically(path, text + "\n");
 }

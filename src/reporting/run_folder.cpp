@@ -20,7 +20,7 @@ bool holds_run(const fs::path& folder) {
   return fs::exists(folder / kResult) || fs::exists(folder / kLog);
 }
 
-// The losses keep the order in which the log first names them.
+// The losses are in the order in which the log first names them.
 std::vector<LossCurve> read_losses(const fs::path& path) {
   std::vector<LossCurve> curves;
   std::unordered_map<std::string, std::size_t> place_of;
@@ -28,7 +28,7 @@ std::vector<LossCurve> read_losses(const fs::path& path) {
   std::int64_t number = 0;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = text.find('\n', start);
-    if (end == std::string::npos) break;  // the run writes this line, or was killed while it did
+    if (end == std::string::npos) break;  // the run is writing this line, or was killed meanwhile
     const std::string_view line = std::string_view(text).substr(start, end - start);
     start = end + 1;
     ++number;

@@ -11,7 +11,7 @@
 namespace sdsclip {
 namespace {
 
-// Names of runs, models and tags come from files.
+// Cells may hold any text: names of runs, models and tags come from files.
 Table with_printable_cells(Table table) {
   for (std::string& title : table.header) title = terminal_text(title);
   for (std::vector<std::string>& row : table.rows) {

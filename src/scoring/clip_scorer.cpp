@@ -30,18 +30,18 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// What is encoded of one kind: `count` rows of the table, in units.
+/// What is encoded: `count` rows of one of the tables, in units.
 struct EncodingPlan {
   EmbeddingKind kind = EmbeddingKind::kImage;
   std::int64_t count = 0;
   UnitShape shape;
-  std::int64_t dim = 0;  ///< of an embedding; 0: not known
+  std::int64_t dim = 0;  ///< embedding size; 0: not known
 };
 
-/// A table's rows under encoding.
+/// The rows of a table that is being encoded.
 struct Rows {
   std::vector<std::string_view> names;          ///< for errors
-  std::function<std::string(std::size_t)> key;  ///< of a row in the cache
+  std::function<std::string(std::size_t)> key;  ///< a row's key in the cache
 };
 
 EncodingPlan plan_images(const CaseTable& table, std::int64_t batch, std::int64_t dim) {
@@ -56,12 +56,12 @@ EncodingPlan plan_texts(const TextTable& texts, std::int64_t batch, std::int64_t
           .dim = dim};
 }
 
-/// Rows of a unit that are no padding.
+/// The number of rows of a unit that are not padding.
 std::int64_t rows_of_unit(const EncodingPlan& plan, std::int64_t unit) {
   return std::min(plan.shape.size, plan.count - unit * plan.shape.size);
 }
 
-/// The units that are stored.
+/// The units that are already stored.
 std::set<std::int64_t> done_units(const EncodingPlan& plan, const ScoreStore& store) {
   std::set<std::int64_t> done = store.embedding_units(plan.kind);
   if (!done.empty() && *done.rbegin() >= plan.shape.units) {
@@ -90,7 +90,7 @@ void check_finite(const at::Tensor& embeddings, const std::vector<std::string_vi
       names[static_cast<std::size_t>(row)]);
 }
 
-/// The missing units whose embeddings the cache has go to the store; the others are left.
+/// Copies to the store the missing units whose embeddings are all in the cache; returns the other units.
 void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache& cache,
                      std::vector<std::int64_t>& missing, ScoreStore& store) {
   std::vector<std::int64_t> left;
@@ -135,8 +135,8 @@ at::Tensor encode_in_memory(const std::function<at::Tensor(std::int64_t unit)>& 
   }
 }
 
-/// Encodes the missing units one after another and stores each as it comes. `encode` gives a unit's
-/// embeddings, padding included.
+/// Encodes the missing units one by one and stores each at once. `encode` returns a unit's embeddings with
+/// padding.
 void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing, const Rows& rows,
                     const std::function<at::Tensor(std::int64_t unit)>& encode, bool quiet,
                     EmbeddingCache* cache, ScoreStore& store) {
@@ -236,8 +236,8 @@ std::int64_t stored_batch(const ScoreStore& store, const std::string& key) {
   throw input_error("{}: has no setting {}; it was not written by this version", store.path().string(), key);
 }
 
-/// How many numbers an embedding of the stored run has. Stores of earlier versions do not say it: there the
-/// first unit of images does.
+/// The embedding size of the stored run. Stores of earlier versions do not state it; there the first unit of
+/// images tells.
 std::int64_t stored_dim(const ScoreStore& store, std::int64_t image_count, std::int64_t batch) {
   if (const std::optional<std::int64_t> dim = store.choice(kEmbedDimChoice)) return *dim;
   const EncodingPlan plan{
@@ -253,8 +253,8 @@ std::int64_t stored_dim(const ScoreStore& store, std::int64_t image_count, std::
   return elements / rows;
 }
 
-/// Brings the units of a run that goes on with another batch size into the new shape. Embeddings of which a
-/// new unit lacks some are computed again.
+/// Converts the stored units of a run that continues with another batch size. A new unit that lacks
+/// embeddings is computed again.
 void cut_anew(const EncodingPlan& plan, const std::string& key, std::int64_t batch, ScoreStore& store) {
   const std::int64_t old_batch = stored_batch(store, key);
   if (old_batch == batch) return;
@@ -307,7 +307,7 @@ RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
                                     {"text_batch", std::to_string(options.text_batch)},
                                     {"device", device_name(placement)},
                                     {"precision", precision_name(placement)}}};
-  // Only what differs from the default, so that stores from before there was a choice can be resumed.
+  // Only a value other than the default is stored, so that stores of older versions can be resumed.
   if (options.convert == ConvertOrder::kAfterResize)
     identity.settings.emplace_back("convert", "after_resize");
   return identity;

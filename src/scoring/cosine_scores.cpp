@@ -8,7 +8,7 @@
 namespace sdsclip {
 namespace {
 
-/// In double and in a fixed order, so that equal embeddings tie exactly wherever they stand.
+/// In double and in a fixed order, so that equal embeddings give exactly equal scores.
 double dot(std::span<const float> a, std::span<const float> b) {
   constexpr std::size_t kLanes = 8;
   std::array<double, kLanes> sums{};

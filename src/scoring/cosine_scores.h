@@ -7,10 +7,10 @@
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/scoring/score_store.h"
 
-// From embeddings to scores: arithmetic alone.
+// Computes scores from embeddings.
 namespace sdsclip {
 
-/// Unit-norm embeddings, row after row.
+/// Unit-norm embeddings, row by row.
 struct Embeddings {
   std::size_t dim = 0;
   std::vector<float> values;
@@ -21,13 +21,13 @@ struct Embeddings {
   }
 };
 
-/// A row of zeros stays as it is.
+/// Scales a row to unit norm; a row of zeros stays zero.
 void scale_to_unit_norm(std::span<float> row);
 
-/// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, of unit norm again.
+/// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, scaled to unit norm again.
 Embeddings average_texts(const Embeddings& of_text, const TextTable& texts);
 
-/// The cosine of each image with each caption that a case asks for.
+/// The cosine of each image with each caption that a case needs.
 CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions);
 
 }  // namespace sdsclip

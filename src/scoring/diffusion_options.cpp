@@ -14,7 +14,7 @@ constexpr std::array<std::string_view, 3> kNormNames = {"l2", "l1", "l2_unsquare
 constexpr std::array<std::string_view, 2> kTargetNames = {"eps", "v"};
 constexpr std::array<std::string_view, 3> kResizeNames = {"bundle", "shortest_edge", "squash"};
 constexpr std::string_view kLearned = "learned:";
-constexpr std::int64_t kMostSamples = 1'000'000;  // a pair; publications use up to 1,000
+constexpr std::int64_t kMostSamples = 1'000'000;  // per pair; publications use up to 1,000
 
 void require(bool condition, std::string_view option, const std::string& got, std::string_view expected) {
   if (!condition) throw usage_error("{}: got {}, expected {}", option, got, expected);

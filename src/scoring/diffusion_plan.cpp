@@ -7,7 +7,7 @@
 namespace sdsclip {
 namespace {
 
-// Pairs whose samples are worked off together: few enough that their latents and contexts stay in the cache.
+// The number of pairs processed together, so few that their latents and contexts stay in the cache.
 constexpr std::size_t kPairsTogether = 512;
 
 }  // namespace

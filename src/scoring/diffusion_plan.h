@@ -6,7 +6,7 @@
 
 #include "estimator.h"
 
-// What the UNet has to see, cut into batches.
+// Plans which evaluations the UNet must do, and in which batches.
 namespace sdsclip {
 
 /// One UNet evaluation.
@@ -29,13 +29,12 @@ struct EvaluationUnits {
   std::vector<std::vector<Evaluation>> units;
 };
 
-/// Every pair's samples 0 to `samples - 1`. A unit is one sample of a block of neighbouring pairs, so the
-/// units of a smaller number of samples are among those of a larger one: a run can be extended to the same
-/// bits.
+/// Plans samples 0 to `samples - 1` of every pair. A unit is one sample of a block of neighbouring pairs. The
+/// units of fewer samples are therefore among those of more samples, and an extended run has the same bits.
 EvaluationUnits uniform_units(std::span<const ScoredPair> pairs, std::int64_t samples, std::int64_t at_most);
 
-/// The work of one adaptive round. Units are filled across pairs and samples; the order keeps an image's and
-/// a text's evaluations near one another.
+/// Plans the work of one adaptive round. Units are filled across pairs and samples; the order keeps
+/// evaluations of the same image and text close together.
 EvaluationUnits round_units(std::span<const PairSamples> work, std::int64_t at_most);
 
 }  // namespace sdsclip

@@ -25,7 +25,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kSamplesChoice = "samples";
 constexpr const char* kMicroBatchChoice = "micro_batch";
-constexpr std::int64_t kSmallLatent = 4096;  // elements; a teacher for images of 64 pixels or less
+constexpr std::int64_t kSmallLatent = 4096;  // elements; such teachers make images of up to 64 pixels
 
 std::vector<SamplePoint> sample_points(const SamplingOptions& sampling, const DiffusionTeacher& teacher) {
   const at::Tensor abar = teacher.alphas_cumprod().to(at::kCPU);
@@ -37,8 +37,8 @@ std::vector<SamplePoint> sample_points(const SamplingOptions& sampling, const Di
   return points;
 }
 
-/// A run that was made with another number of samples can only be extended where the grid is nested and
-/// nothing was decided with the old number in view.
+/// Checks that a run with another number of samples can be extended: only if the grid is nested and no
+/// decision depended on the old number.
 void check_extension(const DiffusionScoreOptions& options, std::int64_t samples, ScoreStore& store) {
   const std::optional<std::int64_t> stored = store.choice(kSamplesChoice);
   const bool fixed = options.sampling.grid != TimestepGrid::kNested || options.adaptive.enabled;
@@ -51,8 +51,8 @@ void check_extension(const DiffusionScoreOptions& options, std::int64_t samples,
   store.keep_choice(kSamplesChoice, samples);
 }
 
-/// Whether the device has memory for so many evaluations at once, beside all that a run keeps there: the
-/// cache of latents and contexts when it is full, and the encoders' batches, which are made in between.
+/// Whether the device has memory for `batch` evaluations at once, beside a full cache of latents and contexts
+/// and the encoders' batches.
 bool fits(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, std::int64_t batch) {
   const Bundle& bundle = teacher.bundle();
   const at::TensorOptions floats = at::TensorOptions().dtype(at::kFloat).device(teacher.placement().device);
@@ -74,7 +74,7 @@ bool fits(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, std::
 std::int64_t automatic_micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions& options) {
   const BundleLatent& latent = teacher.bundle().latent;
   const bool is_small = latent.channels * latent.size * latent.size <= kSmallLatent;
-  // On a CPU a batch saves nothing once the cores are busy, and a unit is what a kill can cost.
+  // On a CPU a larger batch gains nothing once the cores are busy, and a kill loses one unit.
   if (!teacher.placement().device.is_cuda()) return is_small ? 128 : 4;
   std::int64_t batch = is_small ? 512 : 64;
   while (batch > 1 && !fits(teacher, options, batch)) batch /= 2;
@@ -90,7 +90,7 @@ std::int64_t micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions&
   return chosen;
 }
 
-/// A run that goes on with other batch sizes says so from then on. Samples that are stored stay as they are.
+/// Records the new batch sizes of a resumed run. Stored samples stay as they are.
 void take_over_batch_sizes(const DiffusionScoreOptions& options, ScoreStore& store) {
   for (const auto& [key, value] : {std::pair(std::string("micro_batch"), options.micro_batch),
                                    std::pair(std::string("encode_batch"), options.encode_batch)}) {
@@ -109,7 +109,7 @@ ScoringWork work_of(const TeacherWork& work) {
           .text_encodings = work.text_encodings};
 }
 
-/// Computes and stores what is not stored yet.
+/// Computes and stores the evaluations that are not stored yet.
 class UnitRunner {
  public:
   UnitRunner(DiffusionTeacher& teacher, SampleEvaluator& evaluator, ErrorTable& errors, ScoreStore& store)
@@ -138,7 +138,8 @@ class UnitRunner {
   }
 
  private:
-  // A unit is one transaction, so all of it or nothing, unless an earlier life's units had another size.
+  // A unit is one transaction, so all or nothing of it is stored, unless units had another size before a
+  // resume.
   [[nodiscard]] std::vector<Evaluation> not_stored(const std::vector<Evaluation>& unit) const {
     std::vector<Evaluation> missing;
     for (const Evaluation& one : unit) {
@@ -163,16 +164,16 @@ class UnitRunner {
   ErrorTable& errors_;
   ScoreStore& store_;
   ScoringWork before_;
-  std::int64_t evaluations_ = 0;  // stored ones included
+  std::int64_t evaluations_ = 0;  // with the stored ones
 };
 
-/// Everything that scores follow from.
+/// Everything from which scores are computed.
 struct ScoreInputs {
   TextTable texts;
   std::vector<SamplePoint> points;
   ErrorTable errors;
-  std::vector<ScoredPair> pairs;       // of captions' texts
-  std::vector<ScoredPair> references;  // of the empty text, where it is subtracted
+  std::vector<ScoredPair> pairs;       // with the captions' texts
+  std::vector<ScoredPair> references;  // with the empty text, if it is subtracted
 };
 
 ScoreInputs score_inputs(const CaseTable& table, const std::vector<SamplePoint>& points, bool unconditional,
@@ -205,7 +206,7 @@ DiffusionScoring scoring_of(CaseScores scores, std::int64_t evaluations, const C
           .full_evaluations = full_evaluations(inputs)};
 }
 
-/// The samples that the run in the store was last asked for.
+/// The samples for which the run in the store was last asked.
 std::vector<SamplePoint> stored_points(const ScoreStore& store) {
   std::vector<SamplePoint> points = store.read_sample_points();
   const std::int64_t samples = store.choice(kSamplesChoice).value_or(0);
@@ -284,7 +285,7 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
     scores = race.scores(inputs.errors, estimator);
     evaluations = race.evaluations();
   } else {
-    // References have units of their own, so that a run can be told to subtract them later.
+    // The empty text's pairs have their own units, so that the option can be switched on later.
     for (const std::vector<ScoredPair>& pairs : {inputs.pairs, inputs.references}) {
       runner.run(uniform_units(pairs, sample_count(inputs), batch), progress, "");
     }
@@ -322,7 +323,7 @@ DiffusionScoring judge_stored_diffusion(const CaseTable& table, const DiffusionS
     return scoring_of(score_cases(table, inputs.texts, estimator, inputs.errors, sample_count(inputs)),
                       full_evaluations(inputs), table, inputs, store);
   }
-  // Who stopped when was decided by an adaptive run's own estimator.
+  // The adaptive run's own estimator decided when each candidate stopped.
   const DiffusionScoreOptions run = options_of_run(store);
   const Estimator deciding(run.adaptive.enabled ? run.estimator : options.estimator, inputs.points);
   Race race(table, inputs.texts, deciding, sample_count(inputs), options.adaptive);

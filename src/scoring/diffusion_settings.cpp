@@ -10,7 +10,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::string_view kLearned = "learned:";
-// Of how it was computed, and not options of the score.
+// Settings that say how a score was computed; they are not options of the score.
 constexpr std::array<std::string_view, 3> kCircumstances = {"device", "precision", "weights_sha256"};
 constexpr std::array<std::string_view, 4> kNoInfluence = {"sampling.samples", "cache_mib", "workers",
                                                           "quiet"};
@@ -27,7 +27,7 @@ std::vector<std::pair<std::string, std::string>> identity_settings(const Diffusi
   for (const OptionDescription& option : list_options(options)) {
     const bool judges_only = option.path.starts_with("estimator.") && !options.adaptive.enabled;
     if (option.is_section || judges_only || contains(kNoInfluence, option.path)) continue;
-    // A newer option says something only where it is not the default: older stores can be resumed.
+    // A newer option is stored only if it differs from the default, so that older stores can be resumed.
     if (option.path == "convert" && options.convert == ConvertOrder::kFirst) continue;
     settings.emplace_back(option.path, option.value);
   }

@@ -35,7 +35,7 @@ Database open_cache(const fs::path& folder) {
   return database;
 }
 
-/// The model and what can change the bits of its embeddings, apart from the batch.
+/// The model and the settings, apart from the batch, that can change the bits of its embeddings.
 std::string model_key(const RunIdentity& identity) {
   std::string key = identity.model_sha256;
   for (const auto& [name, value] : identity.settings) {

@@ -14,21 +14,21 @@
 
 namespace sdsclip {
 
-/// Embeddings that outlive a run, in `FOLDER/embeddings.sqlite`, by what they were made of: the model with
-/// its device and precision, and the image's bytes or the text. Several runs may use it at once.
+/// Embeddings in `FOLDER/embeddings.sqlite` that several runs can share, also at the same time. The key is
+/// what they were made from: the model with its device and precision, and the image's bytes or the text.
 ///
-/// An embedding comes back to the bit as it was made, but another run's batches may have given other low bits
-/// than this run's would.
+/// An embedding is returned exactly as stored. Its low bits may differ from what this run would compute,
+/// because another run may have used other batches.
 class EmbeddingCache {
  public:
   using Entry = std::pair<std::string, std::span<const float>>;  // key and embedding
 
-  /// Throws `Error(kInput)` where the folder cannot be written or the file is no such cache.
+  /// Throws `Error(kInput)` if the folder cannot be written or the file is not such a cache.
   explicit EmbeddingCache(const std::filesystem::path& folder);
 
-  /// An embedding of `dim` numbers. Throws `Error(kInput)` where another one lies there.
+  /// Finds an embedding of `dim` numbers. Throws `Error(kInput)` if the stored one has another size.
   [[nodiscard]] std::optional<std::vector<float>> find(const std::string& key, std::int64_t dim);
-  /// Keeps what is not there yet.
+  /// Adds the entries that are not in the cache yet.
   void keep(std::span<const Entry> entries);
 
  private:
@@ -36,7 +36,7 @@ class EmbeddingCache {
   Database database_;
 };
 
-/// Keys of everything that one model makes. Throw `Error(kInput)` where the image's file cannot be read.
+/// The keys for one model. They throw `Error(kInput)` if the image's file cannot be read.
 std::string cache_key(const RunIdentity& identity, const BenchmarkImage& image);
 std::string cache_key(const RunIdentity& identity, const std::string& text);
 

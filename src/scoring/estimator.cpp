@@ -12,7 +12,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::string_view kLearned = "learned:";
-constexpr std::int64_t kMaxPairs = 50'000'000;  // at a millisecond each, 50 samples take a month
+constexpr std::int64_t kMaxPairs = 50'000'000;  // 50 samples of each take a month at 1 ms per evaluation
 
 std::uint64_t pair_key(std::int32_t image, std::int32_t text) {
   return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(image)) << 32U) |
@@ -39,7 +39,7 @@ std::vector<std::int64_t> nested_timesteps(const SamplingOptions& options, std::
   return timesteps;
 }
 
-// diffusion-classifier, eval_prob_adaptive.py: range(T // S // 2, T, T // S)[:S], here on a part of the
+// diffusion-classifier, eval_prob_adaptive.py: range(T // S // 2, T, T // S)[:S], here over part of the
 // range.
 std::vector<std::int64_t> even_timesteps(const SamplingOptions& options, std::int64_t train_timesteps) {
   const double scale = static_cast<double>(train_timesteps);
@@ -55,7 +55,7 @@ std::vector<std::int64_t> even_timesteps(const SamplingOptions& options, std::in
   return timesteps;
 }
 
-// diffusion-itm, its pipeline_stable_diffusion_img2img.py: range(10, 990, int(1000 / S)).
+// diffusion-itm, pipeline_stable_diffusion_img2img.py: range(10, 990, int(1000 / S)).
 std::vector<std::int64_t> diffusion_itm_timesteps(const SamplingOptions& options,
                                                   std::int64_t train_timesteps) {
   if (train_timesteps != 1000) {
@@ -140,7 +140,7 @@ Estimator::Estimator(const EstimatorOptions& options, std::span<const SamplePoin
       weights_(weights_of(options.weight, points)) {}
 
 double Estimator::measure(const ErrorTable::Errors& errors, std::size_t sample) const {
-  // The velocity's error is the noise's divided by sqrt(abar), element by element.
+  // The velocity's error is the noise's error divided by sqrt(abar), element by element.
   const double abar = options_.error == ErrorTarget::kV ? points_[sample].alpha_cumprod : 1.0;
   switch (options_.norm) {
     case ErrorNorm::kL1:

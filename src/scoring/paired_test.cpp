@@ -9,7 +9,7 @@
 namespace sdsclip {
 namespace {
 
-// The chance that a normal variable of this mean and variance has the other sign than its mean.
+// The probability that a normal variable with this mean and variance has the opposite sign of its mean.
 double wrong_sign(double mean, double variance) {
   if (variance <= 0) return 0;
   return 0.5 * std::erfc(std::abs(mean) / std::sqrt(2 * variance));
@@ -17,7 +17,7 @@ double wrong_sign(double mean, double variance) {
 
 // The expectation of `wrong_sign(mean + shift, variance)` over a normal shift, by the trapezoidal rule.
 double expected_wrong_sign(double mean, double shift_variance, double variance) {
-  constexpr int kSteps = 16;  // to each side, a quarter of a standard deviation wide
+  constexpr int kSteps = 16;  // per side; each is a quarter of a standard deviation wide
   constexpr double kWidth = 0.25;
   double sum = 0;
   double weights = 0;
@@ -79,7 +79,7 @@ DecisionRisk decision_risk(const SampledDifference& difference, double prior_var
                            std::int64_t total) {
   const double variance = (difference.degrees * difference.variance + kPriorDegrees * prior_variance) /
                           (difference.degrees + kPriorDegrees);
-  // What is not known of a mean of `total` samples when the first `count` are.
+  // The variance of the mean of `total` samples, given the first `count` of them.
   const auto unknown = [&](std::int64_t count) {
     return variance * (1 / static_cast<double>(count) - 1 / static_cast<double>(total));
   };

@@ -7,9 +7,9 @@
 namespace sdsclip {
 namespace {
 
-constexpr double kShareOfARound = 0.15;  // of what is left of a budget
+constexpr double kShareOfARound = 0.15;  // of the remaining budget
 
-// Half as many again: few rounds, and no decision comes much later than it could.
+// Half as many again: this keeps the number of rounds small and no decision comes much too late.
 std::int64_t next_samples(std::int64_t samples, std::int64_t max_samples) {
   return std::min(max_samples, samples + std::max<std::int64_t>(1, samples / 2));
 }
@@ -112,7 +112,7 @@ void Race::decide_all(const ErrorTable& errors) {
     decide(contest, errors);
     differences.insert(differences.end(), contest.differences.begin(), contest.differences.end());
   }
-  // The first look is at all cases; later ones are at the open ones, which are not usual.
+  // The first call sees all cases. Later calls see only open cases, which are not typical.
   const bool is_first_look = usual_variance_ == 0;
   if (is_first_look) usual_variance_ = usual_variance(differences);
 }
@@ -144,7 +144,7 @@ Race::Extension Race::extension_of(Contest& contest) const {
   for (const PairSamples& item : missing_samples(contest, extension.samples)) {
     extension.cost += item.last - item.first;
   }
-  // A case is right if all its decisions are: it is as doubtful as the most doubtful of them.
+  // A case is right if all its decisions are, so it is as doubtful as its most doubtful decision.
   const std::int64_t more = extension.samples - contest.samples;
   DecisionRisk risk;
   for (const SampledDifference& difference : contest.differences) {
@@ -152,7 +152,7 @@ Race::Extension Race::extension_of(Contest& contest) const {
     const DecisionRisk own = decision_risk(difference, usual_variance_, more, max_samples_);
     risk = {.now = std::max(risk.now, own.now), .then = std::max(risk.then, own.then)};
   }
-  // Samples that another case has paid for are free.
+  // Samples that another case already needs are free.
   extension.worth = (risk.now - risk.then) / static_cast<double>(std::max<std::int64_t>(extension.cost, 1));
   return extension;
 }
@@ -181,7 +181,7 @@ std::vector<Race::Extension> Race::extensions_of_round() {
 std::vector<PairSamples> Race::next_round(const ErrorTable& errors) {
   std::vector<PairSamples> round;
   bool goes_on = true;
-  // Contests whose next samples were all asked for already, by other cases, are decided again at once.
+  // Decide contests again at once if other cases have already requested all of their next samples.
   while (goes_on && round.empty()) {
     if (!asked_.empty()) decide_all(errors);
     const std::vector<Extension> extensions = extensions_of_round();

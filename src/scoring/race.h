@@ -10,34 +10,34 @@
 
 namespace sdsclip {
 
-/// Adaptive scoring: within each case the captions of an image compete, and the images of a caption; a
-/// candidate gets samples while its paired difference to the best one is open.
+/// Adaptive scoring. Within each case the captions of an image compete, and so do the images of a caption. A
+/// candidate gets samples while its paired difference to the best candidate is open.
 ///
 /// A case of one image or of one caption is a single contest. A candidate that is decided to be worse than
-/// the best one stops, and its distance is from then on the best one's plus their mean difference over the
-/// samples that both have: with common random numbers that difference is what is known well. A case of
-/// several images and several captions is one contest of all its rows and columns, whose pairs go on together
-/// until every row and every column is decided.
+/// the best one stops. Its distance is then the best one's plus their mean difference over the samples that
+/// both have: with common random numbers that difference is known well. A case of several images and captions
+/// is one contest of all its rows and columns. Its pairs continue together until every row and column is
+/// decided.
 ///
-/// Without a budget every open contest goes on, with half as many samples again. With one, a round spends a
-/// part of what is left where an evaluation lowers most the risk of a wrong decision (`decision_risk`).
+/// Without a budget every open contest continues with half as many samples again. With a budget, each round
+/// spends a part of the rest where one evaluation lowers the risk of a wrong decision (`decision_risk`) most.
 ///
-/// Decisions fall in rounds, from the errors of the samples that earlier rounds asked for: they are a
-/// function of stored numbers, so an interrupted race runs again to the same end.
+/// Decisions are made in rounds, from the errors of samples of earlier rounds. They are a function of stored
+/// numbers, so an interrupted race ends the same way.
 class Race {
  public:
   /// All references must outlive this.
   Race(const CaseTable& table, const TextTable& texts, const Estimator& estimator, std::int64_t max_samples,
        const AdaptiveOptions& options);
 
-  /// Decides what can be decided and returns the samples of the next round. `errors` holds at least those of
-  /// all rounds before; samples beyond them are not looked at. Empty: the race is over.
+  /// Decides what can be decided and returns the samples of the next round; an empty result means that the
+  /// race is over. `errors` must hold those of all earlier rounds; further samples are ignored.
   std::vector<PairSamples> next_round(const ErrorTable& errors);
 
-  /// -d(x, c) of every case, after the last round, by this or another estimator.
+  /// The scores -d(x, c) of every case after the last round, by this or another estimator.
   [[nodiscard]] CaseScores scores(const ErrorTable& errors, const Estimator& estimator) const;
 
-  [[nodiscard]] std::int64_t evaluations() const { return evaluations_; }  ///< that the rounds asked for
+  [[nodiscard]] std::int64_t evaluations() const { return evaluations_; }  ///< requested in all rounds
   [[nodiscard]] std::int64_t open_cases() const;
 
  private:
@@ -48,23 +48,23 @@ class Race {
     std::int32_t caption = 0;
     std::size_t row = 0;
     std::size_t column = 0;
-    std::int64_t beaten_by = kNobody;  // index of the candidate that it lost to
-    std::int64_t samples = 0;          // that it had then
+    std::int64_t beaten_by = kNobody;  // index of the candidate that beat it
+    std::int64_t samples = 0;          // number of its samples at that time
   };
   struct Contest {
     std::vector<Candidate> candidates;  // row by row
     std::size_t rows = 0;
     std::size_t columns = 0;
-    std::int64_t samples = 0;  // of those that are still in it
+    std::int64_t samples = 0;  // of the candidates that still compete
     bool open = true;
-    std::vector<SampledDifference> differences;  // the comparisons to the best ones, as last looked at
+    std::vector<SampledDifference> differences;  // the latest comparisons to the best candidates
   };
   using Terms = std::vector<std::vector<double>>;
   struct Extension {
     Contest* contest = nullptr;
-    std::int64_t samples = 0;  // that its candidates will have
-    std::int64_t cost = 0;     // evaluations to get there
-    double worth = 0;          // by how much the risk of a wrong decision falls, an evaluation
+    std::int64_t samples = 0;  // number that its candidates will have
+    std::int64_t cost = 0;     // evaluations needed for that
+    double worth = 0;          // reduction of the risk of a wrong decision, per evaluation
   };
 
   void decide_all(const ErrorTable& errors);
@@ -83,11 +83,11 @@ class Race {
   const Estimator& estimator_;
   std::int64_t max_samples_;
   AdaptiveOptions options_;
-  std::vector<Contest> contests_;                          // one a case
-  std::unordered_map<std::uint64_t, std::int64_t> asked_;  // samples of each pair that rounds asked for
+  std::vector<Contest> contests_;                          // one per case
+  std::unordered_map<std::uint64_t, std::int64_t> asked_;  // samples of each pair requested by rounds
   std::int64_t evaluations_ = 0;
-  double budget_ = 0;          // evaluations in all; 0: no limit
-  double usual_variance_ = 0;  // of a comparison, from the first look at all
+  double budget_ = 0;          // total number of evaluations; 0: no limit
+  double usual_variance_ = 0;  // of a comparison, from the first call
 };
 
 }  // namespace sdsclip

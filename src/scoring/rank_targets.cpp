@@ -58,30 +58,30 @@ std::uint64_t hash_of(std::string_view text) {
 }
 
 std::uint64_t pair_hash(std::uint64_t image, std::uint64_t caption) {
-  return image ^ (caption * 0x9E3779B97F4A7C15ULL);  // an odd factor loses nothing and mixes the two
+  return image ^ (caption * 0x9E3779B97F4A7C15ULL);  // an odd factor is invertible and mixes the two
 }
 
-/// The hashes of a table's names, by their number.
+/// The hashes of a table's names, in the order of their numbers.
 std::vector<std::uint64_t> hashes_of(Database& database, const fs::path& path, const std::string& table) {
   std::vector<std::uint64_t> hashes;
   StoredRows names(database, path, table, fmt::format("SELECT id, name FROM {} ORDER BY id", table));
   while (names.step()) {
     const std::int64_t id = static_cast<std::int64_t>(hashes.size());
-    (void)names.integer(0, id, id);  // none is left out
+    (void)names.integer(0, id, id);  // throws if an id is missing
     hashes.push_back(hash_of(names.text(1)));
   }
   return hashes;
 }
 
-/// Where the scores of a pair start. Those of a case follow one another, the own caption's first, because
-/// they were written so.
+/// The row of a pair's first score. The scores of a case are consecutive, with the own caption's first,
+/// because they were written so.
 struct PairPlace {
   std::uint64_t hash = 0;  // of image and own caption
   std::int64_t first_row = 0;
   bool operator<(const PairPlace& other) const { return hash < other.hash; }
 };
 
-/// Reads every score once, so that a damaged one is found before the first step.
+/// Reads every score once, so that damage is found before the first step.
 std::vector<PairPlace> index_pairs(Database& database, const fs::path& path) {
   const std::vector<std::uint64_t> images = hashes_of(database, path, "image");
   const std::vector<std::uint64_t> captions = hashes_of(database, path, "caption");
@@ -133,7 +133,7 @@ class RankTargets::Implementation {
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(places_.size()); }
 
  private:
-  /// The case at `place`; nothing where another pair has the same hash.
+  /// The case at `place`; nothing if it is another pair with the same hash.
   std::optional<RankCandidates> read(const PairPlace& place, const std::string& image,
                                      const std::string& caption) {
     RankCandidates found;

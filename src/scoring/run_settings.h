@@ -4,7 +4,7 @@
 
 #include "sdsclip/models/device.h"
 
-// How a run's identity writes where it computed.
+// The settings of a run's identity that say where it was computed.
 namespace sdsclip {
 
 inline std::string device_name(const Placement& placement) {

@@ -28,13 +28,13 @@ std::int64_t unit_size(std::int64_t count, std::int64_t at_most) {
   return even_units(count, at_most).size;
 }
 
-// The rows, and zeros up to `size` of them.
+// Stacks the rows and adds zero rows up to `size`.
 at::Tensor padded_stack(std::vector<at::Tensor> rows, std::int64_t size) {
   rows.resize(static_cast<std::size_t>(size), at::zeros_like(rows.front()));
   return at::stack(rows);
 }
 
-/// Too little memory for the encoders is told apart from too little for the UNet.
+/// Reports too little memory for the encoders differently from too little for the UNet.
 template <typename Encode>
 at::Tensor in_memory(std::int64_t size, const char* what, const Encode& encode) {
   try {
@@ -115,7 +115,7 @@ std::vector<SampleErrorRow> SampleEvaluator::evaluate(std::span<const Evaluation
   const at::Tensor prediction = teacher_.predict(noised, timesteps, context);
   at::Tensor difference;
   if (teacher_.bundle().prediction_type == PredictionType::kVPrediction) {
-    // eps_hat - eps = sqrt(abar) (v_hat - v), without the cancellation of forming eps_hat at a large t.
+    // eps_hat - eps = sqrt(abar) (v_hat - v); forming eps_hat at a large t would lose digits.
     difference = gather_timesteps(abar, timesteps).sqrt() * (prediction - velocity(z, eps, timesteps, abar));
   } else {
     difference = prediction - eps;

@@ -16,19 +16,19 @@
 
 namespace sdsclip {
 
-/// eps_k, f32[C, h, w]: a function of (seed, k) and of the latent's size alone.
+/// The noise eps_k, f32[C, h, w]: a function of (seed, k) and of the latent's size alone.
 at::Tensor sample_noise(std::int64_t seed, std::int64_t sample, const BundleLatent& latent);
 
-/// Runs the UNet on batches of evaluations. Latents, contexts and noises are made when they are first asked
-/// for and kept while there is room.
+/// Runs the UNet on batches of evaluations. Latents, contexts and noises are computed when first needed and
+/// kept while there is room.
 class SampleEvaluator {
  public:
   /// All arguments must outlive this.
   SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& table, const TextTable& texts,
                   const DiffusionScoreOptions& options, std::span<const SamplePoint> points);
 
-  /// The errors of `evaluations`, in a batch padded to `size` rows. Throws `Error(kRuntime)` on one that is
-  /// not finite and on too little memory, `Error(kInput)` on an image or text that cannot be used.
+  /// Computes the errors of `evaluations` in a batch padded to `size` rows. Throws `Error(kRuntime)` if an
+  /// error is not finite or memory is too small, and `Error(kInput)` if an image or text cannot be used.
   std::vector<SampleErrorRow> evaluate(std::span<const Evaluation> evaluations, std::int64_t size);
 
  private:

@@ -8,17 +8,17 @@ inline constexpr std::int64_t kApplicationId = 0x53445343;  // "SDSC", in the SQ
 inline constexpr std::int64_t kSchemaVersion = 2;
 inline constexpr std::int32_t kNoMacroGroup = -1;  // in `mark`: the metric is a plain mean
 
-/// In `choice`, of a diffusion run: what a score has to be divided by for a mean over the latent.
+/// `choice` of a diffusion run: the latent's size, by which a score is divided for a mean over the latent.
 inline constexpr const char* kLatentElementsChoice = "latent_elements";
-/// Of a diffusion run: the teacher's number of timesteps, below which each sample's lies.
+/// `choice` of a diffusion run: the teacher's number of timesteps.
 inline constexpr const char* kTrainTimestepsChoice = "train_timesteps";
-/// Of a CLIP run: the numbers of an embedding.
+/// `choice` of a CLIP run: the embedding size.
 inline constexpr const char* kEmbedDimChoice = "embed_dim";
 
-/// Where a store or a file of weights does not say what the teacher has.
+/// The limit if a store or a file of weights does not state the teacher's number.
 inline constexpr std::int64_t kMostTrainTimesteps = 1'000'000;
 
-/// What `scores.sqlite` holds.
+/// The tables and views of `scores.sqlite`.
 inline constexpr const char* kScoreSchema = R"sql(
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE setting (position INTEGER PRIMARY KEY, key TEXT NOT NULL, value TEXT NOT NULL);

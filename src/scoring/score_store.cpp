@@ -19,8 +19,7 @@ const char* name_of(EmbeddingKind kind) {
   return kind == EmbeddingKind::kImage ? "image" : "text";
 }
 
-/// Of the matches, those of cases that ask for every caption of the table: they grow with the square of the
-/// data.
+/// The number of matches of cases that need every caption of the table; it grows with the square of the data.
 std::int64_t whole_table_matches(const CaseTable& table) {
   std::int64_t count = 0;
   for (std::size_t i = 0; i < table.cases.size(); ++i) {
@@ -222,7 +221,7 @@ std::vector<SamplePoint> ScoreStore::read_sample_points() const {
       "sample_point", "SELECT sample, timestep, alpha_cumprod FROM sample_point ORDER BY sample");
   while (query.step()) {
     const std::int64_t sample = static_cast<std::int64_t>(points.size());
-    (void)query.integer(0, sample, sample);  // none is left out
+    (void)query.integer(0, sample, sample);  // throws if one is missing
     points.push_back({.timestep = query.index(1, timesteps), .alpha_cumprod = query.real(2, 0, 1)});
   }
   return points;

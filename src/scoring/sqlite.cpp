@@ -7,9 +7,9 @@
 namespace sdsclip {
 namespace {
 
-constexpr int kBusyMilliseconds = 10'000;  // how long to wait for a reader
+constexpr int kBusyMilliseconds = 10'000;  // longest wait for another process
 
-/// `opened`: the file's name where the connection, which failed, does not know it.
+/// `opened` is the file's name, for a connection that failed and does not know it.
 [[noreturn]] void fail(sqlite3* connection, int result, const std::filesystem::path& opened = {}) {
   const char* name = connection == nullptr ? nullptr : sqlite3_db_filename(connection, "main");
   const std::string path = !opened.empty() ? opened.string() : name == nullptr ? "scores.sqlite" : name;
@@ -35,7 +35,7 @@ constexpr int kBusyMilliseconds = 10'000;  // how long to wait for a reader
     case SQLITE_AUTH:
       throw input_error("{}: cannot be opened for writing: {}; choose a folder that can be written", path,
                         what);
-    case SQLITE_ERROR:  // our statements are fixed: a table or column that they name is not there
+    case SQLITE_ERROR:  // our statements are fixed, so a table or column that they name is missing
     case SQLITE_MISMATCH:
       throw input_error("{}: is damaged or of another program ({}); delete it, or give another --out", path,
                         what);
@@ -48,8 +48,8 @@ void check(sqlite3* connection, int result) {
   if (result != SQLITE_OK) fail(connection, result);
 }
 
-/// SQLite's name of a file that nobody can write to. Its log of writes asks for files beside it even to read,
-/// unless it is told so.
+/// The SQLite URI of a read-only file. A store in write-ahead-log mode needs files beside it even for
+/// reading, unless it is opened as immutable.
 std::string immutable_uri(const std::filesystem::path& path) {
   std::string uri = "file:";
   for (const char character : path.string()) {
@@ -82,7 +82,7 @@ bool Statement::step() {
 }
 
 void Statement::reset() {
-  // Repeats the error of the last step, which was reported already.
+  // This returns the error of the last step again, which was already reported.
   sqlite3_reset(statement_.get());
 }
 
@@ -95,7 +95,7 @@ void Statement::bind(int index, double value) {
 }
 
 void Statement::bind(int index, std::string_view value) {
-  // A null pointer would be NULL and not the empty text.
+  // A null pointer would be stored as NULL instead of an empty text.
   const char* data = value.data() == nullptr ? "" : value.data();
   check(connection_,
         sqlite3_bind_text64(statement_.get(), index, data, value.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
@@ -187,7 +187,7 @@ Transaction::~Transaction() {
   try {
     database_.execute("ROLLBACK");
   } catch (const Error&) {
-    // SQLite has rolled back by itself, which it does on a full disk.
+    // On a full disk SQLite has already rolled back by itself.
   }
 }
 

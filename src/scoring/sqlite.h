@@ -9,11 +9,11 @@
 #include <string>
 #include <string_view>
 
-// The part of SQLite that the score store uses, with errors as `Error`: `kRuntime` for a full disk or a file
-// in use, `kInput` for one that is damaged or cannot be opened.
+// The part of SQLite that the score store uses. Errors are `Error`: `kRuntime` for a full disk or a file in
+// use, `kInput` for a damaged file or one that cannot be opened.
 namespace sdsclip {
 
-/// What SQLite keeps in one place of a row.
+/// The kind of value in one column of a row.
 enum class ValueKind { kInteger, kReal, kText, kBlob, kNull };
 
 class Statement {
@@ -29,7 +29,7 @@ class Statement {
     reset();
   }
 
-  /// Binds the values; then `step` goes from row to row until it returns false.
+  /// Binds the values; `step` then moves from row to row until it returns false.
   template <typename... Values>
   void start(const Values&... values) {
     reset();
@@ -40,7 +40,7 @@ class Statement {
   void reset();
 
   [[nodiscard]] ValueKind kind(int column) const;
-  [[nodiscard]] std::string name(int column) const;  ///< the column's
+  [[nodiscard]] std::string name(int column) const;  ///< the column's name
   [[nodiscard]] std::int64_t integer(int column) const;
   [[nodiscard]] double real(int column) const;
   [[nodiscard]] std::string text(int column) const;
@@ -66,13 +66,13 @@ class Database {
   enum class Mode {
     kCreate,
     kExisting,
-    kRead  ///< never written to; its folder may be one that cannot be
+    kRead  ///< never written to; its folder may be read-only
   };
   Database(const std::filesystem::path& path, Mode mode);
 
   void execute(const std::string& sql);
   Statement prepare(std::string_view sql) { return Statement(connection_.get(), sql); }
-  /// The single value that a query gives.
+  /// The single value of a query's result.
   std::int64_t integer(std::string_view sql);
   std::string text(std::string_view sql);
 
@@ -83,7 +83,7 @@ class Database {
   std::unique_ptr<sqlite3, Close> connection_;
 };
 
-/// All or nothing: rolled back where it is dropped without `commit`.
+/// All or nothing: rolled back unless `commit` was called.
 class Transaction {
  public:
   explicit Transaction(Database& database);

@@ -20,12 +20,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kAdvice = "give another --out, or delete the file";
-const std::string kDataKey = "data: ";  // in the table `run`, before the name of an option
-// Low bits may depend on them, but a run that met too little memory has to go on with smaller ones.
+const std::string kDataKey = "data: ";  // prefix of an option's name in the table `run`
+// These may change low bits, but a run that ran out of memory must be able to continue with smaller ones.
 constexpr std::array<std::string_view, 4> kBatchSizes = {"image_batch", "text_batch", "micro_batch",
                                                          "encode_batch"};
 
-// Numbers are parted, so that no two tables can give the same text.
+// Separates numbers, so that no two tables give the same text.
 template <typename Values>
 void append_numbers(std::string& text, const Values& values) {
   for (const std::int32_t value : values) text += fmt::format("{},", value);
@@ -100,7 +100,7 @@ std::string header_value(Database& database, const fs::path& path, const char* k
   return row.text(0);
 }
 
-/// A view in a table's place could give rows without end.
+/// Requires real tables: a view instead of a table could return rows without end.
 void check_tables(Database& database, const fs::path& path) {
   StoredRows tables(database, path, "sqlite_master",
                     "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = ?");
@@ -133,7 +133,7 @@ std::string value_of(const Settings& settings, const std::string& key) {
   return {};
 }
 
-/// The first setting that differs, or that only one of them has; empty: none.
+/// The first setting that differs or that only one of them has; empty if there is none.
 std::string first_difference(const Settings& stored, const Settings& own,
                              const std::function<bool(const std::string& key)>& is_compared) {
   for (const auto& [key, value] : own) {
@@ -167,8 +167,7 @@ void check_identity(const fs::path& path, const RunIdentity& stored, const RunId
   }
 }
 
-/// Where the cases are others, the options that they were loaded by say why; where these are equal, the data
-/// changed.
+/// If the cases differ, the options that loaded them explain it; if these are equal, the data changed.
 void check_cases(Database& database, const fs::path& path, const RunIdentity& stored, const RunIdentity& own,
                  const CaseTable& table, StoreOpening opening) {
   if (read_table_digest(database, path) == table_digest(table)) return;
@@ -195,7 +194,7 @@ void create_store(const fs::path& path, const RunIdentity& identity, const CaseT
   const fs::path temporary = temporary_path(path);
   std::error_code ignored;
   fs::remove(temporary, ignored);
-  // Leftovers of a store that was deleted would be taken for this one's log.
+  // SQLite would take leftover files of a deleted store for this store's log.
   for (const char* suffix : {"-wal", "-shm"}) fs::remove(path.string() + suffix, ignored);
   try {
     write_empty_store(temporary, identity, table);
@@ -251,8 +250,8 @@ void check_format(Database& database, const fs::path& path) {
   check_tables(database, path);
 }
 
-// A file that was cut short can pass SQLite's own check where only the unused end of its last page is gone.
-// With a log beside it the file may rightly be shorter: the log has the missing pages.
+// A truncated file can pass SQLite's own check if only the unused end of its last page is missing. With a log
+// beside it the file may legitimately be shorter: the log has the missing pages.
 void check_length(const fs::path& path) {
   std::error_code ignored;
   const std::uintmax_t log_bytes = fs::file_size(path.string() + "-wal", ignored);
@@ -261,7 +260,7 @@ void check_length(const fs::path& path) {
   ::close(open_regular_file(path));  // a pipe or a device would block, here and in SQLite
   std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(header.data()), header.size());
   // SQLite's file format, sections 1.3.2 and 1.3.9: big-endian, a page size of 1 stands for 65,536.
-  if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return;  // opening it says so
+  if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return;  // opening it reports the error
   const std::uint32_t page_size = (header[16] << 8U) | header[17];
   std::uint32_t pages = 0;
   for (std::size_t i = 28; i < 32; ++i) pages = (pages << 8U) | header[i];

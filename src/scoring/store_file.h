@@ -5,27 +5,27 @@
 #include "sdsclip/scoring/score_store.h"
 #include "sqlite.h"
 
-// How `scores.sqlite` comes into being, and what is checked before one is trusted.
+// Creates `scores.sqlite`, and checks one before it is trusted.
 namespace sdsclip {
 
-/// Writes a store with its header and no results. It is built under another name and then renamed, so that a
-/// store without its header is never seen.
+/// Writes a store with its header and no results. It is built under another name and renamed, so a store
+/// without its header never exists.
 void create_store(const std::filesystem::path& path, const RunIdentity& identity, const CaseTable& table);
 
-/// Throws `Error(kInput)` on a file that was cut short. To be called before the file is opened.
+/// Throws `Error(kInput)` if the file is truncated. Call it before the file is opened.
 void check_length(const std::filesystem::path& path);
 
-/// Throws `Error(kInput)` where the file is no score store of this version, or is damaged.
+/// Throws `Error(kInput)` if the file is not a score store of this version, or is damaged.
 void check_format(Database& database, const std::filesystem::path& path);
 
-/// `check_format`, and throws an error that names the setting which differs from this run's, with both
-/// values: `kInput` where the store is only judged, else `kUsage`.
+/// Calls `check_format`, and throws an error with the setting and both values if a setting differs from this
+/// run's: `kInput` if the store is only judged, else `kUsage`.
 void check_store(Database& database, const std::filesystem::path& path, const RunIdentity& identity,
                  const CaseTable& table, StoreOpening opening);
 
 RunIdentity read_identity(Database& database, const std::filesystem::path& path);
 
-/// The digest of the case table that the store was made for.
+/// The digest of the case table that the store belongs to.
 std::string read_table_digest(Database& database, const std::filesystem::path& path);
 
 }  // namespace sdsclip

@@ -16,7 +16,7 @@ std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
   const std::int64_t cases = database.integer("SELECT count(*) FROM eval_case");
   std::vector<MetricMarks> metrics;
   std::set<std::string> seen;
-  // Rows of one metric follow one another, because they were written so.
+  // Rows of one metric are consecutive, because they were written so.
   StoredRows rows(database, path, "mark",
                   "SELECT metric, case_id, mark, macro_group FROM mark ORDER BY rowid");
   while (rows.step()) {
@@ -33,7 +33,7 @@ std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
         is_first ? rows.integer(3, kNoMacroGroup, kMostCounted) >= 0 : !metric.group.empty();
     metric.case_index.push_back(rows.index(1, cases));
     metric.mark.push_back(rows.real(2, 0, 1));
-    // All marks of a metric have a group, or none has.
+    // Either all marks of a metric have a group, or none has.
     if (is_macro) {
       metric.group.push_back(static_cast<std::int32_t>(rows.integer(3, 0, kMostCounted)));
     } else {

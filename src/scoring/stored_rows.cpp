@@ -35,7 +35,7 @@ double StoredRows::real(int column, double least, double most) const {
   const ValueKind kind = statement_.kind(column);
   const double value = statement_.real(column);
   const bool is_number = kind == ValueKind::kReal || kind == ValueKind::kInteger;
-  if (!is_number || !(value >= least && value <= most)) {  // NaN is neither
+  if (!is_number || !(value >= least && value <= most)) {  // also true for NaN
     std::string expected = "a finite number";
     if (least != std::numeric_limits<double>::lowest()) expected += fmt::format(", {} or more", least);
     if (most != std::numeric_limits<double>::max()) expected += fmt::format(", at most {}", most);

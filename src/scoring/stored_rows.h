@@ -13,18 +13,18 @@
 
 namespace sdsclip {
 
-/// The largest count that a store may state: what is counted is held in 32 bits.
+/// The largest count in a store, because counts are held in 32 bits.
 inline constexpr std::int64_t kMostCounted = std::numeric_limits<std::int32_t>::max();
 
-/// A query over one table of a store. SQLite keeps any value in any column, and a damaged file can pass its
-/// own check, so each value is compared with what it may be. What it may not be is an `Error(kInput)` that
-/// names the file, the table, the row and the column.
+/// A query over one table of a store. SQLite allows any value in any column, and a damaged file can pass its
+/// own check, so each value is checked against its allowed range. A bad value throws `Error(kInput)` that
+/// names file, table, row and column.
 class StoredRows {
  public:
-  /// Rows are counted from 1, in the order of the query.
+  /// Rows count from 1, in the order of the query.
   StoredRows(Database& database, std::filesystem::path path, std::string table, std::string_view sql);
 
-  /// Binds the values to the query's parameters, as `Statement::start`. `row` names the row in errors.
+  /// Binds the values to the query's parameters, like `Statement::start`. `row` names the row in errors.
   template <typename... Values>
   void start(std::string row, const Values&... values) {
     row_name_ = std::move(row);
@@ -35,7 +35,7 @@ class StoredRows {
 
   /// A whole number from `least` to `most`.
   [[nodiscard]] std::int64_t integer(int column, std::int64_t least, std::int64_t most) const;
-  /// The number of a row of a table with `count` rows.
+  /// The index of a row of a table with `count` rows.
   [[nodiscard]] std::int32_t index(int column, std::int64_t count) const;
   /// A finite number from `least` to `most`.
   [[nodiscard]] double real(int column, double least = std::numeric_limits<double>::lowest(),
@@ -43,7 +43,7 @@ class StoredRows {
   [[nodiscard]] std::string text(int column) const;
   /// Valid until the next `step`.
   [[nodiscard]] std::span<const std::byte> blob(int column) const;
-  /// Finite floats, `elements` of them; 0: any number.
+  /// `elements` finite floats; 0: any number of them.
   [[nodiscard]] std::vector<float> floats(int column, std::int64_t elements) const;
 
   [[noreturn]] void refuse(int column, const std::string& got, const std::string& expected) const;
@@ -54,7 +54,7 @@ class StoredRows {
   std::filesystem::path path_;
   std::string table_;
   Statement statement_;
-  std::string row_name_;  // empty: by its count
+  std::string row_name_;  // empty: the row's number
   std::int64_t rows_read_ = 0;
 };
 

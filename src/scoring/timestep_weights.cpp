@@ -14,11 +14,11 @@
 namespace sdsclip {
 namespace {
 
-constexpr double kLeastWeight = 1e-3;  // of 1 on average: no prefix of the samples may weigh nothing
+constexpr double kLeastWeight = 1e-3;  // for a mean of 1: every prefix of the samples must have some weight
 
-using Features = std::vector<double>;  // one a bin
+using Features = std::vector<double>;  // one per bin
 
-// Right columns of an image's row: the case's positives, or the caption at the image's own position.
+// The right columns of an image's row are the case's positives, or the caption at the image's own position.
 bool is_right(const Case& question, std::size_t row, std::int64_t column, std::int32_t caption) {
   if (question.positives.empty()) return static_cast<std::int64_t>(row) == column;
   return std::find(question.positives.begin(), question.positives.end(), caption) != question.positives.end();
@@ -42,7 +42,7 @@ Features binned(std::span<const double> terms, std::span<const SamplePoint> poin
   return sums;
 }
 
-// e(wrong) - e(right) by bin, for every wrong caption against every right one of an image.
+// Adds e(wrong) - e(right) per bin, for every wrong caption against every right one of an image.
 void append_examples(const StoredRun& run, std::int64_t train_timesteps, std::int64_t bins,
                      std::vector<Features>& examples) {
   const CaseTable& table = *run.table;
@@ -75,7 +75,7 @@ void append_examples(const StoredRun& run, std::int64_t train_timesteps, std::in
   }
 }
 
-// Features in units of their common root mean square, so that `ridge` means the same for every latent.
+// Divides the features by their common root mean square, so that `ridge` means the same for every latent.
 void scale_to_unit(std::vector<Features>& examples) {
   double squares = 0;
   for (const Features& example : examples) {
@@ -92,7 +92,7 @@ Features gradient(const std::vector<Features>& examples, const Features& weights
   Features sum(weights.size(), 0.0);
   for (const Features& x : examples) {
     const double margin = std::inner_product(x.begin(), x.end(), weights.begin(), 0.0);
-    const double slope = -1.0 / (1.0 + std::exp(margin));  // of log(1 + exp(-margin))
+    const double slope = -1.0 / (1.0 + std::exp(margin));  // derivative of log(1 + exp(-margin))
     for (std::size_t bin = 0; bin < sum.size(); ++bin) sum[bin] += slope * x[bin];
   }
   const double mean =
@@ -167,7 +167,7 @@ TimestepWeights fit_timestep_weights(std::span<const StoredRun> runs, const Weig
   }
   scale_to_unit(examples);
   // The loss is convex, and its second derivatives are at most a quarter of the mean of |x|^2, which is the
-  // number of bins after scaling: with this step, descent converges.
+  // number of bins after scaling. Gradient descent therefore converges with this step.
   const double step = 1.0 / (0.25 * static_cast<double>(options.bins) + 2 * options.ridge);
   Features weights(static_cast<std::size_t>(options.bins), 1.0);
   for (std::int64_t i = 0; i < options.steps; ++i) {

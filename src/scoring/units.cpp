@@ -18,7 +18,7 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return a / b + (a % b != 0 ? 1 : 0);
 }
 
-/// How many of the rows from `first` on are there.
+/// The number of rows from `first` on, at most `size`.
 std::int64_t rows_there(std::size_t total, std::int64_t first, std::int64_t size) {
   return std::clamp(static_cast<std::int64_t>(total) - first, std::int64_t{0}, size);
 }

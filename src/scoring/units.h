@@ -15,30 +15,30 @@
 #include "sdsclip/data/preprocess.h"
 #include "sdsclip/data/tokenizer.h"
 
-// Work is cut into units of one shape, which the case table alone defines, so that no bit of a result depends
-// on how far a run had come when it was interrupted.
+// Work is divided into units of one shape that depends on the case table alone, so that no bit of a result
+// depends on where a run was interrupted.
 namespace sdsclip {
 
 struct UnitShape {
   std::int64_t units = 0;
-  std::int64_t size = 0;  ///< rows of each; the last ones are padding where they are more than there is
+  std::int64_t size = 0;  ///< rows per unit; the last unit is padded
 };
 
-/// The fewest units of at most `at_most` rows that hold `count` rows, and then the smallest size that does.
+/// The fewest units of at most `at_most` rows that hold `count` rows, with the smallest possible size.
 UnitShape even_units(std::int64_t count, std::int64_t at_most);
 
-/// Images `first` to `first + size - 1` of the table, f32[size, 3, S, S]; rows behind its end are zero.
-/// Decoded by `workers` threads. Throws what the first image that cannot be used throws.
+/// Images `first` to `first + size - 1` of the table, f32[size, 3, S, S]; rows after the table's end are
+/// zero. `workers` threads decode them. Throws the error of the first image that cannot be used.
 at::Tensor decode_unit(std::span<const BenchmarkImage> images, std::int64_t first, std::int64_t size,
                        const PreprocessOptions& options, std::int64_t workers);
 
-/// The pixels of units of images in the given order, each decoded while the one before is used.
+/// The pixels of units of images in the given order. The next unit is decoded while the current one is used.
 class DecodeAhead {
  public:
-  /// `images` must outlive this. Units are numbers: unit u starts at row `u * size`.
+  /// `images` must outlive this. Unit u starts at row `u * size`.
   DecodeAhead(std::span<const BenchmarkImage> images, std::vector<std::int64_t> units, std::int64_t size,
               const PreprocessOptions& options, std::int64_t workers);
-  /// As `decode_unit` of the next unit. To be called once a unit at most.
+  /// `decode_unit` of the next unit. Call it at most once per unit.
   at::Tensor next();
 
  private:
@@ -53,13 +53,12 @@ class DecodeAhead {
   std::future<at::Tensor> ahead_;
 };
 
-/// Ids of texts, i64[size, context_length]; rows behind their end are zero.
+/// Token ids of texts, i64[size, context_length]; rows after the end are zero.
 at::Tensor tokenize_unit(const Tokenizer& tokenizer, std::span<const std::string> texts, std::int64_t first,
                          std::int64_t size);
 
-/// Rows of a tensor that is computed a unit at a time on demand and kept while there is room: the units that
-/// were not used for longest go first. A unit that comes back is computed in the same shape again, hence to
-/// the same bits.
+/// Rows of a tensor that is computed unit by unit on demand and kept while there is room; the least recently
+/// used units are dropped first. A dropped unit is computed again in the same shape, so it has the same bits.
 class UnitCache {
  public:
   using Encode = std::function<at::Tensor(std::int64_t first, std::int64_t size)>;
@@ -77,7 +76,7 @@ class UnitCache {
   std::int64_t unit_size_;
   std::int64_t capacity_bytes_;
   std::int64_t bytes_ = 0;
-  std::list<Entry> by_use_;  // the last used first
+  std::list<Entry> by_use_;  // most recently used first
   std::unordered_map<std::int64_t, std::list<Entry>::iterator> find_;
 };
 

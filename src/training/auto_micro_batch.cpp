@@ -23,7 +23,7 @@ namespace sdsclip {
 
 namespace fs = std::filesystem;
 
-/// `OUT/auto.json`.
+/// The content of `OUT/auto.json`.
 struct AutoChoices {
   std::int64_t micro_batch_clip = kAuto;
   std::int64_t micro_batch_unet = kAuto;
@@ -39,7 +39,7 @@ namespace {
 constexpr double kShareOfFreeMemory = 0.8;
 constexpr std::int64_t kTrialItems = 4;
 
-/// The number behind `key` in a file of `key: 123 kB` lines, in bytes.
+/// The value of `key` in a file of `key: 123 kB` lines, in bytes.
 std::optional<std::int64_t> kibibytes(const char* file, std::string_view key) {
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {
@@ -49,7 +49,7 @@ std::optional<std::int64_t> kibibytes(const char* file, std::string_view key) {
   return std::nullopt;
 }
 
-/// The number that is all of a file; nothing where there is no such file or it says `max`.
+/// The only number in a file; nothing if there is no such file or it says `max`.
 std::optional<std::int64_t> only_number(const char* file) {
   std::ifstream stream(file);
   std::int64_t value = 0;
@@ -57,7 +57,7 @@ std::optional<std::int64_t> only_number(const char* file) {
   return std::nullopt;
 }
 
-/// A batch of `count` grey images with the longest captions: what a step needs depends on shapes alone.
+/// A batch of `count` grey images with the longest captions. A step's memory depends on shapes alone.
 struct TrialBatch {
   TrialBatch(const StepModels& models, std::int64_t count) {
     const auto grey = [count](const Bundle& bundle) {
@@ -111,9 +111,9 @@ std::int64_t extra_peak_bytes(c10::Device device, const std::function<void()>& w
     work();
     return gpu_memory(device).peak - before;
   }
-  ::malloc_trim(0);  // what an earlier trial freed must not hide what this one takes
+  ::malloc_trim(0);  // memory freed by an earlier trial must not hide what this one takes
   const std::int64_t before = kibibytes("/proc/self/status", "VmRSS:").value_or(0);
-  std::ofstream("/proc/self/clear_refs") << "5";  // the peak starts again from here
+  std::ofstream("/proc/self/clear_refs") << "5";  // resets the peak
   work();
   return peak_memory_bytes() - before;
 }
@@ -140,7 +140,7 @@ void settle_micro_batches(TrainOptions& options, const StepModels& models, const
     bind_options(parse_json(read_file(file), file.string()), choices, DocumentRole::kInput);
   }
   const c10::Device device = models.clip->placement().device;
-  // `warm_up`: the teacher's losses alone; else the contrastive loss alone.
+  // `warm_up` runs the teacher's losses alone, otherwise the contrastive loss alone.
   const auto bytes_of = [&](const StepModels& used, bool warm_up) {
     return [&, used, warm_up](std::int64_t items) {
       const TrialBatch trial(used, items);

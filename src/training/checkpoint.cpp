@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kSchema = 1;
 }
 
-/// `state.json`: the last file of a checkpoint, with the digest of the other.
+/// `state.json`, the last file of a checkpoint, with the digest of the tensors' file.
 struct CheckpointDocument {
   std::int64_t schema = kSchema;
   TrainingState state;
@@ -83,7 +83,7 @@ std::string to_json(const CheckpointDocument& document) {
   return json.dump(2) + "\n";
 }
 
-/// The checkpoints of a run, newest first. Half-written ones have other names.
+/// The checkpoints of a run, newest first. Half-written ones have other names and are not listed.
 std::vector<std::pair<std::int64_t, fs::path>> list_checkpoints(const fs::path& out) {
   std::vector<std::pair<std::int64_t, fs::path>> list;
   std::error_code ignored;
@@ -99,7 +99,7 @@ std::vector<std::pair<std::int64_t, fs::path>> list_checkpoints(const fs::path& 
   return list;
 }
 
-/// Throws `Error(kInput)` on what `state.json` cannot say of this run; `where` is the file.
+/// Throws `Error(kInput)` if a value in `state.json` is impossible in this run; `where` is the file.
 void check_document(const CheckpointDocument& document, std::int64_t step, const CheckpointLimits& limits,
                     const std::string& where) {
   const auto require = [&](bool good, const char* key, auto got, const std::string& expected) {
@@ -110,7 +110,7 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
   require(document.schema == kSchema, "schema", document.schema, fmt::format("{}", kSchema));
   require(state.step == step, "step", state.step, fmt::format("{}, as the folder's name", step));
   require(step <= limits.total_steps, "step", step, fmt::format("at most the run's {}", limits.total_steps));
-  // Every epoch has as many batches, also where bad samples were replaced.
+  // Every epoch has the same number of batches, even if bad samples were replaced.
   const std::int64_t epoch = step / limits.batches_per_epoch;
   const std::int64_t epoch_step = step % limits.batches_per_epoch;
   require(position.epoch == epoch, "position.epoch", position.epoch,
@@ -135,7 +135,7 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
 }
 
 CheckpointDocument read_document(const fs::path& json) {
-  // What no checkpoint has, so that a key that is missing is found out.
+  // Start from values that no checkpoint has, so that a missing key is detected.
   CheckpointDocument document{
       .schema = 0,
       .state = {.step = -1, .position = {-1, -1, -1, -1}, .loss_scale = {0, -1}, .evaluated_step = -2},
@@ -151,7 +151,7 @@ struct LoadedCheckpoint {
   std::vector<NamedTensor> tensors;
 };
 
-/// Throws `Error(kInput)` where any part of it is damaged.
+/// Throws `Error(kInput)` if any part of the checkpoint is damaged.
 LoadedCheckpoint read_checkpoint(const fs::path& folder, std::int64_t step, const CheckpointLimits& limits) {
   const fs::path json = folder / kState;
   const CheckpointDocument document = read_document(json);
@@ -163,7 +163,7 @@ LoadedCheckpoint read_checkpoint(const fs::path& folder, std::int64_t step, cons
   return {document.state, read_safetensors(tensors).tensors};
 }
 
-/// Throws `Error(kInput)` where they are not this run's tensors and its optimizer's, all of them.
+/// Throws `Error(kInput)` unless these are all tensors of this run and its optimizer.
 void check_tensors(const std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& trained,
                    const fs::path& file) {
   const std::map<std::string, at::Tensor> stored(tensors.begin(), tensors.end());
@@ -186,7 +186,7 @@ void check_tensors(const std::vector<NamedTensor>& tensors, const std::vector<Na
   }
 }
 
-/// Into the run, or not at all.
+/// Restores everything, or nothing.
 void restore(const LoadedCheckpoint& checkpoint, const std::vector<NamedTensor>& trained,
              Optimizer& optimizer, const fs::path& file) {
   check_tensors(checkpoint.tensors, trained, file);

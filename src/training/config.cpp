@@ -8,8 +8,8 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // of a batch, its L_SDS draws included
-constexpr std::int64_t kMostWorkers = 1024;                 // a thread each
+constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // per batch, with its L_SDS draws
+constexpr std::int64_t kMostWorkers = 1024;                 // one thread each
 constexpr double kLargestRate = 1e30;
 constexpr double kLargestDecay = 1e6;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
@@ -119,7 +119,7 @@ void check_train_config(const TrainConfig& config) {
   require_at_most("train.batch_size", train.batch_size, kMostItems);
   require_at_most("sds.samples", config.sds.samples, kMostItems / train.batch_size);
   require_at_most("data.workers", config.data.workers, kMostWorkers);
-  // What AdamW multiplies float32 tensors with must itself fit into float32.
+  // Factors of float32 tensors in AdamW must fit into float32.
   require_positive("train.lr", train.lr);
   require_at_most("train.lr", train.lr, kLargestRate);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);

@@ -12,7 +12,7 @@
 namespace sdsclip {
 namespace {
 
-/// What adds up over the UNet micro-batches.
+/// Sums over the UNet micro-batches.
 struct SdsSums {
   double matched = 0;
   double shuffled = 0;
@@ -30,7 +30,7 @@ SdsTerm term_of(const SdsSums& sums) {
           .z_std = std::sqrt(std::max(0.0, sums.z_squared / count - mean * mean))};
 }
 
-/// The contexts of the captions of these images, rows of the batch.
+/// The contexts of the captions of `images`, which are rows of the batch.
 at::Tensor contexts_of(DiffusionTeacher& teacher, const StepBatch& batch, const at::Tensor& images) {
   return teacher.encode_text(batch.teacher_ids.index_select(0, images).to(teacher.placement().device));
 }
@@ -47,8 +47,8 @@ SdsTerm add_sds(const StepModels& models, const StepBatch& batch, const StepOpti
   const double share = 1.0 / static_cast<double>(images * sds.samples);
   SdsSums sums;
 
-  // An image's context is encoded once, for all its samples: blocks of whole images, cut into UNet
-  // micro-batches.
+  // Blocks of whole images are cut into UNet micro-batches, so that an image's context is encoded once for
+  // all its samples.
   const auto add_block = [&](std::int64_t first_image, std::int64_t image_count) {
     const at::Tensor rows = at::arange(first_image, first_image + image_count, at::kLong);
     const at::Tensor contexts = contexts_of(teacher, batch, rows);

@@ -28,7 +28,7 @@ fs::path data_root(const EvaluateOptions& options) {
   return value != nullptr && *value != '\0' ? value : "data";
 }
 
-/// The one data set of a benchmark; several would give metrics of the same name.
+/// The only data set of a benchmark; several would give metrics of the same name.
 fs::path one_data_set(const Benchmark& benchmark, const fs::path& root) {
   const fs::path folder = root / benchmark.name;
   std::error_code ignored;
@@ -112,7 +112,7 @@ std::vector<Metric> Evaluation::run(const ClipModel& model, const fs::path& scra
   std::vector<Metric> metrics;
   for (const Task& task : tasks_) {
     std::error_code ignored;
-    fs::remove_all(scratch, ignored);  // what a killed run left is of other weights
+    fs::remove_all(scratch, ignored);  // scores that a killed run left belong to other weights
     create_folder(scratch);
     const RunIdentity identity =
         clip_run_identity(model, "in training", std::string(task.benchmark->name), options);

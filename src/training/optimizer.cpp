@@ -19,7 +19,7 @@ bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
-/// open_clip's rule for tensors that weight decay leaves alone.
+/// open_clip's rule for tensors without weight decay.
 bool is_gain_or_bias(const NamedTensor& tensor) {
   const std::string& name = tensor.first;
   return tensor.second.dim() < 2 || contains(name, "bn") || contains(name, "ln") || contains(name, "bias") ||
@@ -42,11 +42,12 @@ double norm_of(const std::vector<NamedTensor>& tensors) {
   if (tensors.empty()) return 0;
   std::vector<at::Tensor> norms;
   for (const NamedTensor& tensor : tensors) norms.push_back(tensor.second.norm());
-  // As `clip_grad_norm_`.
+  // As in torch's `clip_grad_norm_`.
   return (norms.size() == 1 ? norms.front() : at::stack(norms).norm()).item<double>();
 }
 
-/// Of gradients whose norm is not finite: the first that is not finite itself, else the largest.
+/// The error for gradients whose norm is not finite; it names the first one that is not finite, else the
+/// largest.
 NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
   const NamedTensor* worst = &gradients.front();
   double largest = 0;
@@ -64,7 +65,7 @@ NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
       worst->first, largest));
 }
 
-/// AdamW's memory of one parameter out of a checkpoint; null where it has none.
+/// AdamW's state of one parameter from a checkpoint; null if it has none.
 std::unique_ptr<torch::optim::AdamWParamState> restored_state(
     const NamedTensor& tensor, const std::map<std::string, at::Tensor>& stored) {
   const auto find = [&](const char* kind) {
@@ -91,7 +92,7 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(
   }
   const c10::Device device = tensor.second.device();
   std::unique_ptr<torch::optim::AdamWParamState> state = std::make_unique<torch::optim::AdamWParamState>();
-  // Clones: the optimizer updates them in place, and they must not stay another's.
+  // Clones, because the optimizer updates them in place and the caller's tensors must not change.
   state->exp_avg(average.to(device).clone());
   state->exp_avg_sq(square.to(device).clone());
   state->step(step.item<std::int64_t>());
@@ -119,7 +120,7 @@ double learning_rate_factor(const TrainOptions& options, std::int64_t step, std:
 
 struct Optimizer::Implementation {
   std::vector<NamedTensor> trained;
-  std::vector<double> peak_rates;  // of each parameter group
+  std::vector<double> peak_rates;  // per parameter group
   double grad_clip_norm = 0;
   std::unique_ptr<torch::optim::AdamW> adamw;
 };
@@ -130,7 +131,7 @@ Optimizer::Optimizer(const std::vector<NamedTensor>& trained, const TrainOptions
   own.trained = trained;
   own.grad_clip_norm = options.grad_clip_norm;
 
-  // Keyed by (is it h_w's, is it free of decay); the order of the groups changes no result.
+  // The key is (is it h_w's, is it free of decay); the order of the groups changes no result.
   std::map<std::pair<bool, bool>, std::vector<at::Tensor>> groups;
   for (const NamedTensor& tensor : trained) {
     groups[{contains(tensor.first, kMapName), is_gain_or_bias(tensor)}].push_back(tensor.second);

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// The step of a line; nothing where it is no object with one.
+/// The step of a line; nothing if the line is not an object with one.
 std::optional<std::int64_t> step_of(std::string_view line) {
   try {
     const Json json = parse_json_value(line, "line");
@@ -25,7 +25,7 @@ std::optional<std::int64_t> step_of(std::string_view line) {
   }
 }
 
-/// The whole lines of steps up to `done_steps`, in order. Damaged ones are left out with a warning.
+/// The complete lines of steps up to `done_steps`, in order. Damaged ones are left out with a warning.
 std::string lines_up_to(const std::string& text, std::int64_t done_steps, const std::filesystem::path& file) {
   std::string kept;
   std::int64_t last = 0;
@@ -34,7 +34,7 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps, const 
   std::int64_t first_damaged = 0;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t end = text.find('\n', start);
-    if (end == std::string::npos) break;  // cut off by a kill
+    if (end == std::string::npos) break;  // a kill cut the line off
     const std::string_view line = std::string_view(text).substr(start, end - start);
     start = end + 1;
     ++number;
@@ -54,9 +54,9 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps, const 
   return kept;
 }
 
-/// A file of steps, its last line to be read.
+/// The last line of a file of steps.
 struct LastLine {
-  Json json;  ///< null where there is none
+  Json json;  ///< null if there is no line
   std::string where;
 };
 
@@ -188,7 +188,7 @@ std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
 }
 
 std::int64_t peak_memory_bytes() {
-  // Not getrusage: its figure starts at that of the process that started this one.
+  // Not getrusage, whose peak starts with that of the parent process.
   constexpr std::string_view kPeak = "VmHWM:";
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {

@@ -15,7 +15,7 @@ void append(std::vector<NamedTensor>& list, const std::vector<NamedTensor>& more
   list.insert(list.end(), more.begin(), more.end());
 }
 
-/// The losses that reach CLIP by the image embedding alone are of no use where nothing of that tower trains.
+/// Losses that reach CLIP only by the image embedding have no effect if no image-tower parameter trains.
 void check_reaches_clip(const TrainConfig& config, const std::vector<NamedTensor>& outcome) {
   if (any_in_image_tower(outcome)) return;
   throw usage_error(
@@ -29,7 +29,7 @@ class TextColumns {
  public:
   explicit TextColumns(std::size_t captions) : captions_(static_cast<std::int64_t>(captions)) {}
 
-  /// Its row.
+  /// Adds a text and returns its row.
   std::int64_t add(const std::string& text) {
     further_.push_back(text);
     return captions_ + further_count() - 1;
@@ -42,8 +42,8 @@ class TextColumns {
   std::vector<std::string> further_;
 };
 
-/// The teacher's candidates for the images of the batch that have targets; their own captions are columns
-/// already.
+/// The teacher's candidates for the images of the batch that have targets. Their own captions are already
+/// columns.
 std::optional<RankBatch> rank_batch(const RankTargets& targets, const Batch& batch, TextColumns& columns) {
   std::vector<std::int64_t> images;
   std::vector<std::vector<std::int64_t>> rows;
@@ -137,7 +137,7 @@ LoaderOptions loader_options(const TrainConfig& config, const Session& session) 
   options.seed = static_cast<std::uint64_t>(config.seed);
   options.on_bad_sample = config.data.on_bad_sample;
   options.max_bad = config.data.max_bad;
-  // The members of a shard have names, but no place of their own.
+  // Members of a shard have names but no path of their own.
   const bool has_folder = config.data.format != CaptionFormat::kWebDataset;
   if (config.data.confine && has_folder)
     options.confine_to = config.data.images.empty() ? "." : config.data.images;

@@ -16,9 +16,9 @@
 
 namespace sdsclip {
 
-/// The models, maps and data of a training run, loaded as its configuration says.
+/// The models, maps and data of a training run, as its configuration names them.
 struct Session {
-  /// Throws as `train`.
+  /// Throws like `train`.
   Session(const TrainConfig& config, const Placement& placement);
 
   [[nodiscard]] StepModels models();
@@ -26,21 +26,21 @@ struct Session {
   Bundle clip_bundle;
   ClipModel clip;
   Tokenizer clip_tokenizer;
-  std::vector<NamedTensor> trained;  ///< what the optimizer changes and checkpoints hold
-  std::vector<NamedTensor> outcome;  ///< as `tuned.safetensors` names it: low-rank updates merged
+  std::vector<NamedTensor> trained;  ///< tensors that the optimizer changes and checkpoints store
+  std::vector<NamedTensor> outcome;  ///< tensors of `tuned.safetensors`: low-rank updates merged
   std::vector<LoraAdapter> lora;     ///< empty unless `train.tune` is lora
   std::optional<DiffusionTeacher> teacher;
   std::optional<Tokenizer> teacher_tokenizer;
-  std::optional<LatentMap> latent_map;   ///< of L_SDS
-  std::optional<LinearMap> feature_map;  ///< of the feature loss
-  std::optional<RankTargets> targets;    ///< of L_rank
+  std::optional<LatentMap> latent_map;   ///< for L_SDS
+  std::optional<LinearMap> feature_map;  ///< for the feature loss
+  std::optional<RankTargets> targets;    ///< for L_rank
   std::unique_ptr<CaptionDataset> dataset;
 };
 
 LoaderOptions loader_options(const TrainConfig& config, const Session& session);
 
-/// What the loader gave, as the step wants it: the captions' columns, then the hard negatives', then the
-/// candidates' that are not there yet. `batch` must outlive the result.
+/// Turns a loader's batch into the step's: text columns of the captions, then of hard negatives, then of
+/// candidates that are not there yet. `batch` must outlive the result.
 StepBatch step_batch(const TrainConfig& config, const Session& session, const Batch& batch);
 
 }  // namespace sdsclip

@@ -39,14 +39,14 @@ at::Tensor gradient_or_zero(const at::Tensor& leaf) {
   return leaf.grad().defined() ? leaf.grad() : at::zeros_like(leaf);
 }
 
-/// The losses' side of the cache: the embeddings as leaves, and what each term leaves on the images'. One
-/// leaf a term, so that their gradients can be compared before they are added.
+/// The losses' side of the cache: the embeddings as leaf tensors, and each term's gradient on the images'.
+/// Each term has its own leaf, so that gradients can be compared before they are added.
 class TermGradients {
  public:
   TermGradients(const at::Tensor& images, double loss_scale)
       : images_(images), loss_scale_(loss_scale), sum_(at::zeros_like(images)) {}
 
-  /// Runs one term on a leaf of its own: `add(leaf)` gives the unweighted loss and adds gradients.
+  /// Runs one term on its own leaf: `add(leaf)` returns the unweighted loss and adds gradients.
   template <typename Add>
   StepTerm run(Add&& add) {
     const at::Tensor leaf = leaf_of(images_);
@@ -56,13 +56,13 @@ class TermGradients {
     sum_ += gradient;
     const double norm = gradient.norm().item<double>();
     term.gradient_norm = norm / loss_scale_;
-    if (!contrastive_.defined()) contrastive_ = gradient;  // L_CLIP, which comes first
+    if (!contrastive_.defined()) contrastive_ = gradient;  // L_CLIP is the first term
     const double norms = norm * contrastive_.norm().item<double>();
     if (norms > 0) term.cosine = (gradient * contrastive_).sum().item<double>() / norms;
     return term;
   }
 
-  /// For a step without L_CLIP: what the others are compared with is zero.
+  /// For a step without L_CLIP: the other terms' gradients are compared with zero.
   void leave_out_contrastive() { contrastive_ = at::zeros_like(images_); }
 
   [[nodiscard]] const at::Tensor& sum() const { return sum_; }
@@ -84,12 +84,11 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
   const bool tunes_clip = !options.warm_up_map;
   const bool ranks = batch.rank.has_value() && tunes_clip;
   const bool contrasts = options.contrastive_weight > 0 && tunes_clip;
-  // Without any term there is no gradient, which is not the same as one of zero: that would still decay
-  // weights.
+  // Without any term, parameters must have no gradient. A gradient of zero would still apply weight decay.
   if (!ranks && !contrasts && models.latent_map == nullptr && models.feature_map == nullptr) return {};
   const TowerPass image_pass(image_tower(clip, batch, preprocess), images, options.micro_batch_clip,
                              tunes_clip);
-  // L_SDS and the feature loss see the images alone.
+  // L_SDS and the feature loss need the images only.
   const bool needs_texts = contrasts || ranks;
   std::optional<TowerPass> text_pass;
   at::Tensor text_leaf;
@@ -101,7 +100,7 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
 
   StepResult result;
   TermGradients terms(image_pass.embeddings(), options.loss_scale);
-  // The temperature is the parameter itself: where it trains, its gradient lands where the optimizer looks.
+  // The loss uses the temperature parameter itself, so that its gradient is where the optimizer expects it.
   const auto backward = [&](const at::Tensor& loss, double weight) {
     (loss * (weight * options.loss_scale)).backward();
     return loss.item<double>();

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The sums are the same, but in another order.
+// The sums are the same but in another order.
 constexpr std::array<std::string_view, 2> kChangesLastBits = {"train.micro_batch_clip",
                                                               "train.micro_batch_unet"};
 constexpr std::array<std::string_view, 4> kChangesNoResult = {

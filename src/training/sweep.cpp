@@ -21,7 +21,7 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
-/// Parts at the commas that stand in no YAML list, map or quoted text.
+/// Splits at commas that are outside YAML lists, maps and quoted text.
 std::vector<std::string> split_values(std::string_view text) {
   std::vector<std::string> values;
   std::size_t start = 0;
@@ -46,7 +46,7 @@ std::vector<std::string> split_values(std::string_view text) {
   return values;
 }
 
-/// As in a URL: readable for numbers and names, and different for different texts.
+/// Percent-encodes as in a URL: numbers and names stay readable, and different texts stay different.
 std::string as_file_name(std::string_view text) {
   constexpr std::string_view kPlain = "._+=,-";
   std::string name;

@@ -24,7 +24,7 @@ std::string little_endian(Unsigned value) {
   return bytes;
 }
 
-/// Just enough of protobuf's wire format: fields are appended to a text in the order of the calls.
+/// The small part of protobuf's wire format that is needed: fields are appended in the order of the calls.
 class Message {
  public:
   Message& varint(std::uint32_t field, std::uint64_t value) {
@@ -64,12 +64,12 @@ double now() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-/// The fields that every `Event` has: wall_time = 1 (seconds), step = 2.
+/// The fields of every `Event`: wall_time = 1 (seconds), step = 2.
 Message event(std::int64_t step) {
   return Message().real64(1, now()).varint(2, static_cast<std::uint64_t>(step));
 }
 
-/// event.proto: file_version = 3. Only from version 2 on are sessions' starts obeyed.
+/// event.proto: file_version = 3. TensorBoard obeys session starts only from version 2 on.
 std::string version_event() {
   return event(0).bytes(3, "brain.Event:2").text();
 }
@@ -89,7 +89,7 @@ std::string scalars_event(std::int64_t step, std::span<const Scalar> scalars) {
   return event(step).bytes(5, summary.text()).text();
 }
 
-/// TFRecord's guard against sums of sums (tensorflow/core/lib/hash/crc32c.h).
+/// TFRecord masks its checksums against checksums of checksums (tensorflow/core/lib/hash/crc32c.h).
 std::string masked_sum(std::string_view bytes) {
   return little_endian(std::rotr(crc32c(bytes), 15) + 0xA282EAD8U);
 }
@@ -99,8 +99,8 @@ std::string record(std::string_view data) {
   return length + masked_sum(length) + std::string(data) + masked_sum(data);
 }
 
-/// TensorBoard reads a folder's files in the order of their names, which hold the seconds since 1970: those
-/// of now, or of the newest file that is there plus one.
+/// TensorBoard reads a folder's files in the order of their names, which contain the seconds since 1970. The
+/// name has the current time, or one second more than the newest file.
 std::string next_name(const fs::path& folder) {
   std::int64_t seconds = static_cast<std::int64_t>(now());
   std::error_code ignored;

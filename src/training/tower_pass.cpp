@@ -15,7 +15,7 @@ TowerPass::TowerPass(EncodeRows encode, std::int64_t rows, std::int64_t micro_ba
       keeps_graph_(needs_gradient && (micro_batch <= 0 || micro_batch >= rows)) {
   std::vector<at::Tensor> parts;
   for_each_micro_batch(rows_, micro_batch_, [&](std::int64_t first, std::int64_t count) {
-    // The first one is recorded in any case, to see whether anything in the tower trains.
+    // Always record the first micro-batch, to see whether anything in the tower trains.
     const at::AutoGradMode record(keeps_graph_ || (needs_gradient && first == 0));
     const at::Tensor part = encode_(first, count);
     trains_ = trains_ || part.requires_grad();

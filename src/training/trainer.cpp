@@ -33,15 +33,15 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kScratch = "evaluation.tmp";
-constexpr double kLargestLogitScale = 4.605170185988092;  // ln 100, as CLIP and open_clip
+constexpr double kLargestLogitScale = 4.605170185988092;  // ln 100, as in CLIP and open_clip
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Fails where `out` holds a run that this one must not touch; writes `config.yaml` where there is none.
-/// Whether to go on from what is there: with --resume, and where the same run has ended, whose result is then
-/// shown again.
+/// Fails if `out` holds a run that this one must not touch; writes `config.yaml` if there is none. Returns
+/// whether to continue what is there: with --resume, or if the same run is complete, to show its result
+/// again.
 bool claim_folder(const TrainConfig& config, const TrainRun& run) {
   const fs::path file = run.out / "config.yaml";
   std::error_code ignored;
@@ -70,7 +70,7 @@ std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_e
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
-/// Of the run's next step, scaled as float16 needs it.
+/// The options of the run's next step, with fp16's loss scale.
 StepOptions scaled_step_options(const TrainConfig& config, const TrainingState& state) {
   StepOptions options = step_options(config, state.step);
   options.loss_scale = state.loss_scale.value;
@@ -92,8 +92,7 @@ void check_finite(const StepResult& result, std::int64_t step, const fs::path& o
       loss_of(result.rank), (out / "checkpoints").string(), kAdvice);
 }
 
-/// Calls `action`; what it throws also says after which step, where the last good checkpoint is, and what to
-/// try.
+/// Calls `action` and adds to its error the step, the place of the last good checkpoint, and what to try.
 template <typename Action>
 auto with_advice(std::int64_t step, const fs::path& out, Action&& action) {
   try {
@@ -145,7 +144,7 @@ class Life {
     touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
     settle_micro_batches(config_.train, session_.models(), scaled_step_options(config_, state_), touched,
                          run.out);
-    // `auto` has tried steps, which are no work of the run.
+    // Trial steps of `auto` are not work of the run.
     if (session_.teacher) work_before_ = session_.teacher->work();
   }
 
@@ -164,14 +163,14 @@ class Life {
   TrainRun run_;
   Clock::time_point start_;
   Session session_;
-  std::vector<at::Tensor> before_;  // of the outcome, as the bundle has it
+  std::vector<at::Tensor> before_;  // the bundle's values of the outcome
   Optimizer optimizer_;
   std::optional<Evaluation> evaluation_;
   TrainingState state_;
   std::int64_t saved_step_ = -1;  // of the newest checkpoint
   TeacherWork work_before_;
   std::int64_t steps_ = 0;  // of the whole run
-  double waited_ = 0;       // seconds, for data
+  double waited_ = 0;       // time spent waiting for data, in seconds
   std::optional<RunLog> evaluations_;
   std::optional<EventLog> events_;
   Clock::time_point saved_ = Clock::now();
@@ -192,7 +191,7 @@ void Life::resume() {
   log_info("{}: going on after step {}", run_.out.string(), state_.step);
 }
 
-/// An evaluation changes the state alone, so the tensors of its step are not written a second time.
+/// Saves a checkpoint. An evaluation changes only the state, so its step's tensors are not written again.
 void Life::save() {
   if (saved_step_ == state_.step) {
     save_checkpoint_state(run_.out, state_, config_.train.keep_checkpoints);
@@ -218,7 +217,7 @@ bool Life::checkpoint_due() const {
          (minutes > 0 && seconds_since(saved_) >= 60 * minutes);
 }
 
-/// `tuned.safetensors`: what differs from the bundle, and h_w.
+/// Writes the tensors that differ from the bundle, and h_w.
 void Life::write_tuned(const char* file) const {
   std::vector<NamedTensor> changed;
   for (std::size_t i = 0; i < session_.outcome.size(); ++i) {
@@ -234,7 +233,7 @@ void Life::write_tuned(const char* file) const {
                      {"teacher", config_.teacher}});
 }
 
-/// One optimizer step; fills in what the log says of it beside the losses.
+/// Does one optimizer step and fills in the log's values beside the losses.
 StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
   const Clock::time_point start = Clock::now();
   const Batch batch = loader.next();
@@ -275,7 +274,7 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
   return result;
 }
 
-/// Scores the student as it is, and keeps it where it is the best so far.
+/// Evaluates the student and keeps its weights if they are the best so far.
 void Life::evaluate() {
   summary_.evaluation = evaluation_->run(session_.clip, run_.out / kScratch);
   const std::string name = deciding_metric(config_.evaluate);
@@ -315,7 +314,7 @@ TrainSummary Life::run() {
 
   while (true) {
     if (evaluation_due()) {
-      save();  // whatever becomes of the evaluation, no step is lost
+      save();  // so that no step is lost if the evaluation fails
       evaluate();
       save();
     }
@@ -327,13 +326,13 @@ TrainSummary Life::run() {
     log.write(line);
     events_->write(state_.step, flatten_scalars(line));
     progress.update(state_.step, progress_note(summary_.last));
-    // An evaluation saves what it found, a moment later.
+    // An evaluation saves by itself right after this.
     if (interrupt_requested() || (checkpoint_due() && !evaluation_due())) save();
     if (state_.step < steps_) throw_if_interrupted();
   }
 
   write_tuned("tuned.safetensors");
-  // Once more, for what could not be removed at the time.
+  // Again, for those that could not be removed earlier.
   remove_old_checkpoints(run_.out, state_, config_.train.keep_checkpoints);
   std::error_code ignored;
   fs::remove_all(run_.out / kScratch, ignored);

@@ -6,29 +6,29 @@
 
 namespace sdsclip::synth {
 
-/// A caption that is true of the scene, in one of many wordings: which attributes it names, the order of the
-/// objects, the words of the relation and the sentence around them are drawn. Capitalised and closed with a
-/// full stop half of the time, as COCO's are.
+/// A true caption of the scene in one of many wordings. The attributes, the order of the objects, the
+/// relation's words and the sentence are drawn. Half of the captions start with a capital and end with a full
+/// stop, as in COCO.
 std::string varied_caption(const Scene& scene, RandomSequence& random);
 
-/// The fixed parts of a wording, for captions that must differ in one thing alone.
+/// The wording of captions that must differ in one thing only.
 struct Wording {
   bool sizes = false;        ///< "a small red circle"
   int relation_variant = 0;  ///< which of the relation's phrases
-  int sentence = 0;          ///< which sentence around them
+  int sentence = 0;          ///< which sentence frame
 };
 
-/// Draws a wording; `relation` says which kinds of sentence fit.
+/// Draws a wording; `relation` decides which sentences fit.
 Wording draw_wording(Relation relation, RandomSequence& random);
 
-/// "a red circle is to the left of a blue square": true of the scene, lower case, no full stop, the first
+/// A true caption such as "a red circle is to the left of a blue square": lower case, no full stop, the first
 /// object first.
 std::string worded_caption(const Scene& scene, const Wording& wording);
 
-/// "a red circle", "the small red circle"
+/// An object's name, such as "a red circle" or "the small red circle".
 std::string noun_phrase(const SceneObject& object, bool with_size, bool definite = false);
 
-/// "to the left of"
+/// The relation's words, such as "to the left of".
 std::string_view relation_phrase(Relation relation, int variant);
 
 }  // namespace sdsclip::synth

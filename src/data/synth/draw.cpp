@@ -21,7 +21,7 @@ constexpr std::array<Rgb, kColours.size()> kPalette = {{
 constexpr std::array<Rgb, kBackgrounds.size()> kGround = {{{232, 232, 228}, {44, 44, 50}}};
 constexpr std::array<double, kSizes.size()> kRadius = {9.0, 14.0};  // of the circle that holds the shape
 constexpr int kSubsamples = 4;
-constexpr double kGrain = 5.0;  // largest change of a channel
+constexpr double kGrain = 5.0;  // largest change per channel
 
 /// Whether the point (x, y), in units of the radius from the object's centre, is inside the shape.
 bool inside(int shape, double x, double y) {

@@ -7,11 +7,11 @@
 
 namespace sdsclip::synth {
 
-/// The scene as an 8-bit RGB image of kImageSize x kImageSize, rows of interleaved pixels. Edges are smoothed
-/// by 4 x 4 sub-samples a pixel; every pixel carries a faint grain.
+/// The scene as an 8-bit RGB image of kImageSize x kImageSize, rows of interleaved pixels. 4 x 4 sub-samples
+/// per pixel smooth the edges; every pixel has a faint grain.
 std::vector<std::uint8_t> draw(const Scene& scene);
 
-/// The smallest box of whole pixels that holds both objects, two pixels wider on each side, inside the image:
+/// The smallest box of whole pixels around both objects, with a margin of two pixels, inside the image:
 /// {left, top, width, height}.
 std::array<int, 4> bounding_box(const Scene& scene);
 

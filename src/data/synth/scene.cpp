@@ -6,13 +6,13 @@
 namespace sdsclip::synth {
 namespace {
 
-// Splits and bindings are part of the world, not of a run: they do not follow the user's seed.
+// Splits and bindings belong to the world, so they do not depend on the user's seed.
 constexpr std::uint64_t kWorldSeed = 20240101;
 constexpr double kTrainShare = 0.6;
 constexpr double kValidationShare = 0.2;
 
-// Objects stand in a grid of 3 x 3 places, a little off their middles: where shapes may be anywhere, a small
-// model needs far more steps to tell them apart.
+// Objects are placed on a grid of 3 x 3, with a small offset. With free positions a small model needs far
+// more steps to tell shapes apart.
 constexpr int kLines = 3;
 constexpr double kFirstLine = 16.0;  // pixels
 constexpr double kLineStep = 16.0;
@@ -62,13 +62,13 @@ std::pair<double, double> direction(Relation relation) {
   return {0, 0};
 }
 
-/// A coordinate of one of the three columns or rows that objects stand in, a little off its middle.
+/// A coordinate on one of the grid's three lines, with a small offset.
 double grid_coordinate(int line, RandomSequence& random) {
   return kFirstLine + kLineStep * line + random.uniform(-kJitter, kJitter);
 }
 
-/// The lines of the first and the second object along one axis: the outer two where the relation speaks of
-/// that axis, else one and the same.
+/// The grid lines of the first and second object along one axis: the outer two if the relation is about that
+/// axis, else the same line.
 std::pair<int, int> lines_along(double sign, RandomSequence& random) {
   if (sign == 0) {
     const int line = static_cast<int>(random.below(kLines));

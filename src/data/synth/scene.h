@@ -15,11 +15,11 @@ inline constexpr std::array<std::string_view, 8> kColours = {"red",    "green", 
 inline constexpr std::array<std::string_view, 5> kShapes = {"circle", "square", "triangle", "cross", "ring"};
 inline constexpr std::array<std::string_view, 2> kSizes = {"small", "large"};
 inline constexpr std::array<std::string_view, 2> kBackgrounds = {"light", "dark"};
-inline constexpr int kImageSize = 64;  // pixels a side
+inline constexpr int kImageSize = 64;  // pixels per side
 
 enum class Split { kTrain, kValidation, kTest };
 
-/// Where the first object is as seen from the second. `kAnd` leaves it open.
+/// The position of the first object relative to the second. `kAnd` leaves it open.
 enum class Relation {
   kNone,
   kAnd,
@@ -33,7 +33,7 @@ enum class Relation {
   kBelowRight
 };
 
-/// "left of" and its kin by name, as written in the COCO file's `scene`.
+/// The relation's name in the COCO file's `scene`.
 std::string_view relation_name(Relation relation);
 Relation inverse(Relation relation);
 
@@ -49,37 +49,37 @@ struct Scene {
   int background = 0;
   std::vector<SceneObject> objects;  ///< one or two; two differ in colour and in shape
   Relation relation = Relation::kNone;
-  int place = -1;                ///< of a single object, 0 to 8
-  std::uint64_t noise_seed = 0;  ///< of the faint grain on every pixel
+  int place = -1;                ///< of a single object, 0 to 8; -1: two objects
+  std::uint64_t noise_seed = 0;  ///< seed of the grain on every pixel
 };
 
-/// The split of a two-object combination, the same for every seed: by the unordered pairs of colours and of
-/// shapes, so that "red circle, blue square" and "blue circle, red square" are always together.
+/// The split of a two-object combination, the same for every seed. It depends on the unordered pairs of
+/// colours and shapes, so "red circle, blue square" and "blue circle, red square" are in the same split.
 Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b);
 
-/// Of the two bindings of such a combination one is canonical: the colour that comes first in `kColours` goes
-/// with the shape that comes first in `kShapes`. A model that sees canonical scenes alone has no need to
-/// learn binding: which colours and which shapes there are tells it all.
+/// Each such combination has one canonical binding: the colour that comes first in `kColours` goes with the
+/// shape that comes first in `kShapes`. A model that sees only canonical scenes need not learn binding,
+/// because the sets of colours and shapes determine it.
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b);
 
-/// Where in the image a single object is: one of 3 x 3 places, row by row from the upper left.
+/// A single object's place in the image: one of 3 x 3, row by row from the upper left.
 inline constexpr int kPlaces = 9;
 
-/// The split of a single object: by colour, shape, size, background and place together. Each coloured shape
-/// is seen with most of its 36 variants in training, so none of them goes with it.
+/// The split of a single object, by colour, shape, size, background and place. Training shows most of the 36
+/// variants of each coloured shape, so no variant is tied to a shape.
 Split split_of_single(int colour, int shape, int size, int background, int place);
 
 Scene draw_single(Split split, RandomSequence& random);
 
-/// A single object of that coloured shape.
+/// Draws a single object of the given coloured shape.
 Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random);
 
-/// Two objects in one of `relations`, evenly.
+/// Draws two objects in one of `relations`, with equal probability.
 Scene draw_pair(Split split, std::span<const Relation> relations, RandomSequence& random);
 
-/// The same places and sizes with colours exchanged between the two objects.
+/// The same scene with the colours of the two objects swapped.
 Scene with_colours_swapped(const Scene& scene);
-/// The objects exchange places, so that the relation holds the other way round.
+/// The same scene with the objects' places swapped, so that the relation is reversed.
 Scene with_places_swapped(const Scene& scene);
 Scene with_sizes_swapped(const Scene& scene);
 

@@ -28,7 +28,7 @@ constexpr std::array kDiagonal = {Relation::kAboveLeft, Relation::kAboveRight, R
 constexpr std::array kAnd = {Relation::kAnd};
 constexpr int kCaptionsAnImage = 5;  // as in COCO
 
-/// Everything a part's writer needs: where, from which split, and a random sequence of its own an item.
+/// What a part's writer needs: folder, split, and one random sequence per item.
 struct PartContext {
   fs::path folder;
   Split split = Split::kTest;
@@ -79,7 +79,7 @@ Json scene_json(const Scene& scene) {
                                   : "swapped"}};
 }
 
-/// A scene of the training mixture: a third single objects, the others two objects.
+/// Draws a scene of the training mixture: one third single objects, two thirds pairs.
 Scene draw_mixed(Split split, RandomSequence& random) {
   const double kind = random.uniform();
   if (kind < 0.35) return synth::draw_single(split, random);
@@ -88,8 +88,8 @@ Scene draw_mixed(Split split, RandomSequence& random) {
   return synth::draw_pair(split, kDiagonal, random);
 }
 
-/// COCO captions: `annotations/captions_<name>.json` and `<name>/<12 digits>.png`. The `scene` of an image
-/// says what was drawn; readers of COCO files pass over it.
+/// COCO captions: `annotations/captions_<name>.json` and `<name>/<12 digits>.png`. An image's `scene` says
+/// what was drawn; readers of COCO files ignore it.
 SynthPart write_coco(const PartContext& context, const std::string& name, std::int64_t count) {
   fs::create_directories(context.folder / "annotations");
   fs::create_directories(context.folder / name);
@@ -119,7 +119,7 @@ SynthPart write_coco(const PartContext& context, const std::string& name, std::i
   return {name, count, count * kCaptionsAnImage};
 }
 
-/// One Winoground case: two scenes, captions of the same words, and the benchmark's own tags.
+/// One Winoground case: two scenes, two captions of the same words, and the benchmark's tags.
 struct WinogroundCase {
   std::array<Scene, 2> scenes;
   std::array<std::string, 2> captions;
@@ -130,8 +130,8 @@ struct WinogroundCase {
 
 WinogroundCase draw_winoground_case(std::int64_t index, Split split, RandomSequence& random) {
   WinogroundCase item;
-  // Of every ten cases six swap whole objects (two of them with two predicates), three swap colours, and one
-  // swaps colours inside a spatial relation, where binding and place must both be read.
+  // Of every ten cases, six swap whole objects (two of them with two predicates), three swap colours, and one
+  // swaps colours inside a spatial relation, so that both binding and place matter.
   const std::int64_t kind = index % 10;
   if (kind < 6) {
     const bool diagonal = kind >= 4;
@@ -232,7 +232,7 @@ SynthPart write_aro(const PartContext& context, std::int64_t count) {
 
 using CaptionPair = std::array<std::string, 2>;  // true, false
 
-/// The two pairs that a CLEVR task asks of an image.
+/// The two pairs of captions of an image in a CLEVR task.
 using ClevrQuestions = std::array<CaptionPair, 2>;
 
 /// A colour or shape that is on neither object.
@@ -254,7 +254,7 @@ ClevrQuestions pair_questions(const Scene& scene, const Scene& swapped, bool siz
           CaptionPair{both(scene, sizes, true), both(swapped, sizes, true)}};
 }
 
-/// For each object of the scene: its own phrase against that of the same object changed by `change`.
+/// For each object of the scene: its own phrase against that of the object changed by `change`.
 ClevrQuestions object_questions(const Scene& scene,
                                 const std::function<SceneObject(const SceneObject&)>& change) {
   ClevrQuestions questions;
@@ -277,7 +277,7 @@ ClevrQuestions spatial_questions(const Scene& scene) {
   return questions;
 }
 
-/// The diffusion-itm release's seven tasks: {image: [[true, false], [true, false]]} a file.
+/// The seven tasks of the diffusion-itm release; each file holds {image: [[true, false], [true, false]]}.
 SynthPart write_clevr(const PartContext& context, std::int64_t count) {
   fs::create_directories(context.folder / "captions");
   fs::create_directories(context.folder / "images");
