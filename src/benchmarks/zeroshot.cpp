@@ -3,8 +3,7 @@
 // zeroshot_classification.py.
 //
 // DIR/classnames.txt                                               one class per line, in the order of labels
-// DIR/templates.txt or DIR/zeroshot_classification_templates.txt   one template per line; `{c}` or `{}` is
-// the
+// DIR/templates.txt or DIR/zeroshot_classification_templates.txt   one template per line; `{c}` or `{}` is the
 //                                                                  class name
 // The images are in one of the layouts of zeroshot_layouts.h.
 #include <algorithm>

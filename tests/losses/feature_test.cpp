@@ -1,7 +1,7 @@
 #include "sdsclip/losses/feature.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include "support/expect_error.h"
 
@@ -10,12 +10,12 @@ namespace {
 
 using testing::expect_error;
 
-Bundle teacher_bundle() {
+Bundle feature_teacher() {
   return read_bundle("models/shapes-teacher", BundleKind::kTeacher);
 }
 
-// h_w(e) = W e + b with W = [[1, 2], [0, -1]], b = [1, 0]: e = (3, 1) gives (6, -1), e = (0, 2) gives (5,
-// -2).
+// h_w(e) = W e + b with W = [[1, 2], [0, -1]], b = [1, 0]:
+// e = (3, 1) gives (6, -1), e = (0, 2) gives (5, -2).
 TEST(FeatureLossSum, EqualsTheHandWorkedCase) {
   const LinearMap map{torch::tensor({{1.0F, 2.0F}, {0.0F, -1.0F}}), torch::tensor({1.0F, 0.0F})};
   const at::Tensor embeds = torch::tensor({{3.0F, 1.0F}, {0.0F, 2.0F}}).set_requires_grad(true);
@@ -31,7 +31,8 @@ TEST(FeatureLossSum, EqualsTheHandWorkedCase) {
 }
 
 TEST(FeatureTargets, AreTheFrozenUNetsOutputsOfTheNoisedLatent) {
-  DiffusionTeacher teacher(teacher_bundle(), {.unet = true, .vae_encoder = false, .text_encoder = false}, {});
+  DiffusionTeacher teacher(feature_teacher(), {.unet = true, .vae_encoder = false, .text_encoder = false},
+                           {});
   torch::manual_seed(3);
   const Bundle& bundle = teacher.bundle();
   const at::Tensor latents = torch::randn({3, bundle.latent.channels, bundle.latent.size, bundle.latent.size})
@@ -57,7 +58,7 @@ TEST(FeatureTargets, AreTheFrozenUNetsOutputsOfTheNoisedLatent) {
 }
 
 TEST(MakeFeatureMap, HasTheShapeOfWhatIsDistilledAndItsOwnDraws) {
-  const Bundle bundle = teacher_bundle();
+  const Bundle bundle = feature_teacher();
   FeatureOptions options;
   const LinearMap of_output = make_feature_map(options, bundle, 16, 5, at::kCPU);
   EXPECT_EQ(of_output.weight.sizes(), (at::IntArrayRef{4 * 8 * 8, 16}));
@@ -70,7 +71,7 @@ TEST(MakeFeatureMap, HasTheShapeOfWhatIsDistilledAndItsOwnDraws) {
 }
 
 TEST(CheckFeatureOptions, NamesTheKey) {
-  Bundle bundle = teacher_bundle();
+  Bundle bundle = feature_teacher();
   expect_error(ExitCode::kUsage, {"feature.block", "-1", "0 to 4"},
                [&] { check_feature_options({.block = 5}, bundle); });
   expect_error(ExitCode::kUsage, {"feature.block"}, [&] { check_feature_options({.block = -2}, bundle); });

@@ -1,12 +1,11 @@
-// Runs the data room's functions on a list of inputs and writes what they give as raw numbers, for the Python
+// Runs the data module's functions on a list of inputs and writes what they give as raw numbers, for the Python
 // tests beside it:
 //
 //   data_probe decode LIST OUT
 //   data_probe preprocess SIZE shortest_edge|squash bicubic|bilinear round|floor first|after_resize LIST OUT
 //   data_probe measure SIZE ROUNDS LIST OUT      (processor seconds of one image, as a 64-bit float)
 //   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
-//   data_probe sentencepiece MODEL CHARSMAP|- unigram|bpe canonicalize|whitespace CONTEXT_LENGTH EOT PAD LIST
-//   OUT
+//   data_probe sentencepiece MODEL CHARSMAP|- unigram|bpe canonicalize|whitespace CONTEXT_LENGTH EOT PAD LIST OUT
 //
 // LIST holds the inputs (file names or texts), and OUT the outputs, as records: a 32-bit length and so many
 // bytes. An output record starts with a byte: 0 and the raw result, or 1 and the text of an error.
