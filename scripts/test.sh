@@ -24,18 +24,19 @@ if [ "$slow" = yes ]; then
   jobs=1  # some of the slow tests measure time
 fi
 
-slowest() {
-  local times=$1/Testing/Temporary/CTestCostData.txt
-  [ -r "$times" ] || return 0
+slowest() {  # of the run whose report is $1; what ctest keeps of earlier runs is averaged
+  [ -r "$1" ] || return 0
   echo "test: slowest (seconds)"
-  sed '/^---$/,$d' "$times" | awk '$3 > 0 {printf "  %8.1f  %s\n", $3, $1}' | sort -rn | sed -n 1,10p
+  sed -n 's/.*<testcase name="\([^"]*\)".* time="\([0-9.e+]*\)".*/\2 \1/p' "$1" |
+    awk '{printf "  %8.1f  %s\n", $1, $2}' | sort -rn | sed -n 1,10p
 }
 run_tests() {
   local folder=$1
   shift
-  local code=0
-  ctest --test-dir "$folder" --schedule-random --parallel "$jobs" --output-on-failure "$@" || code=$?
-  slowest "$folder"
+  local code=0 report=$PWD/$folder/tests.xml
+  rm -f "$report"
+  ctest --test-dir "$folder" --schedule-random --parallel "$jobs" --output-on-failure --output-junit "$report" "$@" || code=$?
+  slowest "$report"
   return "$code"
 }
 
