@@ -13,7 +13,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::array<std::string_view, 2> kReductionNames = {"sum", "mean"};
+constexpr std::array<std::string_view, 2> kFeatureReductions = {"sum", "mean"};
 
 }  // namespace
 
@@ -22,7 +22,7 @@ void visit_options(OptionVisitor& visitor, FeatureOptions& options) {
   visitor.option(
       "block", options.block,
       "what is distilled: -1 the UNet's output, 0 and up the output of that block (down, mid, up)");
-  visitor.choice("reduction", options.reduction, kReductionNames,
+  visitor.choice("reduction", options.reduction, kFeatureReductions,
                  "over the feature's elements; then a mean over the batch");
   visitor.option("t_min", options.t_min, "timesteps from this share of the schedule on");
   visitor.option("t_max", options.t_max, "timesteps below this share of the schedule");

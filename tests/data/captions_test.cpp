@@ -241,7 +241,7 @@ TEST(WebDatasetCaptions, NamesAShardThatIsWrong) {
   expect({"s.tar"});
 }
 
-constexpr BadRecordRule kSkip = {OnBadSample::kSkip, 1};
+constexpr BadRecordRule kSkipBad = {OnBadSample::kSkip, 1};
 
 TEST(WebDatasetCaptions, KeepsAnEmptyText) {
   const TemporaryFolder folder;
@@ -292,7 +292,7 @@ TEST(WebDatasetCaptions, UsesTheSoundSamplesOfADamagedShard) {
                {"b.jpg", std::string(5000, 'b')},
                {"b.txt", "b"}});
   }
-  const auto samples = [&] { return open_webdataset_captions(shards, CaptionsPerFile::kOne, kSkip); };
+  const auto samples = [&] { return open_webdataset_captions(shards, CaptionsPerFile::kOne, kSkipBad); };
   fs::resize_file(folder / "s1.tar", 9000);  // inside b.jpg
   ASSERT_EQ(samples()->size(), 5);
   EXPECT_EQ(samples()->record(2).image_name, (folder / "s1.tar").string() + ":a.jpg");

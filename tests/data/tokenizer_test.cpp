@@ -24,7 +24,7 @@ constexpr std::string_view kMerges =
 constexpr std::int64_t kSot = 517;
 constexpr std::int64_t kEot = 518;
 
-TokenizerOptions small_options(TextCleaning clean = TextCleaning::kOpenClip) {
+TokenizerOptions small_vocabulary(TextCleaning clean = TextCleaning::kOpenClip) {
   return {.clean = clean, .context_length = 8, .sot = kSot, .eot = kEot, .pad = kEot};
 }
 
@@ -36,7 +36,7 @@ std::int64_t last(char c) {
 }
 
 Ids encoded(std::string_view text, TextCleaning clean = TextCleaning::kOpenClip) {
-  return clip_tokenizer(kMerges, small_options(clean)).encode_without_padding(text);
+  return clip_tokenizer(kMerges, small_vocabulary(clean)).encode_without_padding(text);
 }
 
 TEST(ClipTokenizer, JoinsTheEarliestMergeFirst) {
@@ -79,7 +79,7 @@ TEST(ClipTokenizer, KnowsItsSpecialTokensInText) {
 }
 
 TEST(ClipTokenizer, TakesThePaddingTokenForSpecialAsTransformersDoes) {
-  TokenizerOptions options = small_options(TextCleaning::kTransformers);
+  TokenizerOptions options = small_vocabulary(TextCleaning::kTransformers);
   options.pad = 0;  // "!", as Stable Diffusion 2 pads
   EXPECT_EQ(clip_tokenizer(kMerges, options).encode_without_padding("cat!!"), (Ids{513, 0, 0}));
   options.clean = TextCleaning::kOpenClip;
@@ -87,21 +87,21 @@ TEST(ClipTokenizer, TakesThePaddingTokenForSpecialAsTransformersDoes) {
 }
 
 TEST(ClipTokenizer, PadsToTheContextLength) {
-  TokenizerOptions options = small_options();
+  TokenizerOptions options = small_vocabulary();
   options.pad = 0;
   EXPECT_EQ(clip_tokenizer(kMerges, options).encode("cat"), (Ids{kSot, 513, kEot, 0, 0, 0, 0, 0}));
   EXPECT_EQ(clip_tokenizer(kMerges, options).encode(""), (Ids{kSot, kEot, 0, 0, 0, 0, 0, 0}));
 }
 
 TEST(ClipTokenizer, CutsLongTextAndEndsItWithEot) {
-  EXPECT_EQ(clip_tokenizer(kMerges, small_options()).encode("cat cat cat cat cat cat"),
+  EXPECT_EQ(clip_tokenizer(kMerges, small_vocabulary()).encode("cat cat cat cat cat cat"),
             (Ids{kSot, 513, 513, 513, 513, 513, 513, kEot}));
-  EXPECT_EQ(clip_tokenizer(kMerges, small_options()).encode("cat cat cat cat cat cat cat"),
+  EXPECT_EQ(clip_tokenizer(kMerges, small_vocabulary()).encode("cat cat cat cat cat cat cat"),
             (Ids{kSot, 513, 513, 513, 513, 513, 513, kEot}));
 }
 
 TEST(ClipTokenizer, RefusesLongTextWhereAsked) {
-  TokenizerOptions options = small_options();
+  TokenizerOptions options = small_vocabulary();
   options.overflow = Overflow::kError;
   const Tokenizer tokenizer = clip_tokenizer(kMerges, options);
   EXPECT_NO_THROW((void)tokenizer.encode("cat cat cat cat cat cat"));
@@ -122,7 +122,7 @@ TEST(ClipTokenizer, TakesALongWordInReasonableTime) {
 
 TEST(ClipTokenizer, NamesTheLineOfABadMerge) {
   const auto with_merges = [](std::string_view merges) {
-    return [merges] { (void)clip_tokenizer(merges, small_options(), "merges.txt"); };
+    return [merges] { (void)clip_tokenizer(merges, small_vocabulary(), "merges.txt"); };
   };
   testing::expect_error(ExitCode::kInput, {"merges.txt:2", "two symbols"}, with_merges("c a\ncat\n"));
   testing::expect_error(ExitCode::kInput, {"merges.txt:1", "'xy'", "earlier merge"}, with_merges("xy z\n"));
@@ -131,16 +131,16 @@ TEST(ClipTokenizer, NamesTheLineOfABadMerge) {
 }
 
 TEST(ClipTokenizer, RefusesOptionsThatDoNotFit) {
-  TokenizerOptions options = small_options();
+  TokenizerOptions options = small_vocabulary();
   options.eot = 600;
   testing::expect_error(ExitCode::kInput, {"600", "519"}, [&] { clip_tokenizer(kMerges, options); });
-  options = small_options();
+  options = small_vocabulary();
   options.context_length = 1;
   testing::expect_error(ExitCode::kInput, {"context_length", "1"}, [&] { clip_tokenizer(kMerges, options); });
 }
 
 TEST(ClipTokenizer, GivesTheSameIdsFromSeveralThreads) {
-  const Tokenizer tokenizer = clip_tokenizer(kMerges, small_options());
+  const Tokenizer tokenizer = clip_tokenizer(kMerges, small_vocabulary());
   const Ids expected = tokenizer.encode("a cat's stack");
   std::vector<int> wrong(4);
   std::vector<std::thread> threads;

@@ -2,7 +2,7 @@
 // state.
 #include "sdsclip/training/checkpoint.h"
 
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include "fuzz.h"
 

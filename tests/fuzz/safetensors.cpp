@@ -1,6 +1,6 @@
 #include "sdsclip/models/safetensors.h"
 
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include "fuzz.h"
 

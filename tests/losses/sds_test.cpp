@@ -1,7 +1,7 @@
 #include "sdsclip/losses/sds.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 #include "sdsclip/models/clip_model.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <map>
 

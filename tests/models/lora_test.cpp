@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <torch/script.h>
-#include <torch/torch.h>
 
 #include <map>
 
@@ -17,7 +16,7 @@ using testing::expect_error;
 
 constexpr std::uint64_t kSeed = 3;
 
-ClipModel load_student() {
+ClipModel load_lora_student() {
   ClipModel model(read_bundle("models/shapes-clip", BundleKind::kClip), {});
   select_trainable(model, Tune::kLora, false);
   return model;
@@ -63,14 +62,14 @@ std::vector<LoraAdapter> add_moved_lora(const ClipModel& model, const LoraOption
 
 TEST(Lora, GradientsEqualPlainAutogradThroughW0PlusScaleBA) {
   const LoraOptions options{.rank = 3, .alpha = 6, .targets = {"attn", "mlp.c_fc", "conv1"}};
-  const ClipModel model = load_student();
+  const ClipModel model = load_lora_student();
   const std::vector<LoraAdapter> adapters = add_moved_lora(model, options);
   // Two backward passes into the same gradients, as micro-batches leave them.
   loss_of(model).backward();
   loss_of(model).backward();
   project_lora_gradients(adapters);
 
-  const ClipModel plain = load_student();
+  const ClipModel plain = load_lora_student();
   const std::map<std::string, at::Tensor> original = parameters_of(plain);
   std::map<std::string, std::pair<at::Tensor, at::Tensor>> leaves;
   for (const LoraAdapter& adapter : adapters) {
@@ -93,8 +92,8 @@ TEST(Lora, GradientsEqualPlainAutogradThroughW0PlusScaleBA) {
 }
 
 TEST(Lora, StartsAtTheArchivesWeightsToTheBit) {
-  const ClipModel untouched = load_student();
-  const ClipModel model = load_student();
+  const ClipModel untouched = load_lora_student();
+  const ClipModel model = load_lora_student();
   merge_lora(add_lora(model, {}, kSeed));
   const std::map<std::string, at::Tensor> before = parameters_of(untouched);
   for (const NamedTensor& parameter : model.parameters()) {
@@ -103,8 +102,8 @@ TEST(Lora, StartsAtTheArchivesWeightsToTheBit) {
 }
 
 TEST(Lora, MergesAnUpdateOfTheAskedRankIntoTheTargetsAlone) {
-  const ClipModel untouched = load_student();
-  const ClipModel model = load_student();
+  const ClipModel untouched = load_lora_student();
+  const ClipModel model = load_lora_student();
   const std::vector<LoraAdapter> adapters =
       add_moved_lora(model, {.rank = 2, .targets = {"visual.transformer"}});
   const std::map<std::string, at::Tensor> before = parameters_of(untouched);
@@ -127,7 +126,7 @@ TEST(Lora, MergesAnUpdateOfTheAskedRankIntoTheTargetsAlone) {
 }
 
 TEST(Lora, DrawsAFromTheSeedAndTheWeightsNameAlone) {
-  const ClipModel model = load_student();
+  const ClipModel model = load_lora_student();
   const std::vector<LoraAdapter> all = add_lora(model, {.targets = {"attn", "mlp"}}, kSeed);
   const std::vector<LoraAdapter> some = add_lora(model, {.targets = {"mlp"}}, kSeed);
   const std::vector<LoraAdapter> other = add_lora(model, {.targets = {"mlp"}}, kSeed + 1);
@@ -143,7 +142,7 @@ TEST(Lora, DrawsAFromTheSeedAndTheWeightsNameAlone) {
 }
 
 TEST(Lora, RefusesTargetsThatMatchNothingAndRanksAboveAWeights) {
-  const ClipModel model = load_student();
+  const ClipModel model = load_lora_student();
   expect_error(ExitCode::kUsage, {"train.lora.targets", "'q_proj'", "such as"}, [&] {
     add_lora(model, {.targets = {"attn", "q_proj"}}, kSeed);
   });

@@ -1,7 +1,7 @@
 #include "sdsclip/models/noise_schedule.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 namespace sdsclip {
 namespace {

@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <torch/script.h>
-#include <torch/torch.h>
 
 #include <map>
 #include <utility>

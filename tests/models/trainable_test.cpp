@@ -1,14 +1,14 @@
 #include "sdsclip/models/trainable.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <set>
 
 namespace sdsclip {
 namespace {
 
-ClipModel load_student() {
+ClipModel load_untuned_student() {
   return ClipModel(read_bundle("models/shapes-clip", BundleKind::kClip), {});
 }
 
@@ -26,7 +26,7 @@ bool is_open_clip_layer_norm(const std::string& name) {
 }
 
 TEST(SelectTrainable, LayerNormIsEveryLayerNormOfBothTowersAndNothingElse) {
-  const ClipModel model = load_student();
+  const ClipModel model = load_untuned_student();
   const std::set<std::string> selected = names_of(select_trainable(model, Tune::kLayerNorm, false));
   std::size_t expected = 0;
   for (const NamedTensor& parameter : model.parameters()) {
@@ -40,7 +40,7 @@ TEST(SelectTrainable, LayerNormIsEveryLayerNormOfBothTowersAndNothingElse) {
 }
 
 TEST(SelectTrainable, WithBiasAddsEveryBias) {
-  const ClipModel model = load_student();
+  const ClipModel model = load_untuned_student();
   const std::set<std::string> selected = names_of(select_trainable(model, Tune::kLayerNormBias, false));
   for (const NamedTensor& parameter : model.parameters()) {
     const bool trains = is_open_clip_layer_norm(parameter.first) || parameter.first.ends_with("bias");
@@ -49,7 +49,7 @@ TEST(SelectTrainable, WithBiasAddsEveryBias) {
 }
 
 TEST(SelectTrainable, AllIsEverythingButTheTemperatureUnlessAskedFor) {
-  const ClipModel model = load_student();
+  const ClipModel model = load_untuned_student();
   const std::size_t count = model.parameters().size();
   EXPECT_EQ(select_trainable(model, Tune::kAll, true).size(), count);
   const std::set<std::string> selected = names_of(select_trainable(model, Tune::kAll, false));

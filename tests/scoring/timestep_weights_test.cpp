@@ -18,13 +18,13 @@ using testing::expect_error;
 using testing::swap_table;
 using testing::TemporaryFolder;
 
-RunIdentity identity() {
+RunIdentity sampled_run() {
   return {
       .scorer = "diffusion", .benchmark = "winoground", .model_name = "", .model_sha256 = "", .settings = {}};
 }
 
 /// Four timesteps, one in each quarter of the range; wrong captions cost 1 more at 600, and noise elsewhere.
-void fill(ScoreStore& store, const CaseTable& table) {
+void fill_timesteps(ScoreStore& store, const CaseTable& table) {
   store.write_sample_points(std::vector<SamplePoint>{{600, 0.2}, {100, 0.9}, {300, 0.6}, {900, 0.1}});
   const TextTable texts = unique_texts(table);
   RandomSequence random(1, stream_of("weights-test"));
@@ -51,8 +51,8 @@ double accuracy(const CaseTable& table, const ScoreStore& store, const std::stri
 TEST(LearnedWeights, FindTheTimestepThatTellsCaptionsApart) {
   const TemporaryFolder folder;
   const CaseTable table = swap_table(200);
-  ScoreStore store(folder / "scores.sqlite", identity(), table, StoreOpening::kNew);
-  fill(store, table);
+  ScoreStore store(folder / "scores.sqlite", sampled_run(), table, StoreOpening::kNew);
+  fill_timesteps(store, table);
   const StoredRun run{.table = &table, .store = &store};
   const TimestepWeights weights = fit_timestep_weights(std::span(&run, 1), {.bins = 4, .steps = 2000});
   ASSERT_EQ(weights.weights.size(), 4u);
@@ -68,7 +68,7 @@ TEST(LearnedWeights, NeedARightAndAWrongCaption) {
   CaseTable table = swap_table(1);
   table.cases[0].images = {0};
   table.cases[0].captions = {0};
-  ScoreStore store(folder / "scores.sqlite", identity(), table, StoreOpening::kNew);
+  ScoreStore store(folder / "scores.sqlite", sampled_run(), table, StoreOpening::kNew);
   store.write_sample_points(std::vector<SamplePoint>{{600, 0.2}});
   store.write_errors(std::vector<SampleErrorRow>{{0, 0, 0, 1.0, 1.0}}, {});
   const StoredRun run{.table = &table, .store = &store};

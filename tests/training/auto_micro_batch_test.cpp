@@ -1,7 +1,7 @@
 #include "auto_micro_batch.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 #include <unistd.h>
 
 #include <fstream>

@@ -1,7 +1,7 @@
 #include "sdsclip/training/loss_scale.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <limits>
 

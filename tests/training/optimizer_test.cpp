@@ -1,7 +1,7 @@
 #include "sdsclip/training/optimizer.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <cmath>
 #include <limits>

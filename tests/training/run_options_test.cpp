@@ -2,7 +2,7 @@
 // the losses beyond L_CLIP and L_SDS.
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <nlohmann/json.hpp>
 #include <set>
@@ -24,16 +24,16 @@ using testing::lines_of;
 using testing::run_in;
 using testing::TemporaryFolder;
 
-const fs::path& world() {
+const fs::path& options_world() {
   static const testing::SmallWorld small(/*train=*/24, /*winoground=*/12);
   return small.path;
 }
 
-TrainConfig small_config() {
+TrainConfig options_config() {
   TrainConfig config;
   config.clip = "models/shapes-clip";
-  config.data.annotations = (world() / "coco/annotations/captions_train2017.json").string();
-  config.data.images = (world() / "coco/train2017").string();
+  config.data.annotations = (options_world() / "coco/annotations/captions_train2017.json").string();
+  config.data.images = (options_world() / "coco/train2017").string();
   config.train.steps = 6;
   config.train.batch_size = 4;
   config.train.lr = 1e-3;
@@ -43,10 +43,10 @@ TrainConfig small_config() {
 }
 
 TrainConfig evaluating_config() {
-  TrainConfig config = small_config();
+  TrainConfig config = options_config();
   config.train.evaluate_every = 2;
   config.evaluate.benchmarks = {"winoground"};
-  config.evaluate.data = world().string();
+  config.evaluate.data = options_world().string();
   return config;
 }
 
@@ -141,7 +141,7 @@ TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUnbrokenRun) {
 TEST(TrainEvaluation, ThatFailsCostsNoStep) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "data");
-  fs::copy(world() / "winoground", folder / "data" / "winoground", fs::copy_options::recursive);
+  fs::copy(options_world() / "winoground", folder / "data" / "winoground", fs::copy_options::recursive);
   TrainConfig config = evaluating_config();
   config.train.checkpoint_every = 0;
   config.train.evaluate_every = 4;
@@ -193,7 +193,7 @@ TEST(TrainEvaluation, RefusesWhatItCannotDo) {
 
 TEST(TrainAuto, SettlesTheMicroBatchesOnceForAllLivesOfTheRun) {
   const TemporaryFolder folder;
-  TrainConfig config = small_config();
+  TrainConfig config = options_config();
   config.teacher = "models/shapes-teacher";
   config.sds.lambda = 0.05;
   config.sds.samples = 2;
@@ -225,7 +225,7 @@ TEST(TrainAuto, SettlesTheMicroBatchesOnceForAllLivesOfTheRun) {
 
 TEST(TrainPrecision, Float16IsScaledNearToFloat32AndResumesToTheSameBits) {
   const TemporaryFolder folder;
-  TrainConfig config = small_config();
+  TrainConfig config = options_config();
   config.teacher = "models/shapes-teacher";
   config.sds.lambda = 0.05;
   config.sds.t_min = 0.3;
@@ -256,7 +256,7 @@ TEST(TrainPrecision, Float16IsScaledNearToFloat32AndResumesToTheSameBits) {
 
 TEST(TrainFeature, TrainsAMapOfItsOwnAndResumesToTheSameBits) {
   const TemporaryFolder folder;
-  TrainConfig config = small_config();
+  TrainConfig config = options_config();
   config.teacher = "models/shapes-teacher";
   config.feature.weight = 0.01;
   config.feature.block = 2;
@@ -284,7 +284,7 @@ TEST(TrainFeature, TrainsAMapOfItsOwnAndResumesToTheSameBits) {
 
 TEST(TrainCheckpoints, AreAlsoWrittenByTheClock) {
   const TemporaryFolder folder;
-  TrainConfig config = small_config();
+  TrainConfig config = options_config();
   config.train.checkpoint_every = 0;
   config.train.checkpoint_minutes = 1e-9;
   config.train.keep_checkpoints = 10;

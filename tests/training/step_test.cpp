@@ -1,7 +1,7 @@
 #include "sdsclip/training/step.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 #include <map>
 #include <optional>

@@ -1,7 +1,7 @@
 #include "tower_pass.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/script.h>
 
 namespace sdsclip {
 namespace {

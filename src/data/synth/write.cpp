@@ -15,7 +15,7 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 using synth::Relation;
 using synth::Scene;
 using synth::SceneObject;
@@ -60,8 +60,8 @@ void write_text(const fs::path& path, const std::string& text) {
   if (!stream) throw runtime_failure("{}: cannot write: is the disk full?", path.string());
 }
 
-Json scene_json(const Scene& scene) {
-  Json objects = Json::array();
+ordered_json scene_json(const Scene& scene) {
+  ordered_json objects = ordered_json::array();
   for (const SceneObject& object : scene.objects) {
     objects.push_back({{"color", synth::kColours[static_cast<std::size_t>(object.colour)]},
                        {"shape", synth::kShapes[static_cast<std::size_t>(object.shape)]},
@@ -93,8 +93,8 @@ Scene draw_mixed(Split split, RandomSequence& random) {
 SynthPart write_coco(const PartContext& context, const std::string& name, std::int64_t count) {
   fs::create_directories(context.folder / "annotations");
   fs::create_directories(context.folder / name);
-  Json images = Json::array();
-  Json annotations = Json::array();
+  ordered_json images = ordered_json::array();
+  ordered_json annotations = ordered_json::array();
   for (std::int64_t i = 0; i < count; ++i) {
     RandomSequence random = context.sequence("synth/coco", i);
     const Scene scene = draw_mixed(context.split, random);
@@ -111,10 +111,10 @@ SynthPart write_coco(const PartContext& context, const std::string& name, std::i
                              {"caption", synth::varied_caption(scene, random)}});
     }
   }
-  const Json file = {{"info", {{"description", "sdsclip shapes world"}, {"version", "1.0"}}},
-                     {"images", std::move(images)},
-                     {"annotations", std::move(annotations)},
-                     {"licenses", Json::array()}};
+  const ordered_json file = {{"info", {{"description", "sdsclip shapes world"}, {"version", "1.0"}}},
+                             {"images", std::move(images)},
+                             {"annotations", std::move(annotations)},
+                             {"licenses", ordered_json::array()}};
   write_text(context.folder / "annotations" / fmt::format("captions_{}.json", name), file.dump());
   return {name, count, count * kCaptionsAnImage};
 }
@@ -171,22 +171,22 @@ SynthPart write_winoground(const PartContext& context, std::int64_t count) {
     const std::array<std::string, 2> stems = {fmt::format("ex_{}_img_0", i), fmt::format("ex_{}_img_1", i)};
     for (std::size_t k = 0; k < 2; ++k)
       write_png(context.folder / "images" / (stems[k] + ".png"), item.scenes[k]);
-    const Json line = {{"id", i},
-                       {"image_0", stems[0]},
-                       {"image_1", stems[1]},
-                       {"caption_0", item.captions[0]},
-                       {"caption_1", item.captions[1]},
-                       {"tag", item.tag},
-                       {"secondary_tag", ""},
-                       {"num_main_preds", item.main_predicates},
-                       {"collapsed_tag", item.collapsed_tag}};
+    const ordered_json line = {{"id", i},
+                               {"image_0", stems[0]},
+                               {"image_1", stems[1]},
+                               {"caption_0", item.captions[0]},
+                               {"caption_1", item.captions[1]},
+                               {"tag", item.tag},
+                               {"secondary_tag", ""},
+                               {"num_main_preds", item.main_predicates},
+                               {"collapsed_tag", item.collapsed_tag}};
     lines += line.dump() + "\n";
   }
   write_text(context.folder / "examples.jsonl", lines);
   return {"winoground", 2 * count, count};
 }
 
-Json boxed(const Scene& scene, const std::string& file) {
+ordered_json boxed(const Scene& scene, const std::string& file) {
   const std::array<int, 4> box = synth::bounding_box(scene);
   return {
       {"image_path", file}, {"bbox_x", box[0]}, {"bbox_y", box[1]}, {"bbox_w", box[2]}, {"bbox_h", box[3]}};
@@ -194,8 +194,8 @@ Json boxed(const Scene& scene, const std::string& file) {
 
 SynthPart write_aro(const PartContext& context, std::int64_t count) {
   fs::create_directories(context.folder / "images");
-  Json relations = Json::array();
-  Json attributions = Json::array();
+  ordered_json relations = ordered_json::array();
+  ordered_json attributions = ordered_json::array();
   for (std::int64_t i = 0; i < count; ++i) {
     RandomSequence random = context.sequence("synth/aro", i);
     const auto the = [](const SceneObject& object) { return synth::noun_phrase(object, false, true); };
@@ -204,7 +204,7 @@ SynthPart write_aro(const PartContext& context, std::int64_t count) {
     const std::string relation_file = fmt::format("{}.png", 2 * i);
     write_png(context.folder / "images" / relation_file, related);
     const std::string_view phrase = synth::relation_phrase(related.relation, 0);
-    Json relation = boxed(related, relation_file);
+    ordered_json relation = boxed(related, relation_file);
     relation["image_id"] = fmt::format("{}", 2 * i);
     relation["true_caption"] =
         fmt::format("{} is {} {}", the(related.objects[0]), phrase, the(related.objects[1]));
@@ -217,7 +217,7 @@ SynthPart write_aro(const PartContext& context, std::int64_t count) {
     const Scene swapped = synth::with_colours_swapped(bound);
     const std::string attribution_file = fmt::format("{}.png", 2 * i + 1);
     write_png(context.folder / "images" / attribution_file, bound);
-    Json attribution = boxed(bound, attribution_file);
+    ordered_json attribution = boxed(bound, attribution_file);
     attribution["image_id"] = fmt::format("{}", 2 * i + 1);
     attribution["true_caption"] = fmt::format("{} and {}", the(bound.objects[0]), the(bound.objects[1]));
     attribution["false_caption"] = fmt::format("{} and {}", the(swapped.objects[0]), the(swapped.objects[1]));
@@ -285,7 +285,7 @@ SynthPart write_clevr(const PartContext& context, std::int64_t count) {
       "pair_binding_size", "pair_binding_color",  "recognition_color",  "recognition_shape",
       "spatial",           "binding_color_shape", "binding_shape_color"};
   for (std::size_t task = 0; task < kTasks.size(); ++task) {
-    Json questions_of = Json::object();
+    ordered_json questions_of = ordered_json::object();
     for (std::int64_t i = 0; i < count; ++i) {
       RandomSequence random = context.sequence(fmt::format("synth/clevr/{}", kTasks[task]), i);
       Scene scene = synth::draw_pair(context.split, kStraight, random);
