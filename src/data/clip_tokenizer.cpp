@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "byte_pair.h"
+#include "special_tokens.h"
 #include "text_cleaning.h"
 #include "text_encoder.h"
 #include "unicode.h"
@@ -78,18 +79,13 @@ class ClipEncoder final : public TextEncoder {
   [[nodiscard]] std::int64_t vocab_size() const override { return merges_.size() + 2; }
 
  private:
-  struct Special {
-    std::u32string text;
-    std::int64_t id = 0;
-  };
-
   void add_special(std::u32string text, std::int64_t id) { specials_.push_back({std::move(text), id}); }
 
   void encode_as_open_clip(std::u32string_view text, std::vector<std::int64_t>& ids) const {
-    const Special specials[] = {{U"<start_of_text>", options_.sot}, {U"<end_of_text>", options_.eot}};
+    const SpecialToken specials[] = {{U"<start_of_text>", options_.sot}, {U"<end_of_text>", options_.eot}};
     for (std::size_t at = 0; at < text.size();) {
       std::size_t end = at;
-      for (const Special& special : specials) {
+      for (const SpecialToken& special : specials) {
         if (!continues_with(text, at, special.text, Case::kIgnored)) continue;
         end = at + special.text.size();
         if (text.substr(at, end - at) == special.text) {
@@ -108,21 +104,9 @@ class ClipEncoder final : public TextEncoder {
 
   /// Cuts special tokens out of the original text and cleans the parts between them separately.
   void encode_as_transformers(std::u32string_view text, std::vector<std::int64_t>& ids) const {
-    std::size_t plain = 0;
-    for (std::size_t at = 0; at < text.size();) {
-      const auto special = std::find_if(specials_.begin(), specials_.end(), [&](const Special& candidate) {
-        return continues_with(text, at, candidate.text, Case::kKept);
-      });
-      if (special == specials_.end()) {
-        ++at;
-        continue;
-      }
-      encode_plain_part(text.substr(plain, at - plain), ids);
-      ids.push_back(special->id);
-      at += special->text.size();
-      plain = at;
-    }
-    encode_plain_part(text.substr(plain), ids);
+    cut_at_special_tokens(
+        text, specials_, [&](std::u32string_view part) { encode_plain_part(part, ids); },
+        [&](std::int64_t id) { ids.push_back(id); });
   }
 
   void encode_plain_part(std::u32string_view part, std::vector<std::int64_t>& ids) const {
@@ -169,7 +153,7 @@ class ClipEncoder final : public TextEncoder {
 
   TokenizerOptions options_;
   BytePairMerges merges_;
-  std::vector<Special> specials_;  // transformers only; a longer token comes before its own prefix
+  std::vector<SpecialToken> specials_;  // transformers only; a longer token comes before its own prefix
   mutable std::shared_mutex cache_mutex_;
   mutable std::unordered_map<std::string, std::vector<std::int32_t>> cache_;
 };

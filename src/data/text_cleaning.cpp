@@ -156,12 +156,6 @@ std::u32string fix_segment(std::u32string text, bool unescape, std::size_t& work
   }
 }
 
-/// Python's `string.punctuation`.
-bool is_ascii_punctuation(char32_t c) {
-  return (c >= U'!' && c <= U'/') || (c >= U':' && c <= U'@') || (c >= U'[' && c <= U'`') ||
-         (c >= U'{' && c <= U'~');
-}
-
 /// Python's `" ".join(text.split())`.
 std::u32string join_words(const std::u32string& text) {
   std::u32string result;

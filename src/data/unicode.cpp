@@ -47,6 +47,13 @@ const icu::Normalizer2& form_c() {
   return *form;
 }
 
+const icu::Normalizer2& form_d() {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* form = icu::Normalizer2::getNFDInstance(status);
+  check(status);
+  return *form;
+}
+
 const icu::Normalizer2& form_kc() {
   UErrorCode status = U_ZERO_ERROR;
   const icu::Normalizer2* form = icu::Normalizer2::getNFKCInstance(status);
@@ -54,12 +61,17 @@ const icu::Normalizer2& form_kc() {
   return *form;
 }
 
-icu::UnicodeSet characters_of_unicode_9() {
+icu::UnicodeSet new_characters_of_unicode_9() {
   UErrorCode status = U_ZERO_ERROR;
   icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
   check(status);
   set.freeze();
   return set;
+}
+
+const icu::UnicodeSet& characters_of_unicode_9() {
+  static const icu::UnicodeSet known = new_characters_of_unicode_9();
+  return known;
 }
 
 /// Below the first combining character, text is its own form C.
@@ -103,8 +115,20 @@ std::u32string with_sorted_marks(std::u32string text, Known known) {
   return result;
 }
 
+std::u32string normalized_by_unicode_9(const icu::Normalizer2& form, std::u32string text) {
+  const icu::UnicodeSet& known = characters_of_unicode_9();
+  const auto is_known = [&](char32_t c) { return known.contains(static_cast<UChar32>(c)) != 0; };
+  return normalized(icu::FilteredNormalizer2(form, known), with_sorted_marks(std::move(text), is_known));
+}
+
 bool has_category(char32_t character, std::uint32_t mask) {
   return (U_GET_GC_MASK(static_cast<UChar32>(character)) & mask) != 0;
+}
+
+bool is_of_unicode_8(char32_t character) {
+  UVersionInfo version;
+  u_charAge(static_cast<UChar32>(character), version);
+  return version[0] <= 8;
 }
 
 unsigned char byte_at(std::string_view text, std::size_t at) {
@@ -170,10 +194,11 @@ std::u32string nfc(std::u32string text) {
 }
 
 std::u32string nfc_of_unicode_9(std::u32string text) {
-  static const icu::UnicodeSet known = characters_of_unicode_9();
-  if (is_plain(text)) return text;
-  const auto is_known = [](char32_t c) { return known.contains(static_cast<UChar32>(c)) != 0; };
-  return normalized(icu::FilteredNormalizer2(form_c(), known), with_sorted_marks(std::move(text), is_known));
+  return is_plain(text) ? text : normalized_by_unicode_9(form_c(), std::move(text));
+}
+
+std::u32string nfd_of_unicode_9(std::u32string text) {
+  return normalized_by_unicode_9(form_d(), std::move(text));
 }
 
 std::u32string nfkc(char32_t character) {
@@ -249,6 +274,35 @@ bool is_white_space(char32_t character) {
 
 bool is_python_space(char32_t character) {
   return is_white_space(character) || (character >= 0x1C && character <= 0x1F);
+}
+
+bool is_ascii_punctuation(char32_t c) {
+  return (c >= U'!' && c <= U'/') || (c >= U':' && c <= U'@') || (c >= U'[' && c <= U'`') ||
+         (c >= U'{' && c <= U'~');
+}
+
+bool is_other_of_unicode_8(char32_t character) {
+  return has_category(character, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && is_of_unicode_8(character);
+}
+
+bool is_punctuation_of_unicode_8(char32_t character) {
+  constexpr char32_t kChiSign = 0x166D, kSandhiMark = 0x111C9;  // of other categories since
+  if (character == kChiSign || character == kSandhiMark) return true;
+  return has_category(character, U_GC_P_MASK) && is_of_unicode_8(character);
+}
+
+bool is_nonspacing_mark_of_unicode_8(char32_t character) {
+  switch (character) {
+    case 0x1734:  // Hanunoo pamudpod, a spacing mark since
+      return true;
+    case 0x1885:  // Mongolian baluda and three baluda, letters then
+    case 0x1886:
+    case 0xA9BD:   // Javanese keret, a spacing mark then
+    case 0x111C9:  // Sharada sandhi mark, punctuation then
+      return false;
+    default:
+      return has_category(character, U_GC_MN_MASK) && is_of_unicode_8(character);
+  }
 }
 
 }  // namespace sdsclip

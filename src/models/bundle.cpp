@@ -46,12 +46,14 @@ void visit_options(OptionVisitor& visitor, BundleImage& image) {
 }
 
 void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
-  visitor.option("kind", tokenizer.kind, "clip_bpe or sentencepiece");
-  visitor.option("clean", tokenizer.clean, "text cleaning: open_clip, transformers or canonicalize");
+  visitor.option("kind", tokenizer.kind, "clip_bpe, sentencepiece or wordpiece");
+  visitor.option("clean", tokenizer.clean,
+                 "text cleaning: open_clip, transformers, canonicalize or whitespace");
   visitor.option("merges", tokenizer.merges, "clip_bpe: file of merges");
   visitor.option("algorithm", tokenizer.algorithm, "sentencepiece: unigram or bpe");
   visitor.option("model", tokenizer.model, "sentencepiece: file of the model");
   visitor.option("charsmap", tokenizer.charsmap, "sentencepiece: file of character replacements");
+  visitor.option("vocab", tokenizer.vocab, "wordpiece: file of the vocabulary");
   visitor.option("context_length", tokenizer.context_length, "ids a text");
   visitor.option("vocab_size", tokenizer.vocab_size, "number of ids");
   visitor.option("sot", tokenizer.sot, "id that opens a text");
@@ -153,17 +155,21 @@ void check_image(const BundleImage& image, const fs::path& json) {
 }
 
 void check_tokenizer_kind(const BundleTokenizer& tokenizer, const fs::path& json) {
-  const bool is_pieces = tokenizer.kind == "sentencepiece";
-  require(is_pieces || tokenizer.kind == "clip_bpe", json, "tokenizer.kind", tokenizer.kind,
-          "clip_bpe or sentencepiece");
-  if (!is_pieces) {
-    require(tokenizer.clean == "open_clip" || tokenizer.clean == "transformers", json, "tokenizer.clean",
-            tokenizer.clean, "open_clip or transformers");
-    return;
+  const auto require_clean = [&](std::string_view expected, bool right) {
+    require(right, json, "tokenizer.clean", tokenizer.clean, expected);
+  };
+  if (tokenizer.kind == "clip_bpe") {
+    require_clean("open_clip or transformers",
+                  tokenizer.clean == "open_clip" || tokenizer.clean == "transformers");
+  } else if (tokenizer.kind == "sentencepiece") {
+    require_clean("canonicalize", tokenizer.clean == "canonicalize");
+    require(tokenizer.algorithm == "unigram" || tokenizer.algorithm == "bpe", json, "tokenizer.algorithm",
+            tokenizer.algorithm, "unigram or bpe");
+  } else if (tokenizer.kind == "wordpiece") {
+    require_clean("whitespace", tokenizer.clean == "whitespace");
+  } else {
+    require(false, json, "tokenizer.kind", tokenizer.kind, "clip_bpe, sentencepiece or wordpiece");
   }
-  require(tokenizer.clean == "canonicalize", json, "tokenizer.clean", tokenizer.clean, "canonicalize");
-  require(tokenizer.algorithm == "unigram" || tokenizer.algorithm == "bpe", json, "tokenizer.algorithm",
-          tokenizer.algorithm, "unigram or bpe");
 }
 
 void check_tokenizer(const BundleTokenizer& tokenizer, const fs::path& json) {
@@ -171,7 +177,7 @@ void check_tokenizer(const BundleTokenizer& tokenizer, const fs::path& json) {
   require_range<std::int64_t>(tokenizer.context_length, 2, kMostWidth, json, "tokenizer.context_length");
   require_range<std::int64_t>(tokenizer.vocab_size, 1, kMostIds, json, "tokenizer.vocab_size");
   const std::int64_t last = tokenizer.vocab_size - 1;
-  require_range<std::int64_t>(tokenizer.sot, tokenizer.kind == "clip_bpe" ? 0 : -1, last, json,
+  require_range<std::int64_t>(tokenizer.sot, tokenizer.kind == "sentencepiece" ? -1 : 0, last, json,
                               "tokenizer.sot");
   require_range<std::int64_t>(tokenizer.eot, 0, last, json, "tokenizer.eot");
   require_range<std::int64_t>(tokenizer.pad, 0, last, json, "tokenizer.pad");
@@ -255,6 +261,7 @@ std::vector<std::vector<std::int64_t>> read_shapes(const ConfigNode& node, const
 }  // namespace
 
 std::vector<std::string> tokenizer_files(const BundleTokenizer& tokenizer) {
+  if (tokenizer.kind == "wordpiece") return {tokenizer.vocab};
   if (tokenizer.kind != "sentencepiece") return {tokenizer.merges};
   if (tokenizer.charsmap.empty()) return {tokenizer.model};
   return {tokenizer.model, tokenizer.charsmap};

@@ -13,6 +13,7 @@ namespace {
 
 TextCleaning cleaning_of(const std::string& name) {
   if (name == "transformers") return TextCleaning::kTransformers;
+  if (name == "whitespace") return TextCleaning::kWhitespace;
   return name == "canonicalize" ? TextCleaning::kCanonicalize : TextCleaning::kOpenClip;
 }
 
@@ -51,6 +52,10 @@ Tokenizer make_tokenizer(const Bundle& bundle) {
     if (!tokenizer.charsmap.empty()) files.charsmap = read_file(bundle.folder / tokenizer.charsmap);
     files.is_pairs = tokenizer.algorithm == "bpe";
     return sentencepiece_tokenizer(files, options, model.string());
+  }
+  if (tokenizer.kind == "wordpiece") {
+    const std::filesystem::path vocabulary = bundle.folder / tokenizer.vocab;
+    return wordpiece_tokenizer(read_file(vocabulary), options, vocabulary.string());
   }
   const std::filesystem::path merges = bundle.folder / tokenizer.merges;
   return clip_tokenizer(read_file(merges), options, merges.string());

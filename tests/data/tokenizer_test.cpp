@@ -156,5 +156,82 @@ TEST(ClipTokenizer, GivesTheSameIdsFromSeveralThreads) {
   EXPECT_EQ(wrong, std::vector<int>(4));
 }
 
+// BERT's WordPiece; the whole comparison is tests/parity/test_wordpiece.py.
+constexpr std::string_view kPieces =
+    "[PAD]\n"   // 0
+    "[UNK]\n"   // 1
+    "[CLS]\n"   // 2
+    "[SEP]\n"   // 3
+    "[MASK]\n"  // 4
+    "un\n"      // 5
+    "##aff\n"   // 6
+    "##able\n"  // 7
+    "##a\n"     // 8
+    "cafe\n"    // 9
+    ",\n"       // 10
+    "猫\n"      // 11
+    "[\n"       // 12
+    "]\n"       // 13
+    "aff\n";    // 14
+constexpr std::int64_t kUnk = 1;
+
+TokenizerOptions wordpiece_options(std::int64_t eot = 3) {
+  return {.clean = TextCleaning::kWhitespace, .context_length = 6, .sot = 2, .eot = eot, .pad = 0};
+}
+
+Ids pieces_of(std::string_view text) {
+  return wordpiece_tokenizer(kPieces, wordpiece_options(), "vocab.txt").encode_without_padding(text);
+}
+
+TEST(WordPieceTokenizer, TakesTheLongestPieceFromTheLeft) {
+  EXPECT_EQ(pieces_of("unaffable"), (Ids{5, 6, 7}));
+  EXPECT_EQ(pieces_of("aff una"), (Ids{14, 5, 8}));
+}
+
+TEST(WordPieceTokenizer, TakesAWordWithAPartThatIsNoPieceForUnknown) {
+  EXPECT_EQ(pieces_of("unaffy un"), (Ids{kUnk, 5}));
+}
+
+TEST(WordPieceTokenizer, TakesAWordOfMoreThanAHundredCharactersForUnknown) {
+  EXPECT_EQ(pieces_of("un" + std::string(98, 'a')).size(), 99U);
+  EXPECT_EQ(pieces_of("un" + std::string(99, 'a')), (Ids{kUnk}));
+}
+
+TEST(WordPieceTokenizer, LowersAndStripsAccentsAndControlCharacters) {
+  EXPECT_EQ(pieces_of("CAF\u00c9"), (Ids{9}));
+  EXPECT_EQ(pieces_of("ca\u200bfe\u0301"), (Ids{9}));
+  EXPECT_EQ(pieces_of("ca\ufffdfe"), (Ids{9}));
+}
+
+TEST(WordPieceTokenizer, TakesEachPunctuationMarkAndIdeographForAWord) {
+  EXPECT_EQ(pieces_of("un,,un"), (Ids{5, 10, 10, 5}));
+  EXPECT_EQ(pieces_of("un猫猫un"), (Ids{5, 11, 11, 5}));
+}
+
+TEST(WordPieceTokenizer, KnowsItsSpecialTokensInText) {
+  EXPECT_EQ(pieces_of("un[MASK]un[UNK][CLS][PAD][SEP]"), (Ids{5, 4, 5, kUnk, 2, 0, 3}));
+  EXPECT_EQ(pieces_of("[mask]"), (Ids{12, kUnk, 13}));
+}
+
+TEST(WordPieceTokenizer, PutsTheEndThatTheBundleSaysForEverySeparator) {
+  const Tokenizer tokenizer = wordpiece_tokenizer(kPieces, wordpiece_options(0), "vocab.txt");
+  EXPECT_EQ(tokenizer.encode("un[SEP]un"), (Ids{2, 5, 0, 5, 0, 0}));
+  EXPECT_EQ(tokenizer.encode("un un un un un"), (Ids{2, 5, 5, 5, 5, 0}));
+}
+
+TEST(WordPieceTokenizer, NamesTheLineOfABadVocabulary) {
+  const auto with = [](const std::string& pieces) {
+    return [pieces] { (void)wordpiece_tokenizer(pieces, wordpiece_options(), "vocab.txt"); };
+  };
+  const std::string whole(kPieces);
+  testing::expect_error(ExitCode::kInput, {"vocab.txt:16", "'un'", "line 6"}, with(whole + "un\n"));
+  testing::expect_error(ExitCode::kInput, {"vocab.txt:16", "empty line"}, with(whole + "\n"));
+  testing::expect_error(ExitCode::kInput, {"vocab.txt:16", "byte 1", "UTF-8"}, with(whole + "a\xff\n"));
+  testing::expect_error(ExitCode::kInput, {"vocab.txt:4", "[CLS]", "2"}, with("x\n" + whole));
+  testing::expect_error(ExitCode::kInput, {"vocab.txt", "4 lines", "[MASK]"},
+                        with("[PAD]\n[UNK]\n[CLS]\n[SEP]"));
+  testing::expect_error(ExitCode::kInput, {"vocab.txt", "0 lines", "[UNK]"}, with(""));
+}
+
 }  // namespace
 }  // namespace sdsclip

@@ -6,6 +6,7 @@
 //   data_probe measure SIZE ROUNDS LIST OUT      (processor seconds of one image, as a 64-bit float)
 //   data_probe tokenize MERGES open_clip|transformers CONTEXT_LENGTH PAD LIST OUT
 //   data_probe sentencepiece MODEL CHARSMAP|- unigram|bpe canonicalize|whitespace CONTEXT_LENGTH EOT PAD LIST OUT
+//   data_probe wordpiece VOCAB CONTEXT_LENGTH SOT EOT PAD LIST OUT
 //
 // LIST holds the inputs (file names or texts), and OUT the outputs, as records: a 32-bit length and so many
 // bytes. An output record starts with a byte: 0 and the raw result, or 1 and the text of an error.
@@ -103,6 +104,16 @@ Tokenizer sentencepiece(const std::vector<std::string>& arguments) {
   return sdsclip::sentencepiece_tokenizer(files, options, arguments[1]);
 }
 
+Tokenizer wordpiece(const std::vector<std::string>& arguments) {
+  TokenizerOptions options;
+  options.clean = TextCleaning::kWhitespace;
+  options.context_length = std::stoi(arguments[2]);
+  options.sot = std::stoll(arguments[3]);
+  options.eot = std::stoll(arguments[4]);
+  options.pad = std::stoll(arguments[5]);
+  return sdsclip::wordpiece_tokenizer(sdsclip::read_file(arguments[1]), options, arguments[1]);
+}
+
 std::function<std::string(const std::string&)> make_function(const std::vector<std::string>& arguments) {
   if (arguments.size() == 1 && arguments[0] == "decode") return decoded;
   if (arguments.size() == 6 && arguments[0] == "preprocess") {
@@ -131,6 +142,10 @@ std::function<std::string(const std::string&)> make_function(const std::vector<s
   }
   if (arguments.size() == 8 && arguments[0] == "sentencepiece") {
     const auto tokenizer = std::make_shared<Tokenizer>(sentencepiece(arguments));
+    return [tokenizer](const std::string& text) { return raw<std::int64_t>(tokenizer->encode(text)); };
+  }
+  if (arguments.size() == 6 && arguments[0] == "wordpiece") {
+    const auto tokenizer = std::make_shared<Tokenizer>(wordpiece(arguments));
     return [tokenizer](const std::string& text) { return raw<std::int64_t>(tokenizer->encode(text)); };
   }
   throw sdsclip::usage_error("data_probe: wrong arguments; see the head of data_probe.cpp");

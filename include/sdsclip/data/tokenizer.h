@@ -91,4 +91,14 @@ struct SentencePieceFiles {
 Tokenizer sentencepiece_tokenizer(const SentencePieceFiles& files, const TokenizerOptions& options,
                                   const std::string& name);
 
+/// BERT's WordPiece in lower case, id for id that of open_clip 3.3.0's `HFTokenizer` with transformers 5.24.0
+/// (tokenizers 0.23.3) and its cleaning `whitespace`; the limits of `clip_tokenizer` on cleaning hold here
+/// too.
+///
+/// `vocabulary`: BERT's vocab.txt, one piece a line, the line's number from 0 its id; [PAD], [UNK], [CLS],
+/// [SEP] and [MASK] are among them, and `sot` is the id of [CLS]. A text may hold these tokens too; [SEP] is
+/// then `eot`. `name` stands for the vocabulary in errors. Throws `Error(kInput)` on a malformed one.
+Tokenizer wordpiece_tokenizer(std::string_view vocabulary, const TokenizerOptions& options,
+                              const std::string& name);
+
 }  // namespace sdsclip

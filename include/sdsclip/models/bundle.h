@@ -27,13 +27,14 @@ struct BundleImage {
 
 /// How a model's texts must be tokenized.
 struct BundleTokenizer {
-  std::string kind = "clip_bpe";  ///< clip_bpe or sentencepiece
-  std::string clean =
-      "open_clip";  ///< text cleaning of open_clip or transformers; sentencepiece: canonicalize
+  std::string kind = "clip_bpe";  ///< clip_bpe, sentencepiece or wordpiece
+  /// Text cleaning of open_clip or transformers; sentencepiece: canonicalize; wordpiece: whitespace.
+  std::string clean = "open_clip";
   std::string merges = "merges.txt";  ///< clip_bpe: file of the bundle, one merge per line
   std::string algorithm;              ///< sentencepiece: unigram or bpe
   std::string model;                  ///< sentencepiece: file of the bundle
   std::string charsmap;               ///< sentencepiece: file of character replacements; empty: none
+  std::string vocab;                  ///< wordpiece: file of the bundle, a piece a line
   std::int64_t context_length = 77;
   std::int64_t vocab_size = 49408;
   std::int64_t sot = 49406;  ///< -1: none
