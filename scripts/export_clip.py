@@ -3,6 +3,7 @@
 
   export_clip.py ViT-B-16 --pretrained openai --out models/vitb16
   export_clip.py my-model.json --checkpoint weights.pt --merges merges.txt --out models/mine
+  export_clip.py path/to/ViT-B-16-SigLIP --out models/siglip    (a folder with open_clip_config.json)
   export_clip.py path/to/transformers/CLIPModel --out models/hf
 
 Before the bundle appears, the script loads the export again and compares it with the library's model.
@@ -13,10 +14,10 @@ from pathlib import Path
 
 import torch
 from sdsclip_export.bundle import bundle_folder, write_manifest
-from sdsclip_export.clip_models import ClipSource, Weights, load_clip
+from sdsclip_export.clip_models import load_clip
+from sdsclip_export.clip_source import ClipSource, Weights
 from sdsclip_export.errors import run_main
-from sdsclip_export.sentencepiece_tokenizer import SentencePieceTokenizer
-from sdsclip_export.tokenizer import Tokenizer
+from sdsclip_export.tokenizer import BundleTokenizer
 from sdsclip_export.tracing import save_without_sources, trace_methods
 from sdsclip_export.verify import TOLERANCE, Comparison, load_exported, value_and_gradient
 from torch import nn
@@ -24,7 +25,9 @@ from torch import nn
 
 def main() -> None:
     arguments = parse_arguments()
-    weights = Weights(arguments.pretrained, arguments.checkpoint, arguments.random, arguments.variant)
+    weights = Weights(
+        arguments.pretrained, arguments.checkpoint, arguments.random, arguments.variant, arguments.preprocess
+    )
     clip = load_clip(arguments.model, weights, arguments.activation, arguments.merges, arguments.tokenizer)
     clip.name = arguments.name or clip.name
     with bundle_folder(arguments.out, arguments.force) as folder:
@@ -35,7 +38,7 @@ def main() -> None:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="open_clip model name, open_clip JSON config, or transformers CLIPModel folder")
+    parser.add_argument("model", help="open_clip model name, open_clip JSON config, or folder with open_clip_config.json or a transformers CLIPModel")
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument("--pretrained", metavar="TAG", help="open_clip tag of the weights to download")
     weights.add_argument("--checkpoint", metavar="FILE", type=Path, help="file of weights under open_clip's names")
@@ -45,6 +48,11 @@ def parse_arguments() -> argparse.Namespace:
         "--activation",
         choices=["quick_gelu", "gelu"],
         help="activation of a --checkpoint's training (required where the model's name has a -quickgelu twin)",
+    )
+    parser.add_argument(
+        "--preprocess",
+        metavar="TAG",
+        help="open_clip tag whose preprocessing a --checkpoint has (default: what all tags of the model share)",
     )
     parser.add_argument("--variant", metavar="NAME", help="which of a transformers folder's weights, such as fp16")
     parser.add_argument("--merges", metavar="FILE", type=Path, help="merges list, text or .gz (default: OpenAI's)")
@@ -80,7 +88,7 @@ def write_clip_bundle(clip: ClipSource, folder: Path) -> None:
     write_manifest(folder, "clip", clip.name, clip.source, details)
 
 
-def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: Tokenizer | SentencePieceTokenizer) -> bool:
+def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: BundleTokenizer) -> bool:
     """Returns whether `encode_text` gives the same result for ids that are cut after the end of the longest text.
 
     This holds where attention is causal and the embedding is taken at the end of the text. It does not hold for CoCa,

@@ -1,10 +1,10 @@
 """CLIP models from open_clip and transformers, ready to be traced: two towers under the library's own names."""
 
 import difflib
-import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,78 +12,53 @@ import open_clip
 import torch
 from torch import nn
 
-from sdsclip_export import sentencepiece_tokenizer
+from sdsclip_export import hub_tokenizer
 from sdsclip_export import tokenizer as tokenizers
+from sdsclip_export.clip_source import ClipSource, Weights
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
 from sdsclip_export.exportable import reason_against
+from sdsclip_export.hub import snapshot_of, use_cache_if_unreachable
+from sdsclip_export.open_clip_folder import CONFIG_FILE, is_open_clip_folder, read_model_config, read_open_clip_folder
 from sdsclip_export.random_weights import perturb_all
-from sdsclip_export.sentencepiece_tokenizer import SentencePieceTokenizer
-from sdsclip_export.tokenizer import Tokenizer
+from sdsclip_export.tokenizer import BundleTokenizer, Tokenizer
 from sdsclip_export.tracing import take_token
-from sdsclip_export.weight_files import WeightsFile, chosen_variant, read_weights
-
-CLIP_MEAN = [0.48145466, 0.4578275, 0.40821073]
-CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
-
-
-@dataclass
-class Weights:
-    """Where the weights come from: one of these, or none for a transformers folder, which holds its own."""
-
-    pretrained: str | None = None  # an open_clip tag, which open_clip downloads
-    checkpoint: Path | None = None  # a file with open_clip's tensors
-    random: int | None = None  # the seed of random weights
-    variant: str | None = None  # which of a transformers folder's weights, "fp16" for instance
-
-    def label(self) -> str:
-        """What the bundle says as `source.checkpoint`."""
-        if self.random is not None:
-            return f"random:{self.random}"
-        return self.pretrained or (self.checkpoint.name if self.checkpoint else "own")
-
-
-@dataclass
-class ClipSource:
-    """A CLIP model of a Python library, and what its bundle says of it."""
-
-    name: str
-    source: dict  # library, version, checkpoint
-    encode_image: Callable[[torch.Tensor], torch.Tensor]  # the library's own: f32[B,3,H,W] to [B,D], not normalised
-    encode_text: Callable[[torch.Tensor], torch.Tensor]  # the library's own: i64[B,L] to [B,D], not normalised
-    towers: nn.Module  # what is traced: the same two methods, the library's parameter names
-    while_tracing: Callable[[], AbstractContextManager]  # makes the library's code portable
-    tokenizer: Tokenizer | SentencePieceTokenizer
-    image: dict  # size, resize, mean, std
-    embed_dim: int
-    activation: str  # "quick_gelu" or "gelu"
+from sdsclip_export.transformers_clip import load_transformers
+from sdsclip_export.weight_files import WeightsFile, read_weights, refuse_non_finite
 
 
 def load_clip(
     model: str, weights: Weights, activation: str | None, merges: Path | None, tokenizer: Path | None = None
 ) -> ClipSource:
-    """Loads `model`: an open_clip name, an open_clip JSON config, or a transformers `CLIPModel` folder.
+    """Loads `model`: an open_clip name, an open_clip JSON config, or a folder of open_clip's or transformers' layout.
 
     `activation` overrides the config's (for a checkpoint file, of which open_clip knows nothing), `merges` OpenAI's list,
-    `tokenizer` the Hugging Face tokenizer that the config names.
+    and `tokenizer` the Hugging Face tokenizer that the config names.
     """
-    path = Path(model)
-    if path.is_dir():
+    path = snapshot_of(Path(model))
+    if path.is_dir() and not is_open_clip_folder(path):
         if activation or merges or tokenizer:
             raise ExportError(USAGE, f"{model}: a transformers folder says its own activation, merges and tokenizer")
-        return _load_transformers(path, weights)
+        return load_transformers(path, weights)
     if weights.variant is not None:
         raise ExportError(USAGE, f"{model}: --variant chooses among the files of a transformers folder")
-    if weights == Weights():
+    if path.is_dir():
+        return _load_open_clip_folder(path, weights, activation, merges, tokenizer)
+    if not weights.is_given():
         raise ExportError(USAGE, f"{model}: give --pretrained TAG, --checkpoint FILE or --random SEED")
     name = _register_config(path) if path.suffix == ".json" else model
     if name not in open_clip.list_models():
         near = difflib.get_close_matches(model, open_clip.list_models(), n=3)
         hint = f" (near: {', '.join(near)})" if near else ""
         raise ExportError(USAGE, f"{model}: neither an open_clip model{hint} nor a JSON config nor a folder")
-    return _load_open_clip(name, weights, activation, merges, tokenizer)
-
-
-# --- open_clip -------------------------------------------------------------------------------------------------------
+    config = open_clip.get_model_config(name)
+    _refuse_unknown_parts(name, config)
+    _check_preprocess_of(name, weights)
+    tokens = _open_clip_tokenizer(name, config["text_cfg"], merges, tokenizer)
+    file = read_weights(weights.checkpoint) if weights.checkpoint else None
+    quick_gelu = _trained_with_quick_gelu(name, config, weights, activation, file)
+    model = _create_open_clip(name, name, weights, quick_gelu, file)
+    image = _open_clip_image(name, _preprocessing_of(name, weights, model))
+    return _open_clip_source(name, config, model, weights, tokens, image, quick_gelu)
 
 
 class ContrastiveTowers(nn.Module):
@@ -104,55 +79,78 @@ class ContrastiveTowers(nn.Module):
 
 def _register_config(path: Path) -> str:
     """Makes an open_clip JSON config known to open_clip, under its file's name."""
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ExportError(INPUT, f"{path}: not a readable JSON config ({one_line(error)})") from error
-    missing = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in config]
-    if missing:
-        raise ExportError(INPUT, f"{path}: no {', '.join(missing)}; expected an open_clip model config")
+    read_model_config(path)
     open_clip.add_model_config(path)
     return path.stem
 
 
-def _load_open_clip(
-    name: str, weights: Weights, activation: str | None, merges: Path | None, tokenizer_folder: Path | None
+def _load_open_clip_folder(
+    path: Path, weights: Weights, activation: str | None, merges: Path | None, tokenizer: Path | None
 ) -> ClipSource:
-    config = open_clip.get_model_config(name)
-    _refuse_unknown_parts(name, config)
-    tokenizer = _open_clip_tokenizer(name, config["text_cfg"], merges, tokenizer_folder)
+    """Loads a folder of open_clip's layout, which says its own activation and preprocessing."""
+    folder = read_open_clip_folder(path)
+    if weights.pretrained or weights.preprocess_of:
+        raise ExportError(USAGE, f"{path}: holds its own weights and preprocessing; leave out --pretrained and --preprocess")
+    if weights.random is None and weights.checkpoint is None:
+        weights = replace(weights, checkpoint=folder.weights)
+        if folder.weights is None:
+            raise ExportError(INPUT, f"{path}: no weights beside {CONFIG_FILE}; expected open_clip_model.safetensors")
+    quick_gelu = bool(folder.config.get("quick_gelu", False))
+    if activation and (activation == "quick_gelu") != quick_gelu:
+        says = "quick_gelu" if quick_gelu else "gelu"
+        raise ExportError(USAGE, f"{path}: {CONFIG_FILE} says {says}; leave out --activation")
+    _refuse_unknown_parts(folder.name, folder.config)
+    tokens = _open_clip_tokenizer(folder.name, folder.config["text_cfg"], merges, tokenizer, folder.tokenizer)
     file = read_weights(weights.checkpoint) if weights.checkpoint else None
-    quick_gelu = _trained_with_quick_gelu(name, config, weights, activation, file)
+    model = _create_open_clip(folder.name, folder.identifier, weights, quick_gelu, file)
+    image = _open_clip_image(folder.name, model.visual.preprocess_cfg)
+    return _open_clip_source(folder.name, folder.config, model, weights, tokens, image, quick_gelu)
+
+
+def _create_open_clip(
+    name: str, identifier: str, weights: Weights, quick_gelu: bool, file: WeightsFile | None
+) -> nn.Module:
+    """Builds the model that open_clip calls `identifier`, with its weights."""
     if weights.random is not None:
         torch.manual_seed(weights.random)
+    if weights.pretrained is not None:
+        use_cache_if_unreachable()
     try:
-        model = open_clip.create_model(name, pretrained=weights.pretrained, force_quick_gelu=quick_gelu)
+        model = open_clip.create_model(
+            identifier, weights.pretrained, load_weights=weights.pretrained is not None, force_quick_gelu=quick_gelu
+        )
         if file:
             _load_file(model, weights.checkpoint, file)
+    except ExportError:
+        raise
     except Exception as error:
         raise ExportError(INPUT, f"{name}, {weights.label()}: open_clip cannot load it ({one_line(error)})") from error
     if weights.random is not None:
         perturb_all(model, weights.random)
-    model.eval()
-    is_coca = isinstance(model, open_clip.CoCa)
+    return model.eval()
+
+
+def _open_clip_source(
+    name: str, config: dict, model: nn.Module, weights: Weights, tokenizer: BundleTokenizer, image: dict, quick_gelu: bool
+) -> ClipSource:
     return ClipSource(
         name=name,
         source={"library": "open_clip", "version": open_clip.__version__, "checkpoint": weights.label()},
         encode_image=lambda image: model.encode_image(image, normalize=False),
         encode_text=lambda text: model.encode_text(text, normalize=False),
-        towers=ContrastiveTowers(model) if is_coca else model,
+        towers=ContrastiveTowers(model) if isinstance(model, open_clip.CoCa) else model,
         while_tracing=_portable_open_clip,
         tokenizer=tokenizer,
-        image=_open_clip_image(name, _preprocessing_of(name, weights, model)),
+        image=image,
         embed_dim=config["embed_dim"],
         activation="quick_gelu" if quick_gelu else "gelu",
     )
 
 
 def _open_clip_tokenizer(
-    name: str, text: dict, merges: Path | None, folder: Path | None
-) -> Tokenizer | SentencePieceTokenizer:
-    """The tokenizer that open_clip's configuration names, or that of a Hugging Face folder in its place."""
+    name: str, text: dict, merges: Path | None, folder: Path | None, own: Path | None = None
+) -> BundleTokenizer:
+    """Returns the tokenizer of `folder`, a Hugging Face folder; else the model's `own`; else the one that its config names."""
     context_length, vocab_size = text.get("context_length", 77), text.get("vocab_size", 49408)
     source = text.get("hf_tokenizer_name")
     if source is None:
@@ -160,18 +158,18 @@ def _open_clip_tokenizer(
             raise ExportError(USAGE, f"{name}: has CLIP's own tokenizer; leave out --tokenizer, or give --merges")
         if "siglip" in name.lower():
             raise ExportError(INPUT, f"{name}: has no hf_tokenizer_name in its text_cfg, as SigLIP's models have today")
-        own = tokenizers.read_merges(merges) if merges else tokenizers.openai_merges()
-        tokenizer = Tokenizer(merges=own, clean="open_clip", context_length=context_length, pad=0)
-        _check_vocab_size(name, tokenizer, vocab_size)
+        lines = tokenizers.read_merges(merges) if merges else tokenizers.openai_merges()
+        tokenizer = Tokenizer(merges=lines, clean="open_clip", context_length=context_length, pad=0)
+        tokenizers.check_vocab_size(name, tokenizer, vocab_size)
         return tokenizer
     if merges:
         raise ExportError(USAGE, f"{name}: has the tokenizer {source} and no merges; leave out --merges")
-    options = text.get("tokenizer_kwargs") or {}
-    tokenizer = sentencepiece_tokenizer.load(str(folder or source), options, context_length, name)
+    options, source = text.get("tokenizer_kwargs") or {}, str(folder or own or source)
+    tokenizer = hub_tokenizer.load(source, options, context_length, name)
     if tokenizer.vocab_size > vocab_size:
         raise ExportError(
             INPUT,
-            f"{name}: the model has {vocab_size} token embeddings, its tokenizer {folder or source} makes "
+            f"{name}: the model has {vocab_size} token embeddings, its tokenizer {source} makes "
             f"{tokenizer.vocab_size} ids; give the right one with --tokenizer",
         )
     return tokenizer
@@ -185,8 +183,13 @@ def _refuse_unknown_parts(name: str, config: dict) -> None:
 
 def _load_file(model: nn.Module, path: Path, file: WeightsFile) -> None:
     """Gives `model` the file's tensors by open_clip's own conversions; open_clip itself does not read every such file."""
-    with mock.patch("open_clip.factory.load_state_dict", lambda *_, **__: dict(file.state)):
+    state = dict(file.state)
+    # A part of a larger model: `model.`, `clip.`. The names of a CLIP never share their first part.
+    while len(first := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
+        state = {name.removeprefix(f"{min(first)}."): tensor for name, tensor in state.items()}
+    with mock.patch("open_clip.factory.load_state_dict", lambda *_, **__: state):
         open_clip.load_checkpoint(model, str(path))
+    refuse_non_finite(str(path), model)
 
 
 def _trained_with_quick_gelu(
@@ -228,15 +231,6 @@ def _quick_gelu_of_a_file(name: str, configured: bool, activation: str | None, f
     return configured if activation is None else activation == "quick_gelu"
 
 
-def _check_vocab_size(name: str, tokenizer: Tokenizer, vocab_size: int) -> None:
-    if tokenizer.vocab_size != vocab_size:
-        raise ExportError(
-            INPUT,
-            f"{name}: the model has {vocab_size} token embeddings, its {len(tokenizer.merges)} merges make "
-            f"{tokenizer.vocab_size} tokens; give the right list with --merges",
-        )
-
-
 def _open_clip_image(name: str, preprocess: dict) -> dict:
     size = preprocess["size"]
     width, height = (size, size) if isinstance(size, int) else size
@@ -251,18 +245,57 @@ def _open_clip_image(name: str, preprocess: dict) -> dict:
     return {"size": width, "resize": resize, "interpolation": interpolation, "mean": mean, "std": std}
 
 
-def _preprocessing_of(name: str, weights: Weights, model: nn.Module) -> dict:
-    """open_clip's preprocessing of the weights. It knows a tag's; of a file it says CLIP's, whatever the model.
+_IMAGE_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
-    So for weights without a tag it is the one that all tags of this model share.
+
+def _preprocessing_of(name: str, weights: Weights, model: nn.Module) -> dict:
+    """Returns open_clip's preprocessing of the weights. It knows a tag's; of a file it says CLIP's, whatever the model.
+
+    So for weights without a tag it is that of `weights.preprocess_of`, or what all tags of this model share.
     """
     own = model.visual.preprocess_cfg
     if weights.pretrained is not None:
         return own
-    tags = [open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)]
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    shared = {key: {_hashable(tag[key]) for tag in tags if key in tag} for key in keys}
-    return own | {key: next(iter(values)) for key, values in shared.items() if len(values) == 1}
+    tags = {tag: open_clip.get_pretrained_cfg(name, tag) for tag in open_clip.list_pretrained_tags_by_model(name)}
+    if weights.preprocess_of is not None:
+        tags = {weights.preprocess_of: tags[weights.preprocess_of]}
+    found = {key: {_hashable(tag[key]) for tag in tags.values() if key in tag} for key in _IMAGE_KEYS}
+    chosen = own | {key: next(iter(values)) for key, values in found.items() if len(values) == 1}
+    if weights.checkpoint is not None:
+        _report_choice(name, chosen, tags)
+    return chosen
+
+
+def _report_choice(name: str, chosen: dict, tags: dict[str, dict]) -> None:
+    """Prints a line where the model has weights of another preprocessing than the chosen one."""
+    others = {}
+    for tag, config in tags.items():
+        differing = {key: config[key] for key in _IMAGE_KEYS if _hashable(config.get(key, chosen[key])) != _hashable(chosen[key])}
+        others.setdefault(_described(differing), tag)
+    others.pop("", None)
+    if others:
+        keys = {key: chosen[key] for key in _IMAGE_KEYS}
+        print(
+            f"{name}: a file does not say how its images were prepared; taken: {_described(keys)}; other weights of this "
+            f"model have {', or '.join(f'{what} ({tag})' for what, tag in others.items())}: choose with --preprocess TAG",
+            file=sys.stderr,
+        )
+
+
+def _described(values: dict) -> str:
+    return ", ".join(f"{key} {_hashable(value)}" for key, value in values.items())
+
+
+def _check_preprocess_of(name: str, weights: Weights) -> None:
+    """Raises ExportError where `weights.preprocess_of` is no tag of the model, or where the weights have their own."""
+    if weights.preprocess_of is None:
+        return
+    if weights.pretrained is not None:
+        raise ExportError(USAGE, f"{name}, {weights.pretrained}: a tag has its own preprocessing; leave out --preprocess")
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if weights.preprocess_of not in tags:
+        known = ", ".join(tags) or "none"
+        raise ExportError(USAGE, f"{name}: no pretrained tag {weights.preprocess_of} for --preprocess; open_clip knows {known}")
 
 
 def _three(value: float | list[float] | tuple[float, ...]) -> list[float]:
@@ -287,7 +320,8 @@ def _portable_open_clip() -> Iterator[None]:
     def encode_text(self, text, normalize=False):
         length = text.shape[1]
         hidden = self.token_embedding(text) + self.positional_embedding[:length]
-        hidden = self.ln_final(self.transformer(hidden, attn_mask=self.attn_mask[:length, :length]))
+        mask = None if self.attn_mask is None else self.attn_mask[:length, :length]
+        hidden = self.ln_final(self.transformer(hidden, attn_mask=mask))
         pooled = pool(hidden, text, self.text_pool_type, eos_token_id=getattr(self, "text_eos_id", None))
         if self.text_projection is None:
             return pooled
@@ -318,106 +352,3 @@ def _portable_open_clip() -> Iterator[None]:
         model_module.text_global_pool = transformer_module.text_global_pool = library_pool
         transformer_module.TextTransformer._build_additive_mask = library_mask
         model_module.CLIP.encode_text = library_encode_text
-
-
-# --- transformers ----------------------------------------------------------------------------------------------------
-
-
-class TransformersTowers(nn.Module):
-    """A transformers `CLIPModel` as two towers; the causal mask is attention's own, without a mask tensor."""
-
-    def __init__(self, clip: "transformers.CLIPModel"):
-        super().__init__()
-        self.text_model = clip.text_model
-        self.vision_model = clip.vision_model
-        self.visual_projection = clip.visual_projection
-        self.text_projection = clip.text_projection
-        self.logit_scale = clip.logit_scale
-
-    def encode_image(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        return self.visual_projection(self.vision_model(pixel_values, return_dict=False)[1])
-
-    def encode_text(self, input_ids: torch.Tensor) -> torch.Tensor:
-        hidden = causal_text_states(self.text_model, input_ids)
-        eos = self.text_model.eos_token_id
-        # Configurations from before transformers' correction say 2 and mean "the largest id".
-        position = (input_ids if eos == 2 else (input_ids == eos).int()).argmax(dim=-1)
-        return self.text_projection(take_token(hidden, position))
-
-
-def causal_text_states(text_model: "transformers.CLIPTextModel", input_ids: torch.Tensor) -> torch.Tensor:
-    """The last hidden states of a `CLIPTextModel`, i64[B,L] to f[B,L,E], without the mask that tracing would bake in."""
-    hidden = text_model.embeddings(input_ids=input_ids)
-    hidden = text_model.encoder(inputs_embeds=hidden, attention_mask=None, is_causal=True).last_hidden_state
-    return text_model.final_layer_norm(hidden)
-
-
-def _load_transformers(folder: Path, weights: Weights) -> ClipSource:
-    import transformers
-
-    if weights.pretrained or weights.checkpoint:
-        raise ExportError(USAGE, f"{folder}: a transformers folder holds its own weights; only --random goes with it")
-    try:
-        config = transformers.CLIPConfig.from_pretrained(folder)
-        if weights.random is not None:
-            torch.manual_seed(weights.random)
-            model = transformers.CLIPModel(config)
-        else:
-            variant = chosen_variant(folder, weights.variant)
-            model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32, variant=variant)
-        library_tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
-    except Exception as error:
-        raise ExportError(INPUT, f"{folder}: not a transformers CLIPModel folder ({one_line(error)})") from error
-    if weights.random is not None:
-        perturb_all(model, weights.random)
-    model.eval()
-    context_length = config.text_config.max_position_embeddings
-    tokenizer = tokenizers.from_transformers(library_tokenizer, context_length, str(folder))
-    _check_vocab_size(str(folder), tokenizer, config.text_config.vocab_size)
-    return ClipSource(
-        name=folder.resolve().name,
-        source={"library": "transformers", "version": transformers.__version__, "checkpoint": weights.label()},
-        encode_image=lambda pixels: model.get_image_features(pixel_values=pixels).pooler_output,
-        encode_text=lambda ids: model.get_text_features(input_ids=ids).pooler_output,
-        towers=TransformersTowers(model),
-        while_tracing=nullcontext,
-        tokenizer=tokenizer,
-        image=_transformers_image(folder, config.vision_config.image_size),
-        embed_dim=config.projection_dim,
-        activation=_transformers_activation(folder, config),
-    )
-
-
-def _transformers_activation(folder: Path, config: "transformers.CLIPConfig") -> str:
-    acts = {config.text_config.hidden_act, config.vision_config.hidden_act}
-    if acts not in ({"quick_gelu"}, {"gelu"}):
-        raise ExportError(INPUT, f"{folder}: hidden_act is {sorted(acts)}; expected quick_gelu or gelu in both towers")
-    return acts.pop()
-
-
-def _transformers_image(folder: Path, image_size: int) -> dict:
-    """`image` of the bundle, from preprocessor_config.json; CLIP's own numbers where a folder has none."""
-    path = folder / "preprocessor_config.json"
-    image = {
-        "size": image_size,
-        "resize": "shortest_edge",
-        "interpolation": "bicubic",
-        "crop_rounding": "floor",  # `(side - size) // 2`, where torchvision and open_clip round half to even
-        "mean": CLIP_MEAN,
-        "std": CLIP_STD,
-    }
-    if not path.exists():
-        return image
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ExportError(INPUT, f"{path}: not JSON ({one_line(error)})") from error
-    size, crop = config.get("size", image_size), config.get("crop_size", image_size)
-    edge = size.get("shortest_edge", size.get("height")) if isinstance(size, dict) else size
-    crop = crop.get("height") if isinstance(crop, dict) else crop
-    if edge != image_size or crop != image_size or config.get("resample", 3) != 3:
-        raise ExportError(INPUT, f"{path}: size {size}, crop {crop}; expected bicubic to the model's {image_size}")
-    if isinstance(size, dict) and "shortest_edge" not in size:
-        image["resize"] = "squash"
-    image["mean"], image["std"] = config.get("image_mean", CLIP_MEAN), config.get("image_std", CLIP_STD)
-    return image

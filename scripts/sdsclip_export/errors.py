@@ -88,7 +88,10 @@ def _hub_trouble(error: BaseException) -> str | None:
             status = getattr(cause, "code", None) or getattr(getattr(cause, "response", None), "status_code", "an error")
             return f"the server of the weights answers {status}; try again later, or give a local folder or file"
         if name in _NO_WAY_TO_THE_HUB:
-            return f"the hub cannot be reached ({name}); give a local folder or file, or try again with a network"
+            return (
+                f"the hub cannot be reached and its cache does not have it ({name}); give a local folder or file, or download "
+                "it where there is a network and copy the cache, which HF_HUB_OFFLINE=1 uses without asking the hub"
+            )
     return None
 
 

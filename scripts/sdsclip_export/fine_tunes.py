@@ -7,7 +7,13 @@ from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import nn
 
 from sdsclip_export.errors import INPUT, ExportError, one_line
-from sdsclip_export.weight_files import chosen_variant, read_weights
+from sdsclip_export.weight_files import (
+    chosen_variant,
+    is_pickled,
+    read_weights,
+    refuse_incomplete,
+    report_plain_weights,
+)
 
 _FIRST_FACTORS = (".lora_down.weight", ".lora_A.weight", "_lora.down.weight", ".lora_linear_layer.down.weight")
 
@@ -17,7 +23,13 @@ def load_unet(folder: Path, variant: str | None) -> UNet2DConditionModel:
     folder = folder / "unet" if (folder / "unet").is_dir() else folder
     try:
         chosen = chosen_variant(folder, variant)
-        return UNet2DConditionModel.from_pretrained(folder, variant=chosen, torch_dtype=torch.float32)
+        report_plain_weights(str(folder), variant, {"the UNet": chosen})
+        pickled = {"use_safetensors": False} if is_pickled(folder, chosen) else {}
+        unet, loading = UNet2DConditionModel.from_pretrained(
+            folder, variant=chosen, torch_dtype=torch.float32, output_loading_info=True, **pickled
+        )
+        refuse_incomplete(str(folder), loading)
+        return unet
     except ExportError:
         raise
     except Exception as error:

@@ -1,12 +1,10 @@
 """The tokenizer part of a bundle for SigLIP's vocabularies: a SentencePiece model, run by SentencePiece's library.
 
-Whatever files a Hugging Face folder has, what counts is the tokenizer that transformers makes of them, because that is
-what open_clip runs. Its vocabulary is written as a SentencePiece model; a model that its folder may hold besides has
-normalizer settings that transformers does not follow.
+The vocabulary that transformers runs is written as a SentencePiece model. A model that lies in the Hugging Face folder is
+not taken, because transformers does not follow its normalizer settings.
 """
 
 import base64
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sdsclip_export.errors import INPUT, ExportError, one_line
+from sdsclip_export.errors import INPUT, ExportError
+from sdsclip_export.tokenizer import expect_part, random_texts, shared_keys
 
 if TYPE_CHECKING:
     from open_clip.tokenizer import HFTokenizer
@@ -30,7 +29,7 @@ AT_SPACES = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWit
 
 @dataclass
 class SentencePieceTokenizer:
-    """What `bundle.json` says of a SentencePiece tokenizer, and its files."""
+    """The entries of a SentencePiece tokenizer in `bundle.json`, and its files."""
 
     model: bytes  # a serialized ModelProto without a normalizer
     charsmap: bytes  # the table of character replacements; empty: none
@@ -43,20 +42,9 @@ class SentencePieceTokenizer:
     sot: int = field(default=-1)  # none
 
     def manifest(self) -> dict:
-        """The `tokenizer` object of `bundle.json`."""
-        return {
-            "kind": "sentencepiece",
-            "algorithm": self.algorithm,
-            "clean": self.clean,
-            "model": MODEL_FILE,
-            "charsmap": CHARSMAP_FILE if self.charsmap else "",
-            "context_length": self.context_length,
-            "vocab_size": self.vocab_size,
-            "sot": self.sot,
-            "eot": self.eot,
-            "pad": self.pad,
-            "overflow": "truncate",
-        }
+        """Returns the `tokenizer` object of `bundle.json`."""
+        own = {"kind": "sentencepiece", "algorithm": self.algorithm, "model": MODEL_FILE}
+        return own | {"charsmap": CHARSMAP_FILE if self.charsmap else ""} | shared_keys(self)
 
     def write_files(self, folder: Path) -> None:
         (folder / MODEL_FILE).write_bytes(self.model)
@@ -64,54 +52,28 @@ class SentencePieceTokenizer:
             (folder / CHARSMAP_FILE).write_bytes(self.charsmap)
 
     def example_ids(self, batch: int, seed: int) -> torch.Tensor:
-        """Random texts of different lengths, i64 [batch, context_length], the last one as long as may be."""
-        generator = torch.Generator().manual_seed(seed)
-        ids = torch.full((batch, self.context_length), self.pad, dtype=torch.int64)
-        for row in range(batch):
-            longest = self.context_length - 1
-            length = longest if row == batch - 1 else int(torch.randint(1, longest + 1, (), generator=generator))
-            first = max(self.eot, self.pad) + 1
-            ids[row, :length] = torch.randint(first, self.vocab_size, (length,), generator=generator)
-            ids[row, length] = self.eot
-        return ids
+        """Returns random texts, i64 [batch, context_length]; the last one is as long as possible."""
+        return random_texts(self, batch, seed, range(max(self.eot, self.pad) + 1, self.vocab_size))
 
 
-def load(source: str, options: dict, context_length: int, where: str) -> SentencePieceTokenizer:
-    """The tokenizer that open_clip makes of `source`, a Hugging Face folder or a name on the hub.
+def convert(library: "HFTokenizer", state: dict, clean: str, where: str) -> SentencePieceTokenizer:
+    """Writes what transformers runs as a SentencePiece model, and checks that this gives the same ids.
 
-    `options` is open_clip's `tokenizer_kwargs`; `where` names the model in errors.
+    `state` is what the library 'tokenizers' says of open_clip's tokenizer.
     """
-    from open_clip.tokenizer import HFTokenizer
-
-    try:
-        library = HFTokenizer(source, context_length=context_length, **options)
-    except Exception as error:
-        raise ExportError(
-            INPUT, f"{where}: no tokenizer from {source} ({one_line(error)}); give its folder with --tokenizer"
-        ) from error
-    return convert(library, options.get("clean", "whitespace"), f"{where}: the tokenizer of {source}")
-
-
-def convert(library: "HFTokenizer", clean: str, where: str) -> SentencePieceTokenizer:
-    """Writes what transformers runs as a SentencePiece model, and checks that this gives the same ids."""
-    inner = library.tokenizer
-    backend = getattr(inner, "_tokenizer", None)
-    if backend is None:
-        raise ExportError(INPUT, f"{where} is a {type(inner).__name__}, which is none of the library 'tokenizers'")
-    state = json.loads(backend.to_str())
-    model = state["model"]
-    if inner.padding_side != "right" or inner.truncation_side != "right":
-        raise ExportError(INPUT, f"{where} pads or cuts on the left; only the right is supported")
+    inner, model = library.tokenizer, state["model"]
     if model["type"] == "Unigram":
         proto, charsmap = unigram_proto(state, where), charsmap_of(state["normalizer"], where)
-        expect(state["pre_tokenizer"], WORDS, "pre_tokenizer", where)
+        expect_part(state["pre_tokenizer"], WORDS, "pre_tokenizer", where)
     elif model["type"] == "BPE" and model.get("byte_fallback"):
         proto, charsmap = pairs_proto(state, cleaner(clean), where), b""
-        expect(state["normalizer"], TO_SPACES, "normalizer", where)
+        expect_part(state["normalizer"], TO_SPACES, "normalizer", where)
         if state["pre_tokenizer"] is not None:
-            expect(state["pre_tokenizer"], AT_SPACES, "pre_tokenizer", where)
+            expect_part(state["pre_tokenizer"], AT_SPACES, "pre_tokenizer", where)
     else:
-        raise ExportError(INPUT, f"{where} is of the kind {model['type']}; expected SentencePiece's Unigram or BPE")
+        raise ExportError(
+            INPUT, f"{where} is of the kind {model['type']}; expected SentencePiece's Unigram or BPE, or BERT's WordPiece"
+        )
     if clean != "canonicalize":  # which leaves no special token in a text
         raise ExportError(INPUT, f"{where} goes with clean={clean!r}; only SigLIP's 'canonicalize' is supported")
     plain = inner("a", add_special_tokens=False).input_ids
@@ -137,17 +99,12 @@ def cleaner(clean: str) -> Callable[[str], str]:
     return get_clean_fn(clean)
 
 
-def expect(got: object, expected: object, part: str, where: str) -> None:
-    if got != expected:
-        raise ExportError(INPUT, f"{where} has the {part} {json.dumps(got)[:120]}; only SigLIP's kinds are supported")
-
-
 def charsmap_of(normalizer: dict | None, where: str) -> bytes:
     """The table of a `Precompiled` normalizer."""
     if normalizer is None:
         return b""
     if normalizer["type"] != "Precompiled":
-        expect(normalizer, {"type": "Precompiled"}, "normalizer", where)
+        expect_part(normalizer, {"type": "Precompiled"}, "normalizer", where)
     return base64.b64decode(normalizer["precompiled_charsmap"])
 
 

@@ -12,6 +12,7 @@ from diffusers import StableDiffusionPipeline
 from diffusers.loaders import single_file, single_file_utils
 
 from sdsclip_export.errors import INPUT, USAGE, ExportError
+from sdsclip_export.hub import use_cache_if_unreachable
 from sdsclip_export.teacher_configs import built_in_names, read_config, write_diffusers_folder
 from sdsclip_export.weight_files import read_weights
 
@@ -63,6 +64,8 @@ def _config_folder(path: Path, state: dict[str, torch.Tensor], config: str | Non
     """A diffusers folder with the configuration of the file, made where `config` is a built-in name or left out."""
     name = config if config is not None else _config_of(path, state)
     if name not in built_in_names() and not name.endswith(".json"):
+        if not Path(name).is_dir():
+            use_cache_if_unreachable()
         yield name
         return
     with tempfile.TemporaryDirectory() as folder:

@@ -15,15 +15,22 @@ from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
 from torch import nn
 
 from sdsclip_export import tokenizer as tokenizers
-from sdsclip_export.clip_models import causal_text_states
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
 from sdsclip_export.fine_tunes import load_unet, merge_lora
+from sdsclip_export.hub import folder_name, snapshot_of, use_cache_if_unreachable
 from sdsclip_export.random_weights import perturb_all
 from sdsclip_export.single_file import SUFFIXES as SINGLE_FILE_SUFFIXES
 from sdsclip_export.single_file import single_file_parts
 from sdsclip_export.teacher_configs import BUILT_IN_CONFIGS, read_config
 from sdsclip_export.tokenizer import Tokenizer
-from sdsclip_export.weight_files import chosen_variant
+from sdsclip_export.transformers_clip import causal_text_states
+from sdsclip_export.weight_files import (
+    chosen_variant,
+    is_pickled,
+    refuse_incomplete,
+    refuse_non_finite,
+    report_plain_weights,
+)
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _SCHEDULE_KEYS = {"beta_schedule": str, "beta_start": float, "beta_end": float}
@@ -82,7 +89,8 @@ def load_diffusers(
     the others, `variant` chooses among the weights that a folder holds, "fp16" for instance.
     """
     changes = changes or Changes()
-    path = Path(model)
+    path = snapshot_of(Path(model))
+    model = str(path) if path.is_dir() else model
     is_file = path.suffix in SINGLE_FILE_SUFFIXES and not path.is_dir()
     if is_file and variant:
         raise ExportError(USAGE, f"{model}: --variant chooses among the files of a folder, and this is one file")
@@ -108,8 +116,9 @@ def load_diffusers(
     tokenizer = tokenizers.from_transformers(
         library_tokenizer, text_encoder.config.max_position_embeddings, f"{model}, tokenizer"
     )
-    checkpoint = (path.name if path.exists() else model) + changes.label()
-    return _checked_source(path.name, checkpoint, unet, vae, text_encoder, tokenizer, scheduler)
+    name = folder_name(path) if path.is_dir() else path.name
+    checkpoint = (name if path.exists() else model) + changes.label()
+    return _checked_source(name, checkpoint, unet, vae, text_encoder, tokenizer, scheduler)
 
 
 def load_random(config: str, seed: int) -> TeacherSource:
@@ -141,18 +150,45 @@ def load_random(config: str, seed: int) -> TeacherSource:
 
 
 def _folder_parts(model: str, variant: str | None) -> tuple:
-    def load(kind: type, part: str, **more: object) -> nn.Module:
-        local = Path(model).is_dir()
-        chosen = chosen_variant(Path(model) / part, variant) if local else variant
-        return kind.from_pretrained(model, subfolder=part, variant=chosen, **more)
+    """Loads the parts of a diffusers folder or a hub id, whose UNet, VAE and text encoder may lie there as `variant`."""
+    chosen = dict.fromkeys(("unet", "vae", "text_encoder"), variant)
+    if Path(model).is_dir():
+        chosen = {part: chosen_variant(Path(model) / part, variant) for part in chosen}
+        report_plain_weights(model, variant, chosen)
+    else:
+        use_cache_if_unreachable()
 
     return (
-        load(UNet2DConditionModel, "unet", torch_dtype=torch.float32),
-        load(AutoencoderKL, "vae", torch_dtype=torch.float32),
-        load(transformers.CLIPTextModel, "text_encoder", dtype=torch.float32),
+        _load_part(UNet2DConditionModel, model, "unet", chosen["unet"]),
+        _load_part(AutoencoderKL, model, "vae", chosen["vae"]),
+        _load_text_encoder(model, chosen["text_encoder"]),
         transformers.CLIPTokenizer.from_pretrained(model, subfolder="tokenizer"),
         DDPMScheduler.load_config(model, subfolder="scheduler"),
     )
+
+
+def _load_part(kind: type, model: str, part: str, variant: str | None) -> nn.Module:
+    """Loads one of diffusers' networks, all of its tensors; of a VAE, the encoder is enough."""
+    # diffusers looks for the index of pickled shards only if it is told to.
+    pickled = {"use_safetensors": False} if Path(model).is_dir() and is_pickled(Path(model) / part, variant) else {}
+    network, loading = kind.from_pretrained(
+        model, subfolder=part, variant=variant, torch_dtype=torch.float32, output_loading_info=True, **pickled
+    )
+    refuse_incomplete(f"{model}, {part}", loading, without=("decoder.", "post_quant_conv.") if part == "vae" else ())
+    return network
+
+
+def _load_text_encoder(model: str, variant: str | None) -> transformers.CLIPTextModel:
+    text_encoder, loading = transformers.CLIPTextModel.from_pretrained(
+        model,
+        subfolder="text_encoder",
+        variant=variant,
+        dtype=torch.float32,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+    )
+    refuse_incomplete(f"{model}, text_encoder", loading)
+    return text_encoder
 
 
 def _checked_source(
@@ -182,7 +218,8 @@ def _checked_source(
             f"{name}: text states of width {text_encoder.config.hidden_size}, but the UNet reads "
             f"{unet.config.cross_attention_dim}",
         )
-    for model in (unet, vae, text_encoder):
+    for part, model in (("unet", unet), ("vae", vae), ("text encoder", text_encoder)):
+        refuse_non_finite(f"{name}, {part}", model)
         model.eval().requires_grad_(False)
     return TeacherSource(
         name=name,

@@ -8,7 +8,7 @@ import gzip
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from open_clip.tokenizer import bytes_to_unicode, default_bpe
@@ -44,34 +44,57 @@ class Tokenizer:
         return self.eot + 1
 
     def manifest(self) -> dict:
-        """The `tokenizer` object of `bundle.json`."""
-        return {
-            "kind": "clip_bpe",
-            "clean": self.clean,
-            "merges": MERGES_FILE,
-            "context_length": self.context_length,
-            "vocab_size": self.vocab_size,
-            "sot": self.sot,
-            "eot": self.eot,
-            "pad": self.pad,
-            "overflow": "truncate",
-        }
+        """Returns the `tokenizer` object of `bundle.json`."""
+        return {"kind": "clip_bpe", "merges": MERGES_FILE} | shared_keys(self)
 
     def write_files(self, folder: Path) -> None:
         """Writes `merges.txt`, one merge a line and no header."""
         (folder / MERGES_FILE).write_text("".join(merge + "\n" for merge in self.merges), encoding="utf-8")
 
     def example_ids(self, batch: int, seed: int) -> torch.Tensor:
-        """Random captions of different lengths, i64 [batch, context_length], the last one as long as may be."""
-        generator = torch.Generator().manual_seed(seed)
-        ids = torch.full((batch, self.context_length), self.pad, dtype=torch.int64)
-        ids[:, 0] = self.sot
-        for row in range(batch):
-            longest = self.context_length - 2
-            words = longest if row == batch - 1 else int(torch.randint(1, longest + 1, (), generator=generator))
-            ids[row, 1 : words + 1] = torch.randint(0, self.sot, (words,), generator=generator)
-            ids[row, words + 1] = self.eot
-        return ids
+        """Returns random captions, i64 [batch, context_length]; the last one is as long as possible."""
+        return random_texts(self, batch, seed, range(self.sot))
+
+
+class BundleTokenizer(Protocol):
+    """What every kind of tokenizer has."""
+
+    clean: str  # whose text cleaning applies
+    context_length: int
+    vocab_size: int
+    sot: int  # -1: none
+    eot: int
+    pad: int
+
+    def manifest(self) -> dict: ...
+    def write_files(self, folder: Path) -> None: ...
+    def example_ids(self, batch: int, seed: int) -> torch.Tensor: ...
+
+
+def shared_keys(tokenizer: BundleTokenizer) -> dict:
+    """Returns the keys of `bundle.json`'s `tokenizer` that every kind has."""
+    names = ("clean", "context_length", "vocab_size", "sot", "eot", "pad")
+    return {name: getattr(tokenizer, name) for name in names} | {"overflow": "truncate"}
+
+
+def random_texts(tokenizer: BundleTokenizer, batch: int, seed: int, words: range) -> torch.Tensor:
+    """Returns random texts of different lengths from the ids `words`; the last one is as long as possible."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.full((batch, tokenizer.context_length), tokenizer.pad, dtype=torch.int64)
+    first = 0 if tokenizer.sot < 0 else 1
+    ids[:, :first] = tokenizer.sot
+    longest = tokenizer.context_length - first - 1
+    for row in range(batch):
+        length = longest if row == batch - 1 else int(torch.randint(1, longest + 1, (), generator=generator))
+        ids[row, first : first + length] = torch.randint(words.start, words.stop, (length,), generator=generator)
+        ids[row, first + length] = tokenizer.eot
+    return ids
+
+
+def expect_part(got: object, expected: object, part: str, where: str) -> None:
+    """Raises ExportError unless a part of a tokenizer's description is the one that the C++ side runs."""
+    if got != expected:
+        raise ExportError(INPUT, f"{where} has the {part} {json.dumps(got)[:120]}, expected {json.dumps(expected)[:120]}")
 
 
 def openai_merges() -> list[str]:
@@ -121,3 +144,12 @@ def from_transformers(library: "CLIPTokenizer", context_length: int, where: str)
             "from its merges; added tokens are not supported",
         )
     return Tokenizer(merges, "transformers", context_length, library.pad_token_id)
+
+
+def check_vocab_size(name: str, tokenizer: Tokenizer, vocab_size: int) -> None:
+    if tokenizer.vocab_size != vocab_size:
+        raise ExportError(
+            INPUT,
+            f"{name}: the model has {vocab_size} token embeddings, its {len(tokenizer.merges)} merges make "
+            f"{tokenizer.vocab_size} tokens; give the right list with --merges",
+        )

@@ -1,19 +1,21 @@
 """Weights in files: reading them without running what is pickled beside them, and telling which a folder holds."""
 
 import re
+import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from sdsclip_export.errors import INPUT, ExportError, one_line
 
 # What OpenAI's archives keep beside their weights; nobody else's TorchScript archives have them.
 OPENAI_NUMBERS = ("input_resolution", "context_length", "vocab_size")
 # How training programs wrap a state dict, and what they put before its names.
-_WRAPPERS = ("state_dict", "model_state_dict", "model")
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "params", "state_dict_ema", "model_ema", "ema")
 _PREFIXES = ("module.", "_orig_mod.")
 _NOT_ALLOWED = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
 _MOST_CLASSES = 100  # of other libraries in one file
@@ -114,33 +116,76 @@ def _wrapper_of(loaded: Mapping) -> str | None:
 # --- what a folder holds ---------------------------------------------------------------------------------------------
 
 _WEIGHTS_NAME = re.compile(
-    r"(?:diffusion_pytorch_model|model|pytorch_model)"
-    r"(?:\.(?P<shards>safetensors|bin)\.index)?(?:\.(?P<variant>[A-Za-z0-9_-]+?))?(?:-\d+-of-\d+)?\.(?:safetensors|bin|json)"
+    r"(?:diffusion_pytorch_model|model|pytorch_model)(?P<index>\.(?:safetensors|bin)\.index)?"
+    r"(?:\.(?P<variant>[A-Za-z0-9_-]+?))?(?P<shard>-\d+-of-\d+)?(?:\.(?P<late_variant>[A-Za-z0-9_-]+))?\.(?:safetensors|bin|json)"
 )
 
 
-def variants_in(folder: Path) -> set[str]:
-    """The variants of the weights that lie in a model's folder: "" for the plain ones, else "fp16" and the like."""
-    found = set()
+def _weights_in(folder: Path) -> Iterator[tuple[Path, re.Match]]:
+    """Yields the weights and indices of shards that lie in a model's folder."""
     for path in folder.iterdir() if folder.is_dir() else ():
         match = _WEIGHTS_NAME.fullmatch(path.name)
-        if match and (path.suffix != ".json" or match["shards"]):
-            found.add(match["variant"] or "")
-    return found
+        if match and (path.suffix == ".json") == bool(match["index"]):
+            yield path, match
+
+
+def _variant_of(match: re.Match) -> str:
+    return match["variant"] or match["late_variant"] or ""
+
+
+def variants_in(folder: Path) -> set[str]:
+    """Returns the variants of the weights in a model's folder: "" for the plain ones, else "fp16" and the like."""
+    return {_variant_of(match) for _, match in _weights_in(folder)}
+
+
+def is_pickled(folder: Path, variant: str | None) -> bool:
+    """Returns whether all weights of a variant in a model's folder are `.bin` files."""
+    names = [path.name for path, match in _weights_in(folder) if _variant_of(match) == (variant or "")]
+    return not any("safetensors" in name for name in names)
 
 
 def chosen_variant(folder: Path, wanted: str | None) -> str | None:
-    """The variant to load from a model's folder: the wanted one, or the plain one where it is the only one there.
+    """Returns the variant to load from a model's folder: the wanted one, or None for the plain one if it is the only one.
 
-    Raises ExportError where the folder's weights are all of other variants, or where it has none.
+    Raises ExportError if the folder has no weights, if all are of other variants, or if shards lack their index.
     """
     found = variants_in(folder)
     if not found:
         raise ExportError(INPUT, f"{folder}: no weights; expected a .safetensors or .bin file beside its config.json")
-    if (wanted or "") in found:
-        return wanted
-    if wanted is not None and "" in found:
-        return None
-    others = ", ".join(sorted(found - {""}))
-    got = "no plain weights" if wanted is None else f"no {wanted} weights"
-    raise ExportError(INPUT, f"{folder}: {got}, only {others}; add --variant {min(found - {''})}")
+    if (wanted or "") not in found and (wanted is None or "" not in found):
+        others = ", ".join(sorted(found - {""}))
+        got = "no plain weights" if wanted is None else f"no {wanted} weights"
+        raise ExportError(INPUT, f"{folder}: {got}, only {others}; add --variant {min(found - {''})}")
+    chosen = wanted if (wanted or "") in found else None
+    files = [(path, match) for path, match in _weights_in(folder) if _variant_of(match) == (chosen or "")]
+    if all(match["shard"] for _, match in files):
+        first = min(path.name for path, _ in files)
+        raise ExportError(INPUT, f"{folder}: {first} is one of several files; their index (....index.json) is not there")
+    return chosen
+
+
+def report_plain_weights(model: str, wanted: str | None, chosen: dict[str, str | None]) -> None:
+    """Prints a line where the wanted variant is not there and the plain weights are taken; `chosen` is per part."""
+    plain = [part for part, variant in chosen.items() if wanted is not None and variant is None]
+    if plain:
+        print(f"{model}: no {wanted} weights of {', '.join(plain)}; the plain ones are taken", file=sys.stderr)
+
+
+def refuse_incomplete(where: str, loading: dict, without: tuple[str, ...] = ()) -> None:
+    """Raises ExportError if a library gave tensors random values because its file lacks them or has other shapes.
+
+    `loading` is the library's account of what it loaded; names that start with one of `without` do not count.
+    """
+    missing = [name for name in sorted(loading["missing_keys"]) if not name.startswith(without)]
+    if missing:
+        more = ", ..." if len(missing) > 1 else ""
+        raise ExportError(INPUT, f"{where}: its weights lack {len(missing)} of the model's tensors ({missing[0]}{more})")
+    for name, got, expected in loading["mismatched_keys"]:
+        raise ExportError(INPUT, f"{where}: {name} has the shape {list(got)} in its weights, expected {list(expected)}")
+
+
+def refuse_non_finite(where: str, model: nn.Module) -> None:
+    """Raises ExportError if a tensor of the model holds NaN or an infinity."""
+    for name, tensor in model.state_dict().items():
+        if tensor.is_floating_point() and not tensor.is_meta and not bool(tensor.isfinite().all()):
+            raise ExportError(INPUT, f"{where}: {name} holds NaN or an infinity; expected finite weights")

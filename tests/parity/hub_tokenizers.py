@@ -1,19 +1,22 @@
-"""Hugging Face tokenizer folders of SigLIP and SigLIP 2 as the hub has them, around vocabularies trained here.
+"""Hugging Face tokenizer folders of SigLIP, SigLIP 2 and CLIPA as the hub has them, around vocabularies made here.
 
 The real ones are T5's `cc_en.32000` and mT5's (Unigram) and Gemma's (pairs with bytes for the rest). The folders of
 `timm/ViT-B-16-SigLIP` and `timm/ViT-B-16-SigLIP2` hold `tokenizer.json`, `tokenizer_config.json` and
 `special_tokens_map.json`, and no SentencePiece model.
+CLIPA's is `bert-base-uncased`, which holds `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`.
 """
 
 import base64
 import io
 import json
 import random
+from collections import Counter
 from pathlib import Path
 
 import sentencepiece
 import text_corpus
 from sentencepiece.sentencepiece_model_pb2 import ModelProto
+from tokenizers import normalizers, pre_tokenizers
 
 SPACE = "\u2581"
 SPECIAL = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
@@ -111,6 +114,70 @@ def write_siglip_model(folder: Path) -> None:
     (folder / "spiece.model").write_bytes(train(T5).SerializeToString())
     config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "eos_token": "</s>", "pad_token": "</s>"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_bert(folder: Path, vocab_size: int = 8000) -> None:
+    """As `bert-base-uncased` lies on the hub: transformers 4's `tokenizer.json` beside `vocab.txt`."""
+    pieces = bert_pieces(vocab_size)
+    ids = {piece: number for number, piece in enumerate(pieces)}
+    around = [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
+              {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]  # fmt: skip
+    second = [{"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}]
+    special = {token: {"id": token, "ids": [ids[token]], "tokens": [token]} for token in ("[CLS]", "[SEP]")}
+    write_folder(
+        folder,
+        {
+            "added_tokens": [{"id": ids[token], "content": token} | SPECIAL for token in BERT_TOKENS],
+            "normalizer": {
+                "type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None,
+                "lowercase": True,
+            },
+            "pre_tokenizer": {"type": "BertPreTokenizer"},
+            "post_processor": {
+                "type": "TemplateProcessing", "single": around, "pair": around + second, "special_tokens": special,
+            },
+            "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+            "model": {
+                "type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
+                "max_input_chars_per_word": 100, "vocab": ids,
+            },
+        },
+        {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "model_max_length": 512},
+        {},
+    )  # fmt: skip
+    (folder / "special_tokens_map.json").unlink()
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in pieces), encoding="utf-8")
+
+
+def write_bert_vocabulary(folder: Path) -> None:
+    """Google's own layout: the vocabulary alone."""
+    folder.mkdir()
+    (folder / "vocab.txt").write_text("".join(f"{piece}\n" for piece in bert_pieces()), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}', encoding="utf-8")
+    (folder / "config.json").write_text('{"model_type": "bert"}', encoding="utf-8")
+
+
+BERT_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+def bert_pieces(vocab_size: int = 8000) -> list[str]:
+    """A vocabulary in the order of BERT's: [PAD] 0, [UNK] 100 to [MASK] 103, unused ones, characters, words and parts."""
+    normalizer, splitter = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    texts = text_corpus.corpus(5000) + text_corpus.shapes(random.Random(1), 3000)
+    words = Counter(
+        word for text in texts for word, _ in splitter.pre_tokenize_str(normalizer.normalize_str(text)) if len(word) < 30
+    )
+    characters = sorted({character for word in words for character in word})
+    parts: Counter[str] = Counter()
+    for word, count in words.items():
+        for start in range(len(word)):
+            for end in range(start + 1, min(start + 8, len(word)) + 1):
+                parts[("##" if start else "") + word[start:end]] += count
+    unused = [f"[unused{number}]" for number in range(994)]
+    # Every third character is left out: words with them are unknown.
+    first = ["[PAD]", *unused[:99], *BERT_TOKENS[1:], *unused[99:], *(c for c in characters if ord(c) % 3 or ord(c) < 128)]
+    common = [piece for piece, _ in sorted((words + parts).items(), key=lambda item: (-item[1], item[0]))]
+    return list(dict.fromkeys(first + common))[:vocab_size]
 
 
 def ending(token: str, number: int) -> dict:

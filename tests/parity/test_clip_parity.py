@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hub_tokenizers
 import model_support
 from export_support import ExportTestCase, read_manifest
-from tiny_clips import CONFIGS, write_tiny_clips, write_tiny_transformers
+from tiny_clips import CLIPA_CONFIGS, CONFIGS, write_tiny_clips, write_tiny_transformers
 from tiny_timm import SIGLIP_CONFIGS, TIMM_CONFIGS
 
 import export_clip
@@ -53,12 +53,15 @@ ROWS = {
     "convnext-base": ("convnext_base", "gelu"),
     "mobileclip-s1": ("MobileCLIP-S1", "gelu"),
     "pe-core-b16": ("PE-Core-B-16", "gelu"),
-} | {name: (name, "gelu") for name in TIMM_CONFIGS | SIGLIP_CONFIGS}
+    "clipa-l14": ("ViT-L-14-CLIPA", "gelu"),
+} | {name: (name, "gelu") for name in TIMM_CONFIGS | SIGLIP_CONFIGS | CLIPA_CONFIGS}
 TOKENIZERS = {
     "ViT-B-16-SigLIP": hub_tokenizers.write_siglip,
     "tiny-siglip": hub_tokenizers.write_siglip,
     "ViT-B-32-SigLIP2-256": hub_tokenizers.write_siglip2,
     "tiny-siglip2": hub_tokenizers.write_siglip2,
+    "ViT-L-14-CLIPA": hub_tokenizers.write_bert,
+    "tiny-clipa": hub_tokenizers.write_bert,
 }
 SEED = sum(MODEL.encode())  # other weights for each row
 IMAGE_TOWERS = ("visual", "vision_model")  # open_clip's name and transformers'
@@ -83,7 +86,7 @@ def library_model(name: str, folder: Path) -> ClipSource:
     if name == "tiny-transformers":
         write_tiny_transformers(folder / name, eos_token_id=49407)
         return load_clip(str(folder / name), Weights(random=SEED), None, None)
-    write_tiny_clips(folder, CONFIGS | TIMM_CONFIGS | SIGLIP_CONFIGS)
+    write_tiny_clips(folder, CONFIGS | TIMM_CONFIGS | SIGLIP_CONFIGS | CLIPA_CONFIGS)
     model = str(folder / f"{name}.json") if name.startswith("tiny") else name
     if name in TOKENIZERS:
         TOKENIZERS[name](folder / "tokenizer")

@@ -13,7 +13,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import test_export_clip
 from export_support import ExportTestCase, read_manifest
-from hub_tokenizers import write_siglip, write_siglip2
+from hub_tokenizers import write_bert, write_siglip, write_siglip2
+from tiny_clips import CLIPA_CONFIGS
 from tiny_timm import SIGLIP_CONFIGS, TIMM_CONFIGS
 
 import export_clip
@@ -53,6 +54,27 @@ class SiglipExport(test_export_clip.ExportedModels, ExportTestCase):
                 self.assertIn("logit_bias", dict(self.exported[name].named_parameters()))
 
 
+class ClipaExport(test_export_clip.ExportedModels, ExportTestCase):
+    """CLIPA, with BERT's tokenizer as the hub has it."""
+
+    configs = CLIPA_CONFIGS
+
+    @classmethod
+    def tokenizer_of(cls, name: str) -> Path:
+        folder = cls.scratch / "tokenizer"
+        if not folder.exists():
+            write_bert(folder)
+        return folder
+
+    def test_the_bundle_holds_the_vocabulary(self) -> None:
+        tokenizer = read_manifest(self.bundle["tiny-clipa"])["tokenizer"]
+        self.assertEqual((tokenizer["kind"], tokenizer["clean"]), ("wordpiece", "whitespace"))
+        self.assertEqual((tokenizer["sot"], tokenizer["eot"], tokenizer["pad"]), (101, 0, 0))
+        self.assertFalse(tokenizer["any_length"])
+        written = (self.bundle["tiny-clipa"] / tokenizer["vocab"]).read_bytes()
+        self.assertEqual(written, (self.scratch / "tokenizer/vocab.txt").read_bytes())
+
+
 class Refusals(ExportTestCase):
     """What does not export is named with the reason, before anything is downloaded."""
 
@@ -74,7 +96,7 @@ class Refusals(ExportTestCase):
         page = MODELS_PAGE.read_text(encoding="utf-8")
         rows = [line for line in page.splitlines() if re.match(r"\| \d+[^|]* \| (yes|no) \|", line)]
         counted = 0
-        for words in ("| yes |", "WordPiece", "XLM-V", "text tower"):
+        for words in ("| yes |", "XLM-V", "text tower"):
             (row,) = (row for row in rows if words in row)
             expected = sum(words in reason for reason in reasons)
             self.assertEqual(int(row.split()[1]), expected, words)
@@ -96,10 +118,8 @@ class Refusals(ExportTestCase):
         command = (siglip, "--random", 0, "--out", self.out, "--tokenizer")
         self.expect_error(export_clip, 3, "no tokenizer from", *command, self.scratch)
         bert = self.scratch / "bert"
-        bert.mkdir()
-        (bert / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\n")
-        (bert / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer"}')
-        self.expect_error(export_clip, 3, "is of the kind WordPiece", *command, bert)
+        write_bert(bert)
+        self.expect_error(export_clip, 3, "goes with clean='canonicalize'", *command, bert)
         left = self.scratch / "left"
         write_siglip(left)
         config = json.loads((left / "tokenizer_config.json").read_text())
@@ -110,6 +130,34 @@ class Refusals(ExportTestCase):
         whole = self.scratch / "whole"
         write_siglip(whole)
         self.expect_error(export_clip, 3, "100 token embeddings", few, *command[1:], whole)
+
+    def test_wordpiece_tokenizers(self) -> None:
+        clipa = CLIPA_CONFIGS["tiny-clipa"]
+        command = ("--random", 0, "--out", self.out, "--tokenizer")
+        configs = {"tiny-clipa": self.write_json("tiny-clipa.json", clipa)}
+        for name, changes in (
+            ("few-clipa", {"vocab_size": 100}),
+            ("lower-clipa", {"tokenizer_kwargs": {"strip_sep_token": True, "clean": "lower"}}),
+            ("fox-clipa", {"tokenizer_kwargs": {"strip_sep_token": True, "language": "x"}}),
+        ):
+            configs[name] = self.write_json(f"{name}.json", clipa | {"text_cfg": clipa["text_cfg"] | changes})
+        whole, cased, named = (self.scratch / f"bert-{name}" for name in ("whole", "cased", "named"))
+        for folder in (whole, cased, named):
+            write_bert(folder)
+        (cased / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": false}')
+        (named / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "mask_token": "<mask>"}')
+        siglip = self.scratch / "siglip-folder"
+        write_siglip(siglip)
+        for name, folder, message in (
+            ("few-clipa", whole, "the model has 100 token embeddings"),
+            ("lower-clipa", whole, "goes with clean='lower'"),
+            ("fox-clipa", whole, "has the option language"),
+            ("tiny-clipa", cased, "has the normalizer"),
+            ("tiny-clipa", named, "has the added tokens"),
+            ("tiny-clipa", siglip, "has the option strip_sep_token"),
+        ):
+            with self.subTest(message):
+                self.expect_error(export_clip, 3, message, configs[name], *command, folder)
 
     def test_options_that_do_not_go_together(self) -> None:
         siglip = self.write_json("tiny-siglip.json", SIGLIP_CONFIGS["tiny-siglip"])

@@ -7,17 +7,14 @@ import sys
 import tempfile
 import unittest
 from pathlib import Path
-from unittest import mock
 
-import ftfy
+import compare_ids
 import hub_tokenizers
-import numpy as np
-import probe
 import text_corpus
 from open_clip.tokenizer import HFTokenizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
-from sdsclip_export import sentencepiece_tokenizer  # noqa: E402
+from sdsclip_export import hub_tokenizer  # noqa: E402
 
 PROBE = sys.argv.pop(1)
 COUNT = int(sys.argv.pop(1)) if len(sys.argv) > 1 and sys.argv[1].isdigit() else 5000
@@ -32,16 +29,7 @@ HARD = ["www.example.com", "aaaaaaaaa soooooo gooooood", "ｗｗｗ Ⅷ ﬁ ½",
         "", " ", "_", "...", "<eos></s><pad>", "a\tb\n\nc", "\u00ad", "한국어 각", "e\u0301\u0301", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]  # fmt: skip
 
 
-def ours(tokenizer: sentencepiece_tokenizer.SentencePieceTokenizer, texts: list[str]) -> list:
-    """Our ids of each text, or the error."""
-    with tempfile.TemporaryDirectory() as folder:
-        tokenizer.write_files(Path(folder))
-        manifest = tokenizer.manifest()
-        charsmap = str(Path(folder, manifest["charsmap"])) if manifest["charsmap"] else "-"
-        command = [PROBE, "sentencepiece", str(Path(folder, manifest["model"])), charsmap, manifest["algorithm"]]
-        command += [manifest["clean"], str(manifest["context_length"]), str(manifest["eot"]), str(manifest["pad"])]
-        answers = probe.run(command, [text.encode() for text in texts])
-    return [answer if isinstance(answer, probe.ProbeError) else np.frombuffer(answer, np.int64) for answer in answers]
+KEYS = ["algorithm", "clean", "context_length", "eot", "pad"]  # of the manifest, as the probe takes them
 
 
 class SentencePiece(unittest.TestCase):
@@ -57,19 +45,10 @@ class SentencePiece(unittest.TestCase):
     def check(self, name: str, texts: list[str], context_length: int) -> None:
         folder = str(self.folders[name])
         library = HFTokenizer(folder, context_length=context_length, clean="canonicalize")
-        # Mojibake repair aside, as for CLIP's own tokenizer.
-        fix_text = ftfy.fix_text
-        with mock.patch("ftfy.fix_text", lambda text: fix_text(text, fix_encoding=False)):
-            expected = library(texts).numpy()
-        tokenizer = sentencepiece_tokenizer.load(folder, {"clean": "canonicalize"}, context_length, name)
-        got = ours(tokenizer, texts)
-        different = [(text, want, answer) for text, want, answer in zip(texts, expected, got, strict=True)
-                     if isinstance(answer, probe.ProbeError) or not np.array_equal(want, answer)]
-        shown = "\n".join(f"{text[:60]!a}: expected {want[:30].tolist()}, got {answer[:30].tolist()}"
-                          if isinstance(answer, np.ndarray) else f"{text[:60]!a}: {answer}"
-                          for text, want, answer in different[:20])
-        self.assertEqual(len(different), 0, f"{len(different)} of {len(texts)} texts differ:\n{shown}")
-        print(f"{name}, {context_length} ids: {len(texts)} texts equal")
+        expected = compare_ids.without_mojibake_repair(library, texts)
+        tokenizer = hub_tokenizer.load(folder, {"clean": "canonicalize"}, context_length, name)
+        got = compare_ids.ours([PROBE, "sentencepiece"], ["model", "charsmap"], tokenizer, KEYS, texts)
+        compare_ids.expect_equal(self, name, texts, expected, got)
 
     def test_equals_open_clip(self):
         for name in FOLDERS:

@@ -3,51 +3,30 @@
   test_siglip_program.py PROGRAM
 """
 
-import hashlib
-import json
 import shutil
 import subprocess
 import sys
 import unittest
-from collections.abc import Callable
 from pathlib import Path
 
 import safetensors.torch
 import torch
-from open_clip.tokenizer import HFTokenizer
 
-PROGRAM = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
 
-import model_support
-from export_support import ExportTestCase, read_manifest, run_script
+import program_case
 from hub_tokenizers import write_siglip
 from tiny_timm import SIGLIP_CONFIGS
 
-import export_clip
-from sdsclip_export.clip_models import Weights, load_clip
-
-SEED = 12
-CONTEXT = SIGLIP_CONFIGS["tiny-siglip"]["text_cfg"]["context_length"]
+program_case.ProgramTestCase.program = sys.argv.pop(1)
 
 
-def run(*arguments: object) -> subprocess.CompletedProcess:
-    return subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False)
-
-
-class SiglipProgram(ExportTestCase):
+class SiglipProgram(program_case.ProgramTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        write_siglip(cls.scratch / "tokenizer")
-        config = cls.write_json(cls, "tiny-siglip.json", SIGLIP_CONFIGS["tiny-siglip"])
-        cls.bundle = cls.scratch / "bundle"
-        command = (config, "--random", SEED, "--tokenizer", cls.scratch / "tokenizer", "--out", cls.bundle)
-        code, _, stderr = run_script(export_clip, *command)
-        assert code == 0, stderr
-        cls.source = load_clip(str(config), Weights(random=SEED), None, None, cls.scratch / "tokenizer")
-        cls.library = HFTokenizer(str(cls.scratch / "tokenizer"), CONTEXT, clean="canonicalize")
-        done = run("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
+        cls.export("tiny-siglip", SIGLIP_CONFIGS["tiny-siglip"], write_siglip)
+        done = cls.run_program("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
         assert done.returncode == 0, done.stderr
 
     def train(self, bundle: Path, *settings: str) -> subprocess.CompletedProcess:
@@ -58,42 +37,7 @@ class SiglipProgram(ExportTestCase):
         shutil.rmtree(self.scratch / "run", ignore_errors=True)
         for setting in (*data, *shared, *settings):
             command += ["--set", setting]
-        return run(*command)
-
-    def damaged(self, change: Callable[[dict, Path], None]) -> Path:
-        """A copy of the bundle after `change(manifest, folder)`, with sizes and digests that hold."""
-        folder = self.scratch / "damaged"
-        shutil.rmtree(folder, ignore_errors=True)
-        shutil.copytree(self.bundle, folder)
-        manifest = read_manifest(folder)
-        change(manifest, folder)
-        for name, entry in manifest["files"].items():
-            data = (folder / name).read_bytes()
-            entry |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        (folder / "bundle.json").write_text(json.dumps(manifest))
-        return folder
-
-    def expect_failure(self, done: subprocess.CompletedProcess, code: int, *parts: str) -> None:
-        self.assertEqual(done.returncode, code, done.stderr)
-        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-        self.assertTrue(done.stderr.strip().isprintable(), done.stderr)
-        for part in parts:
-            self.assertIn(part, done.stderr)
-
-    def test_ids_and_embeddings_equal_the_librarys(self) -> None:
-        captions = [caption for caption in model_support.CAPTIONS if caption]
-        done = run("tokenize", "--bundle", self.bundle, *captions)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        ids = [json.loads(line) for line in done.stdout.splitlines()]
-        self.assertEqual(ids, self.library(captions).tolist())
-        texts = self.scratch / "captions.txt"
-        texts.write_text("".join(caption + "\n" for caption in captions), encoding="utf-8")
-        out = self.scratch / "embeds.safetensors"
-        done = run("embed", "--clip", self.bundle, "--text", texts, "--out", out)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        with torch.no_grad():
-            expected = self.source.encode_text(self.library(captions))
-        self.assert_close(safetensors.torch.load_file(out)["text_embeds"], expected, 1e-5)
+        return self.run_program(*command)
 
     def test_the_sigmoid_loss_trains_the_bias_with_the_temperature(self) -> None:
         done = self.train(self.bundle, "contrastive.kind=sigmoid", "train.tune_temperature=true")
@@ -126,11 +70,11 @@ class SiglipProgram(ExportTestCase):
             (cut_charsmap, ("tokenizer.model", "table of characters")),
         ):
             with self.subTest(change.__name__):
-                self.expect_failure(run("tokenize", "--bundle", self.damaged(change), "a cat"), 3, *parts)
+                self.expect_failure(self.run_program("tokenize", "--bundle", self.damaged(change), "a cat"), 3, *parts)
 
     def test_wrong_values_in_the_manifest_are_named(self) -> None:
         for values, parts in (
-            ({"kind": "wordpiece2"}, ("tokenizer.kind", "wordpiece2", "clip_bpe or sentencepiece")),
+            ({"kind": "wordpiece2"}, ("tokenizer.kind", "wordpiece2", "clip_bpe, sentencepiece or wordpiece")),
             ({"kind": "clip_bpe", "clean": "open_clip", "sot": 0}, ("files", "no 'merges.txt'")),
             ({"algorithm": "words"}, ("tokenizer.algorithm", "words", "unigram or bpe")),
             ({"clean": "open_clip"}, ("tokenizer.clean", "open_clip", "canonicalize")),
@@ -140,7 +84,7 @@ class SiglipProgram(ExportTestCase):
         ):
             with self.subTest(**values):
                 folder = self.damaged(lambda manifest, _, values=values: manifest["tokenizer"].update(values))
-                self.expect_failure(run("tokenize", "--bundle", folder, "a cat"), 3, *parts)
+                self.expect_failure(self.run_program("tokenize", "--bundle", folder, "a cat"), 3, *parts)
 
 
 if __name__ == "__main__":

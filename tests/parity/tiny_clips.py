@@ -21,6 +21,15 @@ COCA = {
     "multimodal_cfg": TINY_TEXT | {"context_length": 19, "attn_pooler_heads": 4},
     "custom_text": True,
 }
+# No norm before the blocks, the mean of the patches, texts without a causal mask, read at the last id, padding or not.
+CLIPA = {
+    "embed_dim": 24,
+    "vision_cfg": TINY_VISION | {"no_ln_pre": True, "pool_type": "avg", "final_ln_after_pool": True},
+    "text_cfg": TINY_TEXT
+    | {"context_length": 12, "vocab_size": 8500, "no_causal_mask": True, "pool_type": "last"}
+    | {"hf_tokenizer_name": "bert-base-uncased", "tokenizer_kwargs": {"strip_sep_token": True}},
+}
+CLIPA_CONFIGS = {"tiny-clipa": CLIPA}
 CONFIGS = {"tiny-vit": VIT, "tiny-resnet": RESNET, "tiny-coca": COCA}
 
 

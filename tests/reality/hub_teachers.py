@@ -189,6 +189,20 @@ def write_weights(state: dict[str, torch.Tensor], path: Path, half: bool = False
         torch.save(state, path)
 
 
+def split_weights(folder: Path, stem: str, suffix: str, variant: str = "") -> None:
+    """Puts a network's weights into two files with an index, as the libraries write large ones."""
+    whole = folder / f"{stem}.{suffix}"
+    state = safetensors.torch.load_file(whole) if suffix == "safetensors" else torch.load(whole)
+    whole.unlink()
+    names, dotted = sorted(state), f".{variant}" if variant else ""
+    files = {}
+    for number, part in enumerate((names[: len(names) // 2], names[len(names) // 2 :]), start=1):
+        file = f"{stem}{dotted}-0000{number}-of-00002.{suffix}"
+        write_weights({name: state[name] for name in part}, folder / file, half=variant == "fp16")
+        files |= dict.fromkeys(part, file)
+    write_json(folder / f"{stem}.{suffix}.index{dotted}.json", {"metadata": {"total_size": 1}, "weight_map": files})
+
+
 def old_vae_names(vae: nn.Module) -> dict[str, torch.Tensor]:
     """The VAE's tensors with the attention's names from before diffusers 0.15."""
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}

@@ -64,6 +64,13 @@ class ClipFiles(ExportTestCase):
             "half.bin": half,
             "half-wrapped.pt": {"state_dict": {f"module.{name}": tensor for name, tensor in half.items()}},
             "compiled.pt": {"state_dict": {f"module.{name}": tensor for name, tensor in compiled.items()}},
+            "deepspeed.pt": {"module": state, "global_steps": 3},
+            "lightning.ckpt": {"state_dict": {f"model.{name}": tensor for name, tensor in state.items()}, "epoch": 3},
+            "larger.pt": {"net": {f"module.clip.{name}": tensor for name, tensor in state.items()}},
+            "fsdp.pt": {f"_fsdp_wrapped_module.{name}": tensor for name, tensor in state.items()},
+            "averaged-alone.pt": {"state_dict_ema": state, "epoch": 3},
+            "averaged-beside.pt": {"model": state, "model_ema": {name: tensor + 1 for name, tensor in state.items()}},
+            "column.pt": state | {"logit_scale": state["logit_scale"][None]},
         }
         for name, content in wrapped.items():
             with self.subTest(name):
@@ -172,6 +179,13 @@ class Errors(ExportTestCase):
         with open(self.scratch / "pickle.pt", "wb") as file:
             pickle.dump({"a": Touch(self.scratch / "run")}, file)
         self.expect_line(self.scratch / "pickle.pt", r"pickle\.pt: not readable weights")
+
+    def test_weights_that_are_not_finite_are_named(self) -> None:
+        open_clip.add_model_config(self.write_json("tiny-errors.json", clip_files.CONFIG))
+        state = clip_files.random_model("tiny-errors").state_dict()
+        for value in (float("nan"), float("inf")):
+            state["ln_final.weight"] = torch.full((64,), value)
+            self.expect_line(self.saved("not-finite.pt", state), r"not-finite\.pt: ln_final\.weight holds NaN or an infinity")
 
     def test_weights_of_another_model_are_counted_with_an_example(self) -> None:
         open_clip.add_model_config(self.write_json("tiny-errors.json", clip_files.CONFIG))

@@ -77,6 +77,27 @@ class ClipFolders(ExportTestCase):
         (folder / "pytorch_model.bin").write_bytes(b"\x1b[31m\x00\x80" * 40)
         self.expect_error(export_clip, 3, "damaged", folder, "--out", self.scratch / "x")
 
+    def test_weights_that_are_not_the_whole_model_are_refused(self) -> None:
+        """transformers would fill what is missing with random numbers."""
+        folder, out = self.scratch / "partial", self.scratch / "x"
+        hub_clips.write_clip_folder(folder, hub_clips.openai_config())
+        path = folder / "pytorch_model.bin"
+        state = torch.load(path)
+        for content, message in (
+            ({name: tensor for name, tensor in state.items() if name != "text_projection.weight"}, "lack 1 of the model's tensors"),
+            ({"state_dict": state}, "lack 78 of the model's tensors"),
+            (state | {"visual_projection.weight": torch.zeros(3, 3)}, "has the shape [3, 3] in its weights, expected [24, 48]"),
+            (state | {"logit_scale": torch.tensor(float("nan"))}, "logit_scale holds NaN"),
+        ):
+            with self.subTest(message):
+                torch.save(content, path)
+                self.expect_error(export_clip, 3, message, folder, "--out", out)
+
+    def test_folders_of_other_models_are_named(self) -> None:
+        folder = self.scratch / "siglip"
+        hub_clips.write_clip_folder(folder, hub_clips.openai_config() | {"model_type": "siglip"})
+        self.expect_error(export_clip, 3, "has the model_type 'siglip', expected 'clip'", folder, "--out", self.scratch / "x")
+
 
 if __name__ == "__main__":
     unittest.main(argv=sys.argv[:1])

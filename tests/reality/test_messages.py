@@ -1,9 +1,12 @@
 """What the exporters make of libraries' exceptions: one whole printable line with the useful part."""
 
+import os
 import pickle
+import socket
 import sys
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
@@ -12,6 +15,7 @@ import support  # noqa: F401
 import torch
 from torch import nn
 
+from sdsclip_export import hub
 from sdsclip_export.errors import one_line, printable
 
 
@@ -80,6 +84,33 @@ class OneLine(unittest.TestCase):
         self.assert_line(hub_error(errors.RepositoryNotFoundError, 401), "no such repository, .*docs/models.md")
         self.assert_line(hub_error(errors.HfHubHTTPError, 503), "answers 503; try again later")
         self.assert_line(errors.OfflineModeIsEnabled("Cannot reach https://huggingface.co"), "the hub cannot be reached")
+
+
+class Hub(unittest.TestCase):
+    """Where the hub cannot be reached its libraries must not try for a minute."""
+
+    def setUp(self) -> None:
+        for patch in (mock.patch.object(hub.constants, "HF_HUB_OFFLINE", False), mock.patch.dict("os.environ")):
+            patch.start()
+            self.addCleanup(patch.stop)
+        for name in ("http_proxy", "https_proxy", "all_proxy"):
+            os.environ.pop(name, None)
+            os.environ.pop(name.upper(), None)
+
+    def offline_after(self, endpoint: str) -> bool:
+        with mock.patch.object(hub.constants, "ENDPOINT", endpoint):
+            hub.use_cache_if_unreachable()
+        return hub.constants.HF_HUB_OFFLINE
+
+    def test_a_hub_that_does_not_answer_leaves_the_cache(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+            self.assertFalse(self.offline_after(endpoint))
+        self.assertTrue(self.offline_after(endpoint))
+
+    def test_behind_a_proxy_only_the_libraries_can_tell(self) -> None:
+        os.environ["https_proxy"] = "http://proxy.example:3128"
+        self.assertFalse(self.offline_after("http://127.0.0.1:1"))
 
 
 if __name__ == "__main__":

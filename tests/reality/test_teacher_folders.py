@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # for `python -m unittest PATH`, which leaves it out
 
+import safetensors.torch
 import torch
 from support import ROOT, ExportTestCase, export, read_manifest, run, run_script, train_arguments
 
@@ -17,6 +18,7 @@ import export_clip
 import export_teacher
 import hub_teachers
 from hub_teachers import LAYOUTS
+from open_clip_folders import as_cached
 from sdsclip_export import verify
 from tiny_clips import VIT
 
@@ -80,6 +82,53 @@ class TeacherFolders(ExportTestCase):
         export(export_teacher, "--diffusers", folder, "--variant", "fp16", "--out", out)
         self.assert_networks(out, self.networks["sd-v2-1"])
 
+    def test_a_variant_that_no_part_has_is_a_line(self) -> None:
+        folder = self.write("sd-v1-4", "no-fp16")
+        arguments = ("--diffusers", folder, "--variant", "fp16", "--out", self.scratch / "bundle-no-fp16")
+        code, _, stderr = run_script(export_teacher, *arguments)
+        self.assertEqual(code, 0, stderr)
+        self.assertIn(f"{folder}: no fp16 weights of unet, vae, text_encoder; the plain ones are taken\n", stderr)
+
+    def test_weights_in_several_files_export_by_their_index(self) -> None:
+        for suffix, variant in (("safetensors", ""), ("bin", ""), ("safetensors", "fp16")):
+            with self.subTest(suffix, variant=variant):
+                folder = self.write("sd-v1-5", f"shards-{suffix}-{variant}", suffix=suffix)
+                text = "model" if suffix == "safetensors" else "pytorch_model"
+                for part, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", text)):
+                    hub_teachers.split_weights(folder / part, stem, suffix, variant)
+                out = self.scratch / "bundle-shards"
+                more = ("--variant", variant) if variant else ()
+                export(export_teacher, "--diffusers", folder, *more, "--out", out, "--force")
+                self.assert_networks(out, self.networks["sd-v1-5"])
+        next((folder / "unet").glob("*.index.*")).unlink()
+        arguments = ("--diffusers", folder, *more, "--out", self.scratch / "x")
+        self.expect_error(export_teacher, 3, "is one of several files; their index", *arguments)
+
+    def test_a_snapshot_in_the_hubs_cache_is_named_after_its_model(self) -> None:
+        snapshot = as_cached(self.write("sd-v1-4", "to-cache"), self.scratch / "hub", "CompVis", "stable-diffusion-v1-4")
+        out = self.scratch / "bundle-cached"
+        export(export_teacher, "--diffusers", snapshot.parent.parent, "--out", out)
+        manifest = read_manifest(out)
+        self.assertEqual((manifest["name"], manifest["source"]["checkpoint"]), ("stable-diffusion-v1-4",) * 2)
+        self.assert_networks(out, self.networks["sd-v1-4"])
+
+    def test_weights_that_are_not_the_whole_network_are_refused(self) -> None:
+        """The libraries would fill what is missing with random numbers."""
+        folder, out = self.write("sd-v1-4", "partial"), self.scratch / "x"
+        for part, name in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
+            path = folder / part / f"{name}.safetensors"
+            state = safetensors.torch.load_file(path)
+            first = min(state)
+            for tensors, message in (
+                ({name: tensor for name, tensor in state.items() if name != first}, f"{part}: its weights lack 1"),
+                (state | {first: torch.zeros(3, 3)}, "3, 3]"),
+                (state | {first: torch.full_like(state[first], torch.nan)}, "holds NaN or an infinity"),
+            ):
+                with self.subTest(part, message=message):
+                    safetensors.torch.save_file(tensors, path, metadata={"format": "pt"})
+                    self.expect_error(export_teacher, 3, message, "--diffusers", folder, "--out", out)
+            safetensors.torch.save_file(state, path, metadata={"format": "pt"})
+
     def test_an_unknown_variant_names_those_that_are_there(self) -> None:
         folder = self.write("sd-v1-4", "fp16-only", variants=("fp16",))
         arguments = ("--diffusers", folder, "--variant", "bf16", "--out", self.scratch / "x")
@@ -110,7 +159,7 @@ class TeacherFolders(ExportTestCase):
         command = [sys.executable, export_teacher.__file__, "--diffusers", "owner/model", "--out", self.scratch / "x"]
         finished = subprocess.run(command, env=environment, capture_output=True, text=True)
         self.assertEqual(finished.returncode, 3)
-        line = r"^error: owner/model: no such folder here, .*the hub cannot be reached .*again with a network\)\n$"
+        line = r"^error: owner/model: no such folder here, .*the hub cannot be reached .*HF_HUB_OFFLINE=1 uses.*\)\n$"
         self.assertRegex(finished.stderr, line)
         arguments = ("--diffusers", "nowhere", "--out", self.scratch / "x")
         self.expect_error(export_teacher, 3, "no such folder or file, nor a hub id", *arguments)
