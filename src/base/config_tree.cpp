@@ -62,7 +62,7 @@ class YamlReader {
     ConfigNode result;
     result.origin = name_.starts_with("--") ? name_ : fmt::format("{}:{}", name_, node.Mark().line + 1);
     if (depth > kDeepestNesting)
-      throw error(result, fmt::format("nested more than {} deep", kDeepestNesting));
+      throw error(result, fmt::format("nested more than {} levels deep", kDeepestNesting));
     if (++nodes_ > kMostNodes) {
       throw error(result, fmt::format("more than {} values, aliases written out", kMostNodes));
     }
@@ -144,7 +144,7 @@ class ConfigurationReader {
       throw usage_error("{}: includes itself through {}", path.string(), open_.back().string());
     }
     if (++files_ > kMostIncludes) {
-      throw usage_error("{}: more than {} files are included in all", path.string(), kMostIncludes);
+      throw usage_error("{}: includes more than {} files in total", path.string(), kMostIncludes);
     }
     open_.push_back(canonical);
     ConfigNode own = parse_yaml(text_of(path), path.string());

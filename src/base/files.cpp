@@ -64,7 +64,7 @@ Error write_failure(const fs::path& path, int error_number) {
   const bool full = error_number == ENOSPC || error_number == EDQUOT || error_number == EFBIG;
   const ExitCode code = full || error_number == EIO ? ExitCode::kRuntime : ExitCode::kInput;
   return Error(code, fmt::format("{}: cannot write: {}; {}", path.string(), std::strerror(error_number),
-                                 full ? "free some space and run again, a run with --resume"
+                                 full ? "free some space and run again (with --resume if the command has it)"
                                       : "choose a folder that can be written"));
 }
 
@@ -90,7 +90,7 @@ std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
     throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
   const auto check_size = [&](std::uint64_t size) {
     if (size <= most_bytes) return;
-    throw input_error("{}: has more than {} bytes, the most that are read of such a file", path.string(),
+    throw input_error("{}: has more than {} bytes, the limit for this kind of file", path.string(),
                       most_bytes);
   };
   std::string bytes;

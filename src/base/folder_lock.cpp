@@ -116,7 +116,7 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
                         folder_.string(), holder);
     }
     if (failure != 0) {
-      log_warning("{}: cannot be locked ({}); see to it that no other process writes there", folder_.string(),
+      log_warning("{}: cannot be locked ({}); make sure that no other process writes to it", folder_.string(),
                   std::strerror(failure));
     }
     if (failure != 0 || is_same_file(descriptor_, path)) break;

@@ -31,7 +31,7 @@ bool interrupt_requested() {
 void throw_if_interrupted() {
   if (interrupt_requested()) {
     throw Error(ExitCode::kInterrupted,
-                "interrupted; state is saved, run the same command with --resume to go on");
+                "interrupted; the state is saved: run the same command with --resume to continue");
   }
 }
 

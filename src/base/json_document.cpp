@@ -118,7 +118,8 @@ class TreeBuilder : public ordered_json::json_sax_t {
   }
 
   bool open(ordered_json value) {
-    if (open_.size() >= kDeepestJson) throw error(fmt::format("nested more than {} deep", kDeepestJson));
+    if (open_.size() >= kDeepestJson)
+      throw error(fmt::format("nested more than {} levels deep", kDeepestJson));
     begin_value();
     open_.push_back({.value = std::move(value), .key = {}, .seen = {}});
     return true;

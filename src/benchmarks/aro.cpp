@@ -121,8 +121,8 @@ CaseTable load(const LoadOptions& options) {
     found = true;
   }
   if (!found) {
-    throw input_error("{}: none of {}, {}, {}, {} is there", options.data.string(), kParts[0].file,
-                      kParts[1].file, kParts[2].file, kParts[3].file);
+    throw input_error("{}: has none of {}, {}, {}, {}", options.data.string(), kParts[0].file, kParts[1].file,
+                      kParts[2].file, kParts[3].file);
   }
   return builder.finish();
 }

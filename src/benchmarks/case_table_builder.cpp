@@ -68,14 +68,14 @@ std::int32_t CaseTableBuilder::caption_row(const std::string& caption) {
 
 std::int32_t CaseTableBuilder::ensemble_row(BenchmarkCaption caption, const std::string& where) {
   const auto [entry, is_new] = caption_rows_.try_emplace(caption.id, next_row(table_.captions.size()));
-  if (!is_new) throw input_error("{}: '{}' is there twice, expected each once", where, caption.id);
+  if (!is_new) throw input_error("{}: '{}' appears twice, expected each once", where, caption.id);
   table_.captions.push_back(std::move(caption));
   return entry->second;
 }
 
 void CaseTableBuilder::add_case(Case question, const std::string& where) {
   if (!case_ids_.insert(question.id).second) {
-    throw input_error("{}: id '{}' is there twice, expected each once", where, question.id);
+    throw input_error("{}: id '{}' appears twice, expected each once", where, question.id);
   }
   table_.cases.push_back(std::move(question));
   ++cases_in_part_;
@@ -100,7 +100,7 @@ void CaseTableBuilder::add(const CaseDraft& draft) {
 CaseTable CaseTableBuilder::finish() {
   if (!table_.cases.empty()) return std::move(table_);
   if (table_.missing_files.empty()) throw input_error("{}: no case to judge", options_.data.string());
-  throw input_error("{}: no case to judge: all {} miss an image, such as {}", options_.data.string(),
+  throw input_error("{}: no case to judge: all {} lack an image, such as {}", options_.data.string(),
                     table_.skipped_missing, table_.missing_files.front().string());
 }
 

@@ -59,7 +59,7 @@ CaseTable load(const LoadOptions& options) {
   const fs::path path = options.data / "Questions.csv";
   const std::vector<CsvRow> rows = read_rows(path);
   if (rows.size() % 2 != 1) {
-    throw input_error("{}: got {} rows, expected a header and two rows a pair", path.string(), rows.size());
+    throw input_error("{}: got {} rows, expected a header and two rows per pair", path.string(), rows.size());
   }
   for (std::size_t i = 1; i < rows.size() && !builder.part_is_full(); i += 2) {
     const std::string where = fmt::format("{}: line {}", path.string(), rows[i].line);

@@ -80,7 +80,7 @@ std::vector<CaptionedImage> read_coco(const fs::path& path, const fs::path& imag
   for (const ordered_json& entry : whole.array("images")) {
     const JsonRecord record(entry, fmt::format("{}: images[{}]", path.string(), images.size()));
     if (!position_of.emplace(record.identifier("id"), images.size()).second) {
-      throw input_error("{}: id {} is there twice, expected each once", record.where(),
+      throw input_error("{}: id {} appears twice, expected each once", record.where(),
                         record.identifier("id"));
     }
     images.push_back(

@@ -51,7 +51,7 @@ std::vector<Template> read_templates(const fs::path& data) {
   const fs::path path = fs::exists(published) ? published : data / "templates.txt";
   std::vector<Template> templates;
   for (const TextLine& line : read_text_lines(path)) templates.push_back(parse_template(line, path));
-  if (templates.empty()) throw input_error("{}: no template, expected one a line", path.string());
+  if (templates.empty()) throw input_error("{}: no template, expected one per line", path.string());
   return templates;
 }
 
@@ -111,7 +111,7 @@ std::vector<std::string> read_class_names(const fs::path& data) {
   const fs::path path = data / "classnames.txt";
   std::vector<std::string> names;
   for (const TextLine& line : read_text_lines(path)) names.push_back(line.text);
-  if (names.empty()) throw input_error("{}: no class name, expected one a line", path.string());
+  if (names.empty()) throw input_error("{}: no class name, expected one per line", path.string());
   return names;
 }
 

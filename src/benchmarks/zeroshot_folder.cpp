@@ -74,7 +74,7 @@ void collect_files(const fs::path& class_folder, const std::string& below, Class
   constexpr std::ptrdiff_t kDeepest = 32;
   const fs::path folder = class_folder / below;
   if (std::count(below.begin(), below.end(), '/') > kDeepest) {
-    throw input_error("{}: folders within folders beyond {}; is there a link to a folder above?",
+    throw input_error("{}: folders are nested more than {} deep; is there a link to a folder above?",
                       folder.string(), kDeepest);
   }
   for (const fs::directory_entry& entry : fs::directory_iterator(folder)) {
@@ -108,8 +108,8 @@ void refuse_unknown_folders(const fs::path& data, const std::vector<std::string>
   for (const fs::directory_entry& entry : fs::directory_iterator(data)) {
     const std::string name = entry.path().filename().string();
     if (entry.is_directory() && !is_left_behind(name) && !known.contains(name)) {
-      throw input_error("{}: a folder that is no class of {}", entry.path().string(),
-                        (data / "classnames.txt").string());
+      throw input_error("{}: this folder is not a class of {}; move it away or add the class",
+                        entry.path().string(), (data / "classnames.txt").string());
     }
   }
 }
@@ -139,7 +139,7 @@ void load_image_folder(CaseTableBuilder& builder, const fs::path& data,
     }
   }
   if (files.passed_over_count > 0) {
-    log_warning("{}: {} files without an image's ending are passed over, such as {}", data.string(),
+    log_warning("{}: skips {} files without an image ending, such as {}", data.string(),
                 files.passed_over_count, files.passed_over);
   }
 }

@@ -9,7 +9,7 @@ namespace sdsclip {
 void BadRecords::leave_out(const std::string& error) {
   constexpr std::int64_t kNamed = 5;
   if (fails()) {
-    throw input_error("{} (data.on_bad_sample is fail; skip leaves bad records out)", error);
+    throw input_error("{} (set data.on_bad_sample=skip to leave bad records out)", error);
   }
   if (count_++ < kNamed) errors_.push_back(error);
 }

@@ -71,7 +71,7 @@ BytePairMerges::BytePairMerges(std::string_view merges, const std::string& name)
     add_merge(merges.substr(0, end), fmt::format("{}:{}", name, ++number), ids);
     merges.remove_prefix(std::min(end + 1, merges.size()));
   }
-  if (number == 0) throw input_error("{}: got no merge, expected one 'left right' a line", name);
+  if (number == 0) throw input_error("{}: got no merge, expected one 'left right' per line", name);
 }
 
 void BytePairMerges::add_merge(std::string_view line, const std::string& where, Ids& ids) {
@@ -83,15 +83,17 @@ void BytePairMerges::add_merge(std::string_view line, const std::string& where, 
   const auto known = [&](std::string_view text) {
     const auto at = ids.find(std::string(text));
     if (at == ids.end()) {
-      throw input_error("{}: '{}' is neither a byte nor made by an earlier merge; is the list whole?", where,
-                        text);
+      throw input_error(
+          "{}: '{}' is neither a byte nor the result of an earlier merge; is the list complete?", where,
+          text);
     }
     return at->second;
   };
   const std::int32_t left = known(line.substr(0, space));
   const std::int32_t right = known(line.substr(space + 1));
   if (!ids.emplace(symbol(left) + symbol(right), size()).second) {
-    throw input_error("{}: makes '{}{}', which is there already", where, symbol(left), symbol(right));
+    throw input_error("{}: got '{}{}' a second time, expected each symbol once", where, symbol(left),
+                      symbol(right));
   }
   merged_[pair_key(left, right)] = size();
   symbols_.push_back(symbol(left) + symbol(right));

@@ -13,7 +13,8 @@ void refuse_idle_options(const CaptionSource& source) {
   const Format format = source.format;
   const auto refuse = [](bool is_idle, std::string_view option, std::string_view formats) {
     if (is_idle)
-      throw usage_error("data.{}: does nothing with this data.format, only with {}", option, formats);
+      throw usage_error("data.{}: has no effect with this data.format, only with {}; remove it", option,
+                        formats);
   };
   const bool is_json = format == Format::kJson || format == Format::kJsonLines;
   const bool has_columns = format == Format::kTsv || is_json;

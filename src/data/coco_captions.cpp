@@ -57,8 +57,8 @@ class CocoReader {
     throw input_error(
         "{}: has no list '{}', expected a COCO captions file such as captions_train2017.json; {}", name_,
         has_images ? "annotations" : "images",
-        has_images ? "Karpathy's splits are read with data.format=karpathy"
-                   : "a list of records is read with data.format=json");
+        has_images ? "read Karpathy's splits with data.format=karpathy"
+                   : "read a list of records with data.format=json");
   }
 
   /// Returns the images that have captions, in the file's order.
@@ -96,7 +96,7 @@ class CocoReader {
         bad_.leave_out(fmt::format("{}: {}, expected a whole number or text 'id' and a text 'file_name'",
                                    where, id ? "'file_name' " + problem : "has no usable 'id'"));
       } else if (!row_of_id_.emplace(*id, images_.size()).second) {
-        bad_.leave_out(fmt::format("{}: the id {} is there twice", where, shortened(*id, 60)));
+        bad_.leave_out(fmt::format("{}: the id {} appears twice", where, shortened(*id, 60)));
       } else {
         images_.push_back({std::move(*id), *name, {}});
       }

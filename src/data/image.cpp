@@ -65,7 +65,7 @@ void clip_grey(StoredImage& image) {
 void check_image_size(std::uint64_t width, std::uint64_t height, const std::string& name) {
   if (width == 0 || height == 0) throw damaged_image(name, "it has no pixels");
   if (width > kMostPixels || height > kMostPixels || width * height > kMostPixels) {
-    throw input_error("{}: got an image of {} x {} pixels, expected at most {} in all; scale it down", name,
+    throw input_error("{}: got an image of {} x {} pixels, expected at most {} in total; scale it down", name,
                       width, height, kMostPixels);
   }
 }
@@ -127,7 +127,7 @@ void require_inside(const std::filesystem::path& folder, const std::filesystem::
   const std::filesystem::path outer = failure ? "" : std::filesystem::canonical(folder, failure);
   const auto [end, ignored] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
   if (failure || end != outer.end()) {
-    throw input_error("{}: {} lies outside {}; move it there, or leave out --confine-data (data.confine)",
+    throw input_error("{}: {} is outside {}; move it there, or leave out --confine-data (data.confine)",
                       where, file.string(), folder.string());
   }
 }

@@ -55,7 +55,7 @@ void count_scans(j_common_ptr common) {
   if (scans <= kUsualScans || (scans <= kMostScans && few)) return;
   JpegErrors* errors = reinterpret_cast<JpegErrors*>(common->err);
   std::snprintf(errors->message, sizeof errors->message,
-                "it has more than %d scans, too many for %u x %u pixels; save it anew", scans - 1,
+                "it has more than %d scans, too many for %u x %u pixels; save it again", scans - 1,
                 decoder->image_width, decoder->image_height);
   std::longjmp(errors->jump, 1);
 }

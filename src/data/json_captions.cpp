@@ -34,7 +34,7 @@ class RecordReader {
   void read_list() {
     if (scanner_.peek() == '{') {
       throw input_error(
-          "{}: starts with an object, expected a list of records; COCO's captions are read with "
+          "{}: starts with an object, expected a list of records; read COCO's captions with "
           "data.format=coco, "
           "Karpathy's splits with karpathy, a record per line with jsonl",
           name_);
@@ -47,9 +47,8 @@ class RecordReader {
     scanner_.read_lines();
     while (scanner_.at_record()) {
       if (scanner_.peek() == '[') {
-        throw input_error(
-            "{}:{}: got a list, expected an object per line; a list is read with data.format=json", name_,
-            scanner_.line());
+        throw input_error("{}:{}: got a list, expected an object per line; read a list with data.format=json",
+                          name_, scanner_.line());
       }
       const std::string where = fmt::format("{}:{}", name_, scanner_.line());
       std::optional<std::string> problem;
@@ -79,7 +78,7 @@ class RecordReader {
     if (scanner_.peek() != '{') {
       scanner_.skip();
       end();
-      return bad_.leave_out(fmt::format("{}: is no object, expected an image and its caption", where));
+      return bad_.leave_out(fmt::format("{}: is not an object, expected an image and its caption", where));
     }
     scanner_.object([&](const std::string& key) {
       if (!image && holds(image_keys_, key)) {
@@ -157,8 +156,8 @@ class KarpathyReader {
     if (!has_images || has_annotations) {
       throw input_error("{}: {}, expected Karpathy's splits such as dataset_coco.json; {}", name_,
                         has_annotations ? "has a list 'annotations'" : "has no list 'images'",
-                        has_annotations ? "COCO's captions are read with data.format=coco"
-                                        : "a list of records is read with data.format=json");
+                        has_annotations ? "read COCO's captions with data.format=coco"
+                                        : "read a list of records with data.format=json");
     }
     if (index.names.empty() && kept_ == 0 && number_ > 0) {
       throw input_error("{}: none of {} images is of the split '{}'", name_, number_, join(split_, "' or '"));
@@ -179,7 +178,7 @@ class KarpathyReader {
     sentences_.clear();
     if (scanner_.peek() != '{') {
       scanner_.skip();
-      return bad_.leave_out(where + ": is no object");
+      return bad_.leave_out(where + ": is not an object");
     }
     scanner_.object([&](const std::string& key) {
       if (key == "filepath") {

@@ -95,11 +95,11 @@ void JsonScanner::object(const std::function<void(const std::string& key)>& memb
     if (peek() != '"') throw malformed("a key in double quotes");
     const Text key = scan_string(kMostKey);
     const Json name = key.is_whole ? Json::parse(key.bytes, nullptr, false) : Json();
-    expect(':', "':' behind a key");
+    expect(':', "':' after a key");
     member(name.is_string() ? name.get<std::string>() : "");
     if (peek() != ',') break;
     take();
-    if (peek() == '}') throw malformed("a key behind the comma");
+    if (peek() == '}') throw malformed("a key after the comma");
   }
   expect('}', "',' or '}'");
   --depth_;
@@ -112,7 +112,7 @@ void JsonScanner::array(const std::function<void()>& element) {
     element();
     if (peek() != ',') break;
     take();
-    if (peek() == ']') throw malformed("a value behind the comma");
+    if (peek() == ']') throw malformed("a value after the comma");
   }
   expect(']', "',' or ']'");
   --depth_;
@@ -133,7 +133,7 @@ void JsonScanner::skip() {
 
 std::optional<TextPlace> JsonScanner::text(std::string& problem) {
   if (peek() != '"') {
-    problem = peek() == 'n' ? "is null" : "is no text";
+    problem = peek() == 'n' ? "is null" : "is not a text";
     skip();
     return std::nullopt;
   }
@@ -143,7 +143,7 @@ std::optional<TextPlace> JsonScanner::text(std::string& problem) {
     return std::nullopt;
   }
   if (Json::parse(found.bytes, nullptr, false).is_discarded()) {
-    problem = "is no text in UTF-8: it holds a lone surrogate, a wrong escape or wrong bytes";
+    problem = "is not UTF-8 text: it holds a lone surrogate, a wrong escape or wrong bytes";
     return std::nullopt;
   }
   return TextPlace(found.start, found.bytes.size(), file_.path().string());

@@ -248,7 +248,7 @@ class CaptionLoader::Implementation {
 
   void reject(const DecodedSample& decoded) {
     if (options_.on_bad_sample == OnBadSample::kFail) {
-      throw input_error("{} (data.on_bad_sample is fail; skip passes over bad samples)", *decoded.error);
+      throw input_error("{} (set data.on_bad_sample=skip to replace bad samples)", *decoded.error);
     }
     ++position_.bad_samples;
     ++statistics_.bad_samples;

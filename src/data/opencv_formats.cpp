@@ -143,7 +143,7 @@ std::uint32_t ppm_number(std::string_view bytes, std::size_t& at, const std::str
     number = number * 10 + static_cast<std::uint32_t>(bytes[at++] - '0');
   }
   if (at == first || at == bytes.size() || !is_space(bytes[at])) {
-    throw damaged_image(name, "its header makes no sense");
+    throw damaged_image(name, "its header is malformed");
   }
   return number;
 }
@@ -162,7 +162,7 @@ StoredImage decode_bmp(std::string_view bytes, const std::string& name) {
   if (width < 1) throw damaged_image(name, "it has no pixels");
   check_image_size(static_cast<std::uint64_t>(width), static_cast<std::uint64_t>(height), name);
   if (depth != 8 && depth != 24 && depth != 32)
-    throw refused(name, "BMP", fmt::format("{} bits a pixel", depth));
+    throw refused(name, "BMP", fmt::format("{} bits per pixel", depth));
   if (compression != 0) throw refused(name, "BMP", fmt::format("compression {}", compression));
   const std::uint64_t row_bytes = (static_cast<std::uint64_t>(width) * depth + 31) / 32 * 4;
   const std::uint64_t needed = numbers.at(10, 4) + row_bytes * static_cast<std::uint64_t>(height);
@@ -191,11 +191,11 @@ StoredImage decode_tiff(std::string_view bytes, const std::string& name) {
   const auto depths = tags.find(258);
   if (depths == tags.end() || std::any_of(depths->second.begin(), depths->second.end(),
                                           [](std::uint32_t bits) { return bits != 8; })) {
-    throw refused(name, "TIFF", "other than 8 bits a channel");
+    throw refused(name, "TIFF", "other than 8 bits per channel");
   }
-  if (first_of(tags, 274, 1) != 1) throw refused(name, "TIFF", "a turned orientation");
+  if (first_of(tags, 274, 1) != 1) throw refused(name, "TIFF", "an orientation other than 1");
   if (first_of(tags, 284, 1) != 1) throw refused(name, "TIFF", "separate planes");
-  if (first_of(tags, 339, 1) != 1) throw refused(name, "TIFF", "samples that are no unsigned integers");
+  if (first_of(tags, 339, 1) != 1) throw refused(name, "TIFF", "samples that are not unsigned integers");
   check_strips(tags, bytes.size(), name);
   return decode_with_opencv(bytes, static_cast<int>(width), static_cast<int>(height), PixelMode::kRgb, name);
 }

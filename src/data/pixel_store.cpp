@@ -22,7 +22,7 @@ std::filesystem::path temporary_folder() {
 }
 
 Error file_failure(const char* what) {
-  return runtime_failure("{}: cannot {} a batch's pixels: {}; set TMPDIR to a folder with room for them",
+  return runtime_failure("{}: cannot {} a batch's pixels: {}; set TMPDIR to a folder with enough space",
                          temporary_folder().string(), what, std::strerror(errno));
 }
 

@@ -36,7 +36,7 @@ PrecompiledCharsmap::PrecompiledCharsmap(std::string_view blob, const std::strin
   std::uint32_t bytes = 0;
   if (blob.size() >= sizeof bytes) std::memcpy(&bytes, blob.data(), sizeof bytes);
   if (bytes == 0 || bytes % sizeof bytes != 0 || bytes > blob.size() - sizeof bytes) {
-    throw input_error("{}: got {} bytes that are no table of characters; export the bundle again", name,
+    throw input_error("{}: got {} bytes that are not a table of characters; export the bundle again", name,
                       blob.size());
   }
   trie_.resize(bytes / sizeof bytes);

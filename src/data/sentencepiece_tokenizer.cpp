@@ -63,7 +63,7 @@ class SentencePieceEncoder final : public TextEncoder {
       : clean_(clean) {
     const sentencepiece::util::Status loaded = processor_.LoadFromSerializedProto(files.model);
     if (!loaded.ok() || processor_.GetPieceSize() <= 0 || processor_.unk_id() < 0) {
-      throw input_error("{}: got {} bytes that are no SentencePiece model; export the bundle again", name,
+      throw input_error("{}: got {} bytes that are not a SentencePiece model; export the bundle again", name,
                         files.model.size());
     }
     if (!files.charsmap.empty()) charsmap_.emplace(files.charsmap, name + ", its table of characters");

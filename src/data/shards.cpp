@@ -70,7 +70,7 @@ std::vector<Stretch> parse_pattern(std::string_view pattern, const std::string& 
     const std::string_view body = pattern.substr(1, std::min(close, pattern.size()) - 1);
     if (close == std::string_view::npos || body.find('{') != std::string_view::npos) {
       throw usage_error(
-          "'{}': got a brace that does not close, or one within another, expected {{00000..00331}} or "
+          "'{}': got an unclosed or nested brace, expected {{00000..00331}} or "
           "{{a,b}}",
           shown);
     }
@@ -82,9 +82,8 @@ std::vector<Stretch> parse_pattern(std::string_view pattern, const std::string& 
 }
 
 Error too_many(const std::string& shown) {
-  return usage_error(
-      "'{}': stands for more than {} shards or {} bytes of paths; name the shards that are there", shown,
-      kMostShards, kMostShardBytes);
+  return usage_error("'{}': expands to more than {} shards or {} bytes of paths; name only existing shards",
+                     shown, kMostShards, kMostShardBytes);
 }
 
 /// Adds the number of paths and their bytes to `count` and `bytes`. Throws beyond the limits, before anything
@@ -98,7 +97,7 @@ void count_paths(const std::vector<Stretch>& stretches, const std::string& shown
     length += stretch.longest();
     if (product > kMostShards) throw too_many(shown);
     if (length > kMostShardPath) {
-      throw usage_error("'{}': stands for a path of more than {} bytes", shown, kMostShardPath);
+      throw usage_error("'{}': expands to a path of more than {} bytes", shown, kMostShardPath);
     }
   }
   count += product;

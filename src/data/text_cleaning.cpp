@@ -144,8 +144,7 @@ std::u32string fix_segment(std::u32string text, bool unescape, std::size_t& work
   while (true) {
     work += text.size();
     if (work > kMostWork) {
-      throw input_error(
-          "text: its HTML entities stand one in the other too deep to be resolved; shorten the text");
+      throw input_error("text: its HTML entities are nested too deep; shorten the text");
     }
     std::u32string fixed = unescape ? unescape_clear_entities(text) : text;
     fixed = remove_terminal_escapes(fix_line_breaks(fix_characters(fixed)));

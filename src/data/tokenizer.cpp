@@ -23,7 +23,8 @@ Tokenizer::Tokenizer(std::unique_ptr<const TextEncoder> encoder, const Tokenizer
   }
   const auto check = [&](std::int64_t id) {
     if (id >= 0 && id < vocab_size()) return;
-    throw input_error("{}: the id {} of a special token is not one of its {}", name, id, vocab_size());
+    throw input_error("{}: got the id {} for a special token, expected one of its {} ids", name, id,
+                      vocab_size());
   };
   if (options.sot != TokenizerOptions::kNone) check(options.sot);
   check(options.eot);

@@ -13,7 +13,7 @@ struct DeleteAnimation {
 };
 
 Error spoilt(const std::string& name) {
-  return damaged_image(name, "its WebP data end early or make no sense");
+  return damaged_image(name, "its WebP data are truncated or malformed");
 }
 
 /// The first frame on its canvas in RGBA, as Pillow opens an animation; nothing if it cannot be read.

@@ -114,7 +114,7 @@ void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
           teacher.folder.string());
     }
     if (options.error == SdsError::kV) {
-      throw usage_error("sds.error: got v with sds.noising none, where there is no velocity; use eps");
+      throw usage_error("sds.error: got v with sds.noising=none, which has no velocity; use eps");
     }
   }
 }

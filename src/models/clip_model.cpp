@@ -123,7 +123,7 @@ void save_bundle(const ClipModel& model, const std::string& name, const std::fil
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (fs::exists(folder, ignored)) {
-    throw usage_error("{}: is there already; remove it or choose another --out", folder.string());
+    throw usage_error("{}: exists already; remove it or choose another --out", folder.string());
   }
   const Bundle& bundle = model.bundle();
   AtomicFolder made(folder);

@@ -136,7 +136,7 @@ SafetensorsFile read_safetensors(const fs::path& path) {
   }
   std::memcpy(&header_length, bytes.data(), kLengthBytes);
   if (header_length > kLongestHeader || header_length > bytes.size() - kLengthBytes) {
-    throw input_error("{}: not a safetensors file, or cut off: its header claims {} bytes", path.string(),
+    throw input_error("{}: not a safetensors file, or truncated: its header claims {} bytes", path.string(),
                       header_length);
   }
   const std::string_view header(bytes.data() + kLengthBytes, header_length);

@@ -43,10 +43,11 @@ std::string overview(std::span<const ReportRun> runs) {
 std::string time_section(std::span<const ReportRun> runs) {
   const Table table = time_table(runs);
   if (table.rows.empty()) return "";
-  return html::heading("Time a match") +
+  return html::heading("Time per match") +
          html::paragraph(
-             "A match is one image scored with one caption. The paper puts the diffusion score at 18 times "
-             "CLIP's time; here CLIP's is that of the fastest eval run of the same benchmark.") +
+             "A match is one image scored with one caption. The paper reports 18 times CLIP's time "
+             "for the diffusion score. Here CLIP's time is that of the fastest eval run of the same "
+             "benchmark.") +
          html::table(table);
 }
 
@@ -102,7 +103,7 @@ std::string beside_the_paper(std::span<const ReportRun> runs) {
     for (const std::optional<double>& value : published.values) row.push_back(value_or_dash(value));
     table.rows.push_back(std::move(row));
   }
-  return html::heading("Beside the paper's Tables 1-3") +
+  return html::heading("Beside the paper's Tables 1 to 3") +
          html::paragraph(
              "Winoground columns are text scores; ARO-Overall is read as the mean of ARO-Relation and "
              "ARO-Attribution. A run compares with a published row only on the published data sets.") +
@@ -123,7 +124,7 @@ double clip_time(std::span<const ReportRun> runs, std::string_view benchmark) {
 }  // namespace
 
 Table time_table(std::span<const ReportRun> runs) {
-  Table table{.header = {"run", "command", "benchmark", "matches", "ms a match", "times CLIP"}, .rows = {}};
+  Table table{.header = {"run", "command", "benchmark", "matches", "ms per match", "times CLIP"}, .rows = {}};
   for (const ReportRun& run : runs) {
     if (!run.result || run.result->seconds_a_match <= 0) continue;
     const RunResult& result = *run.result;

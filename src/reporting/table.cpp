@@ -132,9 +132,9 @@ std::string format_groups_of_one(std::span<const Metric> metrics) {
     const std::span<const std::string> first(groups.data(), std::min(kNamed, groups.size()));
     const std::string rest =
         groups.size() > kNamed ? fmt::format(" and {} more", groups.size() - kNamed) : "";
-    text +=
-        fmt::format("{}: {} of its groups have one case each, whose spread the interval cannot know: {}{}\n",
-                    metric.name, groups.size(), join(first, ", "), rest);
+    text += fmt::format(
+        "{}: {} of its groups have one case each, whose variance the interval cannot include: {}{}\n",
+        metric.name, groups.size(), join(first, ", "), rest);
   }
   return text;
 }
@@ -179,7 +179,7 @@ std::string format_data_report(const DataReport& report) {
                                  terminal_text(report.data.string()), report.images, report.captions);
   text += format_terminal(table);
   if (report.missing_files.empty()) return text + "no image is missing\n";
-  text += fmt::format("{} images are missing, {} cases need them:\n", report.missing_files.size(),
+  text += fmt::format("{} images are missing; {} cases need them:\n", report.missing_files.size(),
                       report.skipped_missing);
   for (std::size_t i = 0; i < std::min(kNamed, report.missing_files.size()); ++i) {
     text += "  " + terminal_text(report.missing_files[i].string()) + "\n";

@@ -258,7 +258,7 @@ std::int64_t stored_dim(const ScoreStore& store, std::int64_t image_count, std::
 void cut_anew(const EncodingPlan& plan, const std::string& key, std::int64_t batch, ScoreStore& store) {
   const std::int64_t old_batch = stored_batch(store, key);
   if (old_batch == batch) return;
-  log_info("{}: goes on with {} {}, in place of {}; last bits may differ from those of one batch size",
+  log_info("{}: continues with {} {} instead of {}; the last bits may differ from those of one batch size",
            store.path().string(), key, batch, old_batch);
   EncodingPlan old = plan;
   old.shape = even_units(plan.count, old_batch);

@@ -29,7 +29,7 @@ void check_sampling(const SamplingOptions& sampling) {
           "0 <= t_min < t_max <= 1");
   const bool whole = sampling.t_min == 0 && sampling.t_max == 1;
   if (sampling.grid == TimestepGrid::kDiffusionItm && !whole) {
-    throw usage_error("t_min, t_max: the grid diffusion-itm has a range of its own; leave them at 0 and 1");
+    throw usage_error("t_min, t_max: the grid diffusion-itm has its own range; leave them at 0 and 1");
   }
   if (sampling.grid == TimestepGrid::kDiffusionItm && sampling.samples > 1000) {
     throw usage_error("samples: got {}, the grid diffusion-itm has at most 1000", sampling.samples);

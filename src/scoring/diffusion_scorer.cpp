@@ -96,8 +96,9 @@ void take_over_batch_sizes(const DiffusionScoreOptions& options, ScoreStore& sto
                                    std::pair(std::string("encode_batch"), options.encode_batch)}) {
     for (const auto& [own_key, stored] : RunIdentity(store.identity()).settings) {
       if (own_key != key || stored == std::to_string(value)) continue;
-      log_info("{}: goes on with {} {}, in place of {}; last bits may differ from those of one batch size",
-               store.path().string(), key, value, stored);
+      log_info(
+          "{}: continues with {} {} instead of {}; the last bits may differ from those of one batch size",
+          store.path().string(), key, value, stored);
       store.change_setting(key, std::to_string(value));
     }
   }
@@ -211,8 +212,8 @@ std::vector<SamplePoint> stored_points(const ScoreStore& store) {
   std::vector<SamplePoint> points = store.read_sample_points();
   const std::int64_t samples = store.choice(kSamplesChoice).value_or(0);
   if (samples < 1 || samples > static_cast<std::int64_t>(points.size())) {
-    throw input_error("{}: holds {} samples of the {} that it was made for; run again with --resume",
-                      store.path().string(), points.size(), samples);
+    throw input_error("{}: has {} of its {} samples; run again with --resume", store.path().string(),
+                      points.size(), samples);
   }
   points.resize(static_cast<std::size_t>(samples));
   return points;
@@ -303,9 +304,10 @@ DiffusionScoreOptions judging_options(const DiffusionScoreOptions& given, const 
   if (!given.adaptive.enabled) return options;
   if (options.adaptive.enabled && options.adaptive != given.adaptive) {
     throw usage_error(
-        "adaptive: the run in {} was raced with confidence {}, min_samples {} and budget {}, and has no "
+        "adaptive: the run in {} was scored adaptively with confidence {}, min_samples {} and budget {}, and "
+        "has no "
         "samples "
-        "for another race; leave --adaptive out, or race a uniform run",
+        "for other adaptive options; leave --adaptive out, or use it on a uniform run",
         store.path().string(), options.adaptive.confidence, options.adaptive.min_samples,
         options.adaptive.budget);
   }

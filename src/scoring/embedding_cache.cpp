@@ -28,7 +28,7 @@ Database open_cache(const fs::path& folder) {
                     kCacheApplicationId));
   }
   if (database.integer("PRAGMA application_id") != kCacheApplicationId) {
-    throw input_error("{}: is no cache of embeddings; give another folder with --cache", path.string());
+    throw input_error("{}: is not a cache of embeddings; give another folder with --cache", path.string());
   }
   transaction.commit();
   database.execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;");

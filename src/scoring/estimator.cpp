@@ -197,7 +197,7 @@ std::vector<ScoredPair> caption_pairs(const CaseTable& table, const TextTable& t
         }
       }
       if (static_cast<std::int64_t>(pairs.size()) > kMaxPairs) {
-        throw usage_error("the cases ask for more than {} (image, text) pairs; take fewer with --limit",
+        throw usage_error("the cases need more than {} (image, text) pairs; use fewer with --limit",
                           kMaxPairs);
       }
     }

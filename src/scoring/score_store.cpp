@@ -255,8 +255,8 @@ void ScoreStore::write_scores(const CaseTable& table, const CaseScores& scores) 
   const std::int64_t rows = whole_table_matches(table);
   if (rows > kMaxScoreRows) {
     log_info(
-        "{}: the view pair_score stays empty: {} pairs of an image with every caption are more than {}; what "
-        "they follow from is stored",
+        "{}: the view pair_score stays empty: {} pairs of an image with every caption are more than {}; the "
+        "embeddings or errors are stored",
         path().string(), rows, kMaxScoreRows);
     return;
   }

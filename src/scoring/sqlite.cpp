@@ -27,7 +27,7 @@ constexpr int kBusyMilliseconds = 10'000;  // longest wait for another process
                             what);
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      throw input_error("{}: is damaged or no SQLite file ({}); delete it, or give another --out", path,
+      throw input_error("{}: is damaged or not an SQLite file ({}); delete it, or give another --out", path,
                         what);
     case SQLITE_CANTOPEN:
     case SQLITE_READONLY:
@@ -37,8 +37,9 @@ constexpr int kBusyMilliseconds = 10'000;  // longest wait for another process
                         what);
     case SQLITE_ERROR:  // our statements are fixed, so a table or column that they name is missing
     case SQLITE_MISMATCH:
-      throw input_error("{}: is damaged or of another program ({}); delete it, or give another --out", path,
-                        what);
+      throw input_error(
+          "{}: is damaged or was written by another program ({}); delete it, or give another --out", path,
+          what);
     default:
       throw runtime_failure("{}: SQLite failed: {}", path, what);
   }

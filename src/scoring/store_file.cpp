@@ -163,7 +163,7 @@ void check_identity(const fs::path& path, const RunIdentity& stored, const RunId
   if (!other.empty()) refuse(path, opening, other, kAdvice);
   const std::string batch = first_difference(stored.settings, own.settings, is_batch);
   if (!batch.empty() && opening == StoreOpening::kNew) {
-    refuse(path, opening, batch, "go on with the new one by --resume, or give another --out");
+    refuse(path, opening, batch, "continue with the new one by --resume, or give another --out");
   }
 }
 
@@ -237,8 +237,8 @@ RunIdentity read_identity(Database& database, const fs::path& path) {
 void check_format(Database& database, const fs::path& path) {
   const std::int64_t application = database.integer("PRAGMA application_id");
   if (application != kApplicationId) {
-    throw input_error("{}: is no score store of sdsclip (application id {}, expected {}); {}", path.string(),
-                      application, kApplicationId, kAdvice);
+    throw input_error("{}: is not a score store of sdsclip (application id {}, expected {}); {}",
+                      path.string(), application, kApplicationId, kAdvice);
   }
   const std::int64_t version = database.integer("PRAGMA user_version");
   if (version != kSchemaVersion) {

@@ -163,7 +163,8 @@ TimestepWeights fit_timestep_weights(std::span<const StoredRun> runs, const Weig
   std::vector<Features> examples;
   for (const StoredRun& run : runs) append_examples(run, options.train_timesteps, options.bins, examples);
   if (examples.empty()) {
-    throw input_error("no case of the runs has a right and a wrong caption to learn weights from");
+    throw input_error(
+        "no case of the runs has both a right and a wrong caption, from which weights are learned");
   }
   scale_to_unit(examples);
   // The loss is convex, and its second derivatives are at most a quarter of the mean of |x|^2, which is the

@@ -114,12 +114,12 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
   const std::int64_t epoch = step / limits.batches_per_epoch;
   const std::int64_t epoch_step = step % limits.batches_per_epoch;
   require(position.epoch == epoch, "position.epoch", position.epoch,
-          fmt::format("{}, after {} steps of {} an epoch", epoch, step, limits.batches_per_epoch));
+          fmt::format("{}, after {} steps with {} per epoch", epoch, step, limits.batches_per_epoch));
   require(position.step == epoch_step, "position.step", position.step,
-          fmt::format("{}, after {} steps of {} an epoch", epoch_step, step, limits.batches_per_epoch));
+          fmt::format("{}, after {} steps with {} per epoch", epoch_step, step, limits.batches_per_epoch));
   const std::int64_t samples = limits.batches_per_epoch * limits.batch_size;
   require(position.bad_samples >= 0 && position.bad_samples <= samples + limits.batch_size,
-          "position.bad_samples", position.bad_samples, "0 to the samples of an epoch");
+          "position.bad_samples", position.bad_samples, "0 to the number of samples per epoch");
   const std::int64_t cursor = position.step * limits.batch_size + position.bad_samples;
   require(position.cursor == cursor, "position.cursor", position.cursor,
           fmt::format("{}: position.step batches of {} and the bad samples", cursor, limits.batch_size));
@@ -127,11 +127,11 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
   require(state.loss_scale.good_steps >= 0, "loss_scale.good_steps", state.loss_scale.good_steps,
           "0 or more");
   require(state.evaluated_step >= -1 && state.evaluated_step <= step, "evaluated_step", state.evaluated_step,
-          "-1 (none) to the steps that are done");
+          "-1 (none) to the number of steps done");
   require(state.best_step >= -1 && state.best_step <= step, "best_step", state.best_step,
-          "-1 (none) to the steps that are done");
+          "-1 (none) to the number of steps done");
   require(state.worse_in_a_row >= 0 && state.worse_in_a_row <= step, "worse_in_a_row", state.worse_in_a_row,
-          "0 to the steps that are done");
+          "0 to the number of steps done");
 }
 
 CheckpointDocument read_document(const fs::path& json) {
@@ -158,7 +158,7 @@ LoadedCheckpoint read_checkpoint(const fs::path& folder, std::int64_t step, cons
   check_document(document, step, limits, json.string());
   const fs::path tensors = folder / kTensors;
   if (sha256_of_file(tensors) != document.tensors_sha256) {
-    throw input_error("{}: its SHA-256 is not the one in {}", tensors.string(), json.string());
+    throw input_error("{}: its SHA-256 differs from the one in {}", tensors.string(), json.string());
   }
   return {document.state, read_safetensors(tensors).tensors};
 }
@@ -181,7 +181,7 @@ void check_tensors(const std::vector<NamedTensor>& tensors, const std::vector<Na
   }
   for (const NamedTensor& tensor : tensors) {
     if (!known.contains(tensor.first)) {
-      throw input_error("{}: holds a tensor '{}', which this run has not", file.string(), tensor.first);
+      throw input_error("{}: has a tensor '{}', which this run does not have", file.string(), tensor.first);
     }
   }
 }
@@ -247,7 +247,8 @@ std::optional<TrainingState> load_newest_checkpoint(const fs::path& out, const C
       return checkpoint.state;
     } catch (const Error& damage) {
       if (first_failure.empty()) first_failure = damage.what();
-      log_warning("{}: cannot be used, trying the checkpoint before it ({})", folder.string(), damage.what());
+      log_warning("{}: cannot be used, so the checkpoint before it is tried ({})", folder.string(),
+                  damage.what());
     }
   }
   if (list.empty()) return std::nullopt;

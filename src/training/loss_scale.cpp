@@ -34,7 +34,7 @@ void update_loss_scale(LossScale& scale, bool finite) {
     scale = {.value = scale.value / 2};
     if (scale.value < kLeastScale) {
       throw runtime_failure(
-          "the gradients are not finite in float16 however the loss is scaled; use train.precision=bf16 or "
+          "the fp16 gradients are not finite at any loss scale; use train.precision=bf16 or "
           "fp32, or a lower train.lr");
     }
     return;

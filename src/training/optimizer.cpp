@@ -61,7 +61,7 @@ NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
     largest = std::max(largest, most);
   }
   return NotFiniteError(fmt::format(
-      "the norm of the gradients is beyond float32's range; the largest is that of '{}', up to {:.3g}",
+      "the norm of the gradients exceeds float32's range; the largest gradient is that of '{}', up to {:.3g}",
       worst->first, largest));
 }
 
@@ -77,18 +77,18 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(
   const at::Tensor step = find("step.");
   if (!average.defined() && !square.defined() && !step.defined()) return nullptr;
   if (!average.defined() || !square.defined() || !step.defined()) {
-    throw input_error("the optimizer's state of '{}' is not whole, expected exp_avg, exp_avg_sq and step",
+    throw input_error("the optimizer's state of '{}' is incomplete, expected exp_avg, exp_avg_sq and step",
                       tensor.first);
   }
   for (const at::Tensor& moment : {average, square}) {
     const bool fits = moment.sizes() == tensor.second.sizes() && moment.scalar_type() == at::kFloat;
     if (!fits || !is_finite(moment)) {
-      throw input_error("the optimizer's state of '{}' is not of its shape, or not finite", tensor.first);
+      throw input_error("the optimizer's state of '{}' has another shape or is not finite", tensor.first);
     }
   }
   const bool counts = step.numel() == 1 && step.scalar_type() == at::kLong && step.item<std::int64_t>() >= 1;
   if (!counts || (square < 0).any().item<bool>()) {
-    throw input_error("the optimizer's state of '{}' holds a number that is out of range", tensor.first);
+    throw input_error("the optimizer's state of '{}' has a value that is out of range", tensor.first);
   }
   const c10::Device device = tensor.second.device();
   std::unique_ptr<torch::optim::AdamWParamState> state = std::make_unique<torch::optim::AdamWParamState>();
@@ -104,8 +104,7 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(
 void check_finite_tensors(const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& tensor : tensors) {
     if (is_finite(tensor.second)) continue;
-    throw NotFiniteError(
-        fmt::format("'{}' holds numbers that are not finite; it is not saved", tensor.first));
+    throw NotFiniteError(fmt::format("'{}' has values that are not finite; it is not saved", tensor.first));
   }
 }
 

@@ -48,7 +48,7 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps, const 
     }
   }
   if (damaged > 0) {
-    log_warning("{}:{}: is no object with the number of a next step; {} such lines are left out",
+    log_warning("{}:{}: is not an object with the number of a later step; left out {} such lines",
                 file.string(), first_damaged, damaged);
   }
   return kept;
@@ -73,21 +73,21 @@ LastLine last_line(const std::filesystem::path& file) {
 
 const Json& object_of(const Json& json, const char* key, const std::string& where) {
   if (!json.contains(key) || !json[key].is_object()) {
-    throw input_error("{}: '{}' is missing or no object", where, key);
+    throw input_error("{}: '{}' is missing or not an object", where, key);
   }
   return json[key];
 }
 
 double number_of(const Json& json, const char* key, const std::string& where) {
   if (!json.contains(key) || !json[key].is_number()) {
-    throw input_error("{}: '{}' is missing or no number", where, key);
+    throw input_error("{}: '{}' is missing or not a number", where, key);
   }
   return json[key].get<double>();
 }
 
 std::int64_t count_of(const Json& json, const char* key, const std::string& where) {
   if (!json.contains(key) || !json[key].is_number_integer()) {
-    throw input_error("{}: '{}' is missing or no whole number", where, key);
+    throw input_error("{}: '{}' is missing or not a whole number", where, key);
   }
   return json[key].get<std::int64_t>();
 }
@@ -177,7 +177,7 @@ std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
     const bool is_object = metric.is_object();
     const Json interval = is_object ? metric.value("ci95", Json()) : Json();
     if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() || !interval[1].is_number())
-      throw input_error("{}: 'ci95' is missing or no pair of numbers", where);
+      throw input_error("{}: 'ci95' is missing or not a pair of numbers", where);
     metrics.push_back({name,
                        number_of(metric, "value", where),
                        count_of(metric, "n", where),

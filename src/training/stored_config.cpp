@@ -38,7 +38,7 @@ std::vector<Difference> differences(const TrainConfig& stored, const TrainConfig
   for (std::size_t i = 0; i < now.size(); ++i) {
     if (before[i].value == now[i].value) continue;
     found.push_back(
-        {now[i].path, fmt::format("{} is {} there and {} here", now[i].path, before[i].value, now[i].value)});
+        {now[i].path, fmt::format("{} was {} and is {} now", now[i].path, before[i].value, now[i].value)});
   }
   return found;
 }
@@ -60,7 +60,7 @@ bool check_same_run(const fs::path& file, const TrainConfig& config) {
       changed = true;
       log_info(
           "{}: {}; sums are rounded differently from here on, so the last bits may differ from an "
-          "unbroken run's",
+          "uninterrupted run's",
           file.string(), difference.text);
     } else if (contains(kChangesNoResult, difference.path)) {
       changed = true;
@@ -71,7 +71,7 @@ bool check_same_run(const fs::path& file, const TrainConfig& config) {
   }
   if (!identity.empty()) {
     throw usage_error(
-        "{}: is the configuration of another run: {}; resume with the same --config and --set, or choose "
+        "{}: belongs to another run: {}; resume with the same --config and --set, or choose "
         "another --out",
         file.string(), join(identity, ", "));
   }

@@ -54,7 +54,7 @@ bool claim_folder(const TrainConfig& config, const TrainRun& run) {
   const bool has_ended =
       fs::exists(run.out / "tuned.safetensors", ignored) && fs::exists(run.out / "checkpoints", ignored);
   if (!run.resume && !has_ended) {
-    throw usage_error("{}: holds a run already; go on with it by --resume, or choose another --out",
+    throw usage_error("{}: holds a run already; continue it with --resume, or choose another --out",
                       run.out.string());
   }
   if (is_changed) write_config(config, file);
@@ -66,7 +66,7 @@ std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_e
   if (options.steps > 0) return options.steps;
   const double steps = options.epochs * static_cast<double>(batches_per_epoch);
   if (steps > kMost)
-    throw usage_error("train.epochs: got {}, which is {} steps; give less", options.epochs, steps);
+    throw usage_error("train.epochs: got {}, which is {} steps; give fewer epochs", options.epochs, steps);
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
@@ -188,7 +188,7 @@ void Life::resume() {
     saved_step_ = state_.step;
   }
   merge_lora(session_.lora);
-  log_info("{}: going on after step {}", run_.out.string(), state_.step);
+  log_info("{}: continues after step {}", run_.out.string(), state_.step);
 }
 
 /// Saves a checkpoint. An evaluation changes only the state, so its step's tensors are not written again.

@@ -155,7 +155,7 @@ TEST_F(Mmvp, JudgesWhichImageAStatementIsOf) {
 
 TEST_F(Mmvp, RefusesBrokenPairs) {
   write_questions("1,Color,a\n");
-  expect_error(ExitCode::kInput, {"Questions.csv", "two rows a pair"}, [&] { load("mmvp"); });
+  expect_error(ExitCode::kInput, {"Questions.csv", "two rows per pair"}, [&] { load("mmvp"); });
   write_questions("2,Color,a\n3,Color,b\n");
   expect_error(ExitCode::kInput, {"line 2", "an odd number"}, [&] { load("mmvp"); });
   write_questions("1,Color,a\n2,Texts,b\n");

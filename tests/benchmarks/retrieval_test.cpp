@@ -133,7 +133,7 @@ TEST_F(Retrieval, RefusesMalformedAnnotations) {
       R"({"images": [{"id": 1, "file_name": "a.png"}], "annotations": [{"image_id": 2, "caption": "x"}]})");
   expect_error(ExitCode::kInput, {"annotations[0]", "image_id 2"}, [&] { load(); });
   write_text(path, R"({"images": [{"id": 1, "file_name": "a.png"}, {"id": 1, "file_name": "b.png"}]})");
-  expect_error(ExitCode::kInput, {"images[1]", "id 1 is there twice"}, [&] { load(); });
+  expect_error(ExitCode::kInput, {"images[1]", "id 1 appears twice"}, [&] { load(); });
   write_text(path, R"({"images": [{"id": 1, "file_name": "a.png"}], "annotations": []})");
   expect_error(ExitCode::kInput, {"a.png has no caption"}, [&] { load(); });
   write_list({{}});

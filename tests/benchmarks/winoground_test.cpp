@@ -136,7 +136,7 @@ TEST_F(Winoground, NamesAMissingImageOrSkipsAndCountsIt) {
 
 TEST_F(Winoground, RefusesMalformedRecordsByLine) {
   write(example(0, "Object", 1) + example(0, "Object", 1));
-  expect_error(ExitCode::kInput, {"line 2", "id '0' is there twice"}, [&] { load(); });
+  expect_error(ExitCode::kInput, {"line 2", "id '0' appears twice"}, [&] { load(); });
   write(example(0, "Object", 1) + "{\"id\": 1,\n");
   expect_error(ExitCode::kInput, {"line 2", "not JSON"}, [&] { load(); });
   write("[1]\n");

@@ -275,7 +275,7 @@ TEST_F(Zeroshot, ReadsCifarWhereItsArchiveUnpacksIt) {
 TEST_F(Zeroshot, RefusesStrayFoldersFilesAndTemplates) {
   write_folders();
   put_image(folder_ / "dog" / "x.png");
-  expect_error(ExitCode::kInput, {"dog", "no class"}, [&] { load(); });
+  expect_error(ExitCode::kInput, {"dog", "is not a class"}, [&] { load(); });
   std::filesystem::remove_all(folder_ / "dog");
   std::filesystem::remove_all(folder_ / "cat");
   expect_error(ExitCode::kInput, {"class 'cat'"}, [&] { load(); });

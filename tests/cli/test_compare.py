@@ -93,7 +93,7 @@ class Compare(ProgramTest):
         self.check_fails(3, ["not finished", "--resume"], "compare", unfinished, self.clip)
         foreign.mkdir()
         sqlite3.connect(foreign / "scores.sqlite").execute("CREATE TABLE other (a)")
-        self.check_fails(3, ["no score store"], "compare", self.clip, foreign)
+        self.check_fails(3, ["not a score store"], "compare", self.clip, foreign)
         self.check_fails(3, ["nowhere"], "compare", self.clip, self.folder / "nowhere")
         self.check_fails(2, ["run_b"], "compare", self.clip)
 

@@ -62,7 +62,7 @@ class DiffusionScore(ProgramTest):
         self.assertEqual(raced["settings"]["full_evaluations"], LIMIT * 4 * 30)
         self.assertEqual(replayed["settings"]["sample_evaluations"], raced["settings"]["sample_evaluations"])
         self.assertEqual(replayed["metrics"], raced["metrics"])
-        self.check_fails(2, ["raced with", "budget 4"], *self.words("raced", "--judge-only", "--adaptive"))
+        self.check_fails(2, ["scored adaptively with", "budget 4"], *self.words("raced", "--judge-only", "--adaptive"))
 
     def test_its_time_a_match_is_reported_beside_clips(self):
         self.score("teacher", "--samples", 2)

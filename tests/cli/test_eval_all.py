@@ -49,7 +49,7 @@ class EvaluateAll(ProgramTest):
         result = json.loads((out / "result.json").read_text())
         self.assertEqual(result["matches"], 4 * LIMIT)
         self.assertGreater(result["seconds_a_match"], 0)
-        matches, seconds = re.match(r"(\d+) matches, (\S+) s a match", last).groups()
+        matches, seconds = re.match(r"(\d+) matches, (\S+) s per match", last).groups()
         self.assertEqual(int(matches), result["matches"])
         self.assertAlmostEqual(float(seconds), result["seconds_a_match"], delta=0.01 * result["seconds_a_match"])
 

@@ -81,7 +81,7 @@ class EvaluationCache(ProgramTest):
             connection.execute("CREATE TABLE other (a)")
         data = self.world / "winoground"
         command = ["eval", "winoground", "--data", data, "--out", self.folder / "refused", "--cache", folder]
-        self.check_fails(3, ["embeddings.sqlite", "no cache", "--cache"], *command)
+        self.check_fails(3, ["embeddings.sqlite", "not a cache", "--cache"], *command)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A scoring run that is killed ten times and resumed leaves the unbroken run's result, and redoes next to nothing."""
+"""A scoring run that is killed ten times and resumed gives the uninterrupted run's result and repeats almost no work."""
 
 import json
 import shutil
@@ -128,7 +128,7 @@ class StoresThatAreNotTrusted(ProgramTest):
         other = self.folder / "other.sqlite"
         with sqlite3.connect(other) as connection:
             connection.execute("CREATE TABLE score (a)")
-        self.check_refused("foreign", other.read_bytes(), "no score store")
+        self.check_refused("foreign", other.read_bytes(), "not a score store")
 
     def test_of_another_run(self):
         out = self.folder / "other-batch"

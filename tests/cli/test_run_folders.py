@@ -108,11 +108,11 @@ class RunFolders(ProgramTest):
                                     and "targets: \"\"" not in line) + "\n")  # fmt: skip
         self.check_succeeds(*self.train(out, "--resume", **short, **{"train.micro_batch_clip": 4}))
         wrong = short | {"train.lr": 1, "sds.t_min": 0.25}
-        parts = ["another run", "train.lr is", "and 1 here", "sds.t_min is 0.5 there and 0.25 here"]
+        parts = ["another run", "train.lr was", "and is 1 now", "sds.t_min was 0.5 and is 0.25 now"]
         self.check_fails(2, parts, *self.train(out, "--resume", **wrong))
         done = run(*train_arguments(self.world, out, SETTINGS | short | {"train.micro_batch_clip": 2}, "--resume"))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertRegex(done.stderr, "train.micro_batch_clip is 4 there and 2 here; .* last bits may differ")
+        self.assertRegex(done.stderr, "train.micro_batch_clip was 4 and is 2 now; .* last bits may differ")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A training run killed at twenty random moments and resumed each time ends with the unbroken run's bits."""
+"""A training run killed at twenty random moments and resumed each time ends with the uninterrupted run's bits."""
 
 import random
 import re

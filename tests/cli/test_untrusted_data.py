@@ -41,7 +41,7 @@ class UntrustedData(ProgramTest):
             refused = run("data", "check", "winoground", "--data", data, "--confine-data")
             self.assertEqual(refused.returncode, 3, image)
             self.assertEqual(refused.stderr.count("\n"), 1)
-            self.assertIn("lies outside", refused.stderr)
+            self.assertIn("is outside", refused.stderr)
             self.assertIn("examples.jsonl: line 1", refused.stderr)
         data = self.winoground("in.png")
         self.assertEqual(run("data", "check", "winoground", "--data", data, "--confine-data").returncode, 0)

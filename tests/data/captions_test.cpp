@@ -351,8 +351,7 @@ TEST(ExpandShards, ExpandsRangesListsAndMixtures) {
 }
 
 TEST(ExpandShards, RefusesWhatItCannotMean) {
-  testing::expect_error(ExitCode::kUsage, {"a{0..3", "does not close"},
-                        [] { (void)expand_shards("a{0..3"); });
+  testing::expect_error(ExitCode::kUsage, {"a{0..3", "unclosed"}, [] { (void)expand_shards("a{0..3"); });
   testing::expect_error(ExitCode::kUsage, {"{5..3}", "counts up"}, [] { (void)expand_shards("a{5..3}"); });
   EXPECT_EQ(expand_shards(""), (Texts{""}));
   EXPECT_EQ(expand_shards("a{b}{}::"), (Texts{"ab", ""}));

@@ -74,7 +74,7 @@ TEST(CaptionLoader, ConfinedItTakesAnImageOutsideTheFolderForABadSample) {
   EXPECT_EQ(std::set<std::int64_t>(used.begin(), used.end()), (std::set<std::int64_t>{0, 1, 2, 4}));
   options.on_bad_sample = OnBadSample::kFail;
   options.batch_size = 5;
-  testing::expect_error(ExitCode::kInput, {"3.png", "lies outside", "data.confine"},
+  testing::expect_error(ExitCode::kInput, {"3.png", "is outside", "data.confine"},
                         [&] { samples_of(dataset, options, 1); });
 }
 

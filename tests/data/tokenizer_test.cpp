@@ -126,7 +126,7 @@ TEST(ClipTokenizer, NamesTheLineOfABadMerge) {
   };
   testing::expect_error(ExitCode::kInput, {"merges.txt:2", "two symbols"}, with_merges("c a\ncat\n"));
   testing::expect_error(ExitCode::kInput, {"merges.txt:1", "'xy'", "earlier merge"}, with_merges("xy z\n"));
-  testing::expect_error(ExitCode::kInput, {"merges.txt:3", "there already"}, with_merges("a b\nc a\na b\n"));
+  testing::expect_error(ExitCode::kInput, {"merges.txt:3", "a second time"}, with_merges("a b\nc a\na b\n"));
   testing::expect_error(ExitCode::kInput, {"merges.txt", "no merge"}, with_merges(""));
 }
 

@@ -62,7 +62,7 @@ TEST(Safetensors, ReadTheExampleOfTheSpecification) {
 
 TEST(Safetensors, RefuseDamagedFiles) {
   expect_refused("", "expected a safetensors file");
-  expect_refused(std::string(8, '\xff'), "cut off");
+  expect_refused(std::string(8, '\xff'), "truncated");
   expect_refused(with_header("nothing", ""), "not JSON");
   expect_refused(with_header(R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", "1234"),
                  "outside the file");

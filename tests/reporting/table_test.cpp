@@ -84,7 +84,7 @@ TEST(Table, NamesTheFirstMissingFilesOfADataSet) {
             "----  ----------  ---------------\n"
             "all          394              400\n"
             "x              3                -\n"
-            "6 images are missing, 6 cases need them:\n"
+            "6 images are missing; 6 cases need them:\n"
             "  1\n  2\n  3\n  4\n  5\n"
             "  and 1 more\n");
 }

@@ -44,7 +44,7 @@ TEST(DiffusionScoreOptions, AreCheckedAloneAndTogether) {
     options.adaptive.enabled = true;
     options.adaptive.budget = 3;
   });
-  expect_refused({"range of its own"}, [](auto& options) {
+  expect_refused({"its own range"}, [](auto& options) {
     options.sampling.grid = TimestepGrid::kDiffusionItm;
     options.sampling.t_max = 0.9;
   });

@@ -221,7 +221,8 @@ TEST_F(DiffusionScorer, RacesAUniformRunsErrorsAsAnAdaptiveRunDoes) {
     EXPECT_NEAR(replayed.scores.at(index, 0, 1) / raced.scores.at(index, 0, 1), 1, 1e-6);
   }
   options_.adaptive.budget = 20;
-  expect_error(ExitCode::kUsage, {"was raced with", "budget 10"}, [&] { judge(table_, "adaptive.sqlite"); });
+  expect_error(ExitCode::kUsage, {"was scored adaptively with", "budget 10"},
+               [&] { judge(table_, "adaptive.sqlite"); });
 }
 
 TEST_F(DiffusionScorer, DoesNotRaceAGridThatIsNotNested) {

@@ -175,12 +175,12 @@ TEST_F(Store, IsJudgedWithoutTheModelButNotAsAnotherBenchmark) {
 
 TEST_F(Store, RefusesForeignAndDamagedFiles) {
   std::ofstream(path_) << "";
-  expect_error(ExitCode::kInput, {"no score store"}, [&] { open(StoreOpening::kResume); });
+  expect_error(ExitCode::kInput, {"not a score store"}, [&] { open(StoreOpening::kResume); });
   std::ofstream(path_) << "this is a text file and no data base at all, whatever its name may say";
-  expect_error(ExitCode::kInput, {"damaged or no SQLite file"}, [&] { open(StoreOpening::kResume); });
+  expect_error(ExitCode::kInput, {"damaged or not an SQLite file"}, [&] { open(StoreOpening::kResume); });
   std::filesystem::remove(path_);
   Database(path_, Database::Mode::kCreate).execute("CREATE TABLE other (a)");
-  expect_error(ExitCode::kInput, {"no score store"}, [&] { open(StoreOpening::kResume); });
+  expect_error(ExitCode::kInput, {"not a score store"}, [&] { open(StoreOpening::kResume); });
 }
 
 /// A complete diffusion store of two cases with two samples.

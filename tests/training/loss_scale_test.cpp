@@ -35,7 +35,7 @@ TEST(LossScale, IsOneInOtherPrecisions) {
 
 TEST(LossScale, GivesUpWhereNoScaleHelps) {
   LossScale scale = first_loss_scale(Precision::kFp16);
-  expect_error(ExitCode::kRuntime, {"float16", "bf16"}, [&] {
+  expect_error(ExitCode::kRuntime, {"fp16", "bf16"}, [&] {
     while (true) update_loss_scale(scale, false);
   });
 }

@@ -43,7 +43,7 @@ TEST_F(StoredConfigTest, AnOptionThatAnOlderVersionDidNotWriteHasItsDefault) {
   replace("rank:\n  weight: 0\n  targets: \"\"\n  temperature: 0.01\n", "");
   EXPECT_FALSE(check_same_run(file(), config_));
   config_.train.grad_clip_norm = 1;
-  expect_error(ExitCode::kUsage, {"train.grad_clip_norm is 0 there and 1 here"},
+  expect_error(ExitCode::kUsage, {"train.grad_clip_norm was 0 and is 1 now"},
                [&] { check_same_run(file(), config_); });
 }
 
@@ -52,7 +52,7 @@ TEST_F(StoredConfigTest, AnotherRunIsRefusedOptionByOption) {
   config_.sds.timesteps = SdsTimesteps::kLogitNormal;
   config_.evaluate.benchmarks = {"winoground"};
   expect_error(ExitCode::kUsage,
-               {"config.yaml", "another run", "train.lr is 5e-05 there and 1 here",
+               {"config.yaml", "another run", "train.lr was 5e-05 and is 1 now",
                 "sds.timesteps is uniform there and logit_normal here",
                 "evaluate.benchmarks is [] there and [\"winoground\"] here"},
                [&] { check_same_run(file(), config_); });
