@@ -1,11 +1,11 @@
 # The target `sdsclip::torch`: LibTorch without its CMake package.
 #
-# `find_package(Torch)` of the CUDA wheel refuses to configure where the CUDA toolkit is missing, and with C++20 where
-# no GPU architecture is named. We compile no device code, so headers and two libraries are enough; the wheel's own
-# libraries find the rest through their `$ORIGIN` rpaths. `libtorch_cuda.so` is loaded at run time, and only by a run
-# that uses a GPU (src/models/device.cpp), because linking it costs every start 0.4 s and 400 MB.
+# `find_package(Torch)` of the CUDA wheel fails without the CUDA toolkit, and with C++20 without a GPU architecture. No device
+# code is compiled here, so headers and two libraries are enough; the wheel's libraries find the rest through their
+# `$ORIGIN` rpaths. Only a run that uses a GPU loads `libtorch_cuda.so` (src/models/device.cpp), because linking it
+# would cost every start 0.4 s and 400 MB.
 #
-# Looked up in this order: CMAKE_PREFIX_PATH (an unpacked LibTorch), then the project's .venv (the PyPI wheel).
+# The search order is: CMAKE_PREFIX_PATH (an unpacked LibTorch), then the project's .venv (the PyPI wheel).
 file(GLOB _sdsclip_torch_wheels "${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
 
 find_path(SDSCLIP_TORCH_INCLUDE_DIR torch/script.h
@@ -22,9 +22,9 @@ endif()
 get_filename_component(SDSCLIP_TORCH_LIBRARY_DIR "${SDSCLIP_TORCH_CPU_LIBRARY}" DIRECTORY)
 message(STATUS "LibTorch: ${SDSCLIP_TORCH_LIBRARY_DIR}")
 
-# The wheel ships headers of a newer fmt than Debian's spdlog was built for; Debian's must win inside torch's include
-# directory too, so a folder that holds nothing but it goes first.
-# CMAKE_PREFIX_PATH is left out, as an unpacked LibTorch there has the fmt that must not be found.
+# Debian's spdlog was built for an older fmt than the one in the wheel's headers. Debian's fmt must also win inside
+# torch's include directory, so a folder with nothing else comes first. CMAKE_PREFIX_PATH is not searched, because an
+# unpacked LibTorch there has the wrong fmt.
 find_path(SDSCLIP_FMT_INCLUDE_DIR fmt/format.h NO_CMAKE_PATH NO_CMAKE_ENVIRONMENT_PATH REQUIRED)
 set(_sdsclip_fmt_first "${CMAKE_BINARY_DIR}/fmt_first")
 file(MAKE_DIRECTORY "${_sdsclip_fmt_first}")
