@@ -23,7 +23,7 @@ std::string nested_maps(int depth) {
   return text;
 }
 
-TEST(ParseYaml, TellsTheKindsOfScalarsApart) {
+TEST(ParseYaml, DistinguishesTheKindsOfScalars) {
   EXPECT_EQ(yaml_kind("3"), Kind::kInteger);
   EXPECT_EQ(yaml_kind("-3"), Kind::kInteger);
   EXPECT_EQ(yaml_kind("3.7"), Kind::kNumber);
@@ -57,7 +57,7 @@ TEST(ParseYaml, NamesTheLineThatDoesNotParse) {
   expect_error(ExitCode::kUsage, {"f.yaml:2", "not YAML"}, [] { parse_yaml("a: 1\nb: [1, }\n", "f.yaml"); });
 }
 
-TEST(ParseYaml, RefusesAliasesThatStandForMoreThanMemoryHolds) {
+TEST(ParseYaml, RefusesAliasesThatExpandBeyondMemory) {
   std::string text = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n";  // 9^10 values in 500 bytes
   for (int i = 1; i < 10; ++i) {
     const std::string before = "*a" + std::to_string(i - 1);
@@ -66,7 +66,7 @@ TEST(ParseYaml, RefusesAliasesThatStandForMoreThanMemoryHolds) {
   expect_error(ExitCode::kUsage, {"f.yaml:", "more than 20000 values"}, [&] { parse_yaml(text, "f.yaml"); });
 }
 
-TEST(ParseYaml, ReadsAnAliasWhereverItStands) {
+TEST(ParseYaml, ReadsAnAliasAtEveryUse) {
   const ConfigNode root = parse_yaml("a: &x {b: 1}\nc: *x\n", "f.yaml");
   EXPECT_EQ(root.find("c")->find("b")->text, "1");
 }
@@ -89,7 +89,7 @@ TEST(ParseJson, KnowsTheLineOfEveryNodeEvenBeforeALineBreak) {
   EXPECT_EQ(root.find("b")->find("c")->items.at(1).origin, "f.json:4");
 }
 
-TEST(ParseJson, TellsKindsApart) {
+TEST(ParseJson, DistinguishesKinds) {
   const ConfigNode root = parse_json(R"({"a": 1, "b": 1.0, "c": true, "d": "1", "e": null})", "f.json");
   EXPECT_EQ(root.find("a")->kind, Kind::kInteger);
   EXPECT_EQ(root.find("b")->kind, Kind::kNumber);
@@ -98,7 +98,7 @@ TEST(ParseJson, TellsKindsApart) {
   EXPECT_EQ(root.find("e")->kind, Kind::kNull);
 }
 
-TEST(ParseJson, RefusesWhatIsNotJson) {
+TEST(ParseJson, RefusesTextThatIsNotJson) {
   for (const std::string text : {"", "{", "{\"a\": 1,}", "not json", "{\"a\": 1} x"}) {
     expect_error(ExitCode::kInput, {"f.json:1", "not JSON"}, [&] { parse_json(text, "f.json"); });
   }
@@ -128,7 +128,7 @@ TEST(ReadConfiguration, RefusesACircle) {
   expect_error(ExitCode::kUsage, {"includes itself"}, [&] { read_configuration(folder / "a.yaml"); });
 }
 
-TEST(ReadConfiguration, RefusesFilesThatIncludeEachOtherTimesAndAgain) {
+TEST(ReadConfiguration, RefusesExponentialIncludes) {
   const testing::TemporaryFolder folder;
   write_file_atomically(folder / "0.yaml", "a: 1\n");
   for (int i = 1; i < 40; ++i) {  // 2^39 readings of the innermost
@@ -138,7 +138,7 @@ TEST(ReadConfiguration, RefusesFilesThatIncludeEachOtherTimesAndAgain) {
   expect_error(ExitCode::kUsage, {"more than 100 files"}, [&] { read_configuration(folder / "39.yaml"); });
 }
 
-TEST(ReadConfiguration, RefusesAnIncludedFileThatIsNoMap) {
+TEST(ReadConfiguration, RefusesAnIncludedFileThatIsNotAMap) {
   const testing::TemporaryFolder folder;
   write_file_atomically(folder / "own.yaml", "include: base.yaml\nb: 1\n");
   for (const std::string text : {"- a: 1\n", "only words\n", "3\n"}) {
@@ -150,7 +150,7 @@ TEST(ReadConfiguration, RefusesAnIncludedFileThatIsNoMap) {
   EXPECT_EQ(read_configuration(folder / "own.yaml").find("b")->text, "1");
 }
 
-TEST(ReadConfiguration, RefusesAnIncludeThatIsNoRegularFileOrTooLarge) {
+TEST(ReadConfiguration, RefusesAnIncludeThatIsNotARegularFileOrIsTooLarge) {
   const testing::TemporaryFolder folder;
   write_file_atomically(folder / "own.yaml", "include: /dev/zero\n");
   expect_error(ExitCode::kUsage, {"/dev/zero", "is a device", "included by", "own.yaml"},

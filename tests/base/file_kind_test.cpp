@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::string_literals;
 
-TEST(FileKind, TellsWhatIsNoTextByItsFirstBytes) {
+TEST(FileKind, RecognizesOtherFilesByTheirFirstBytes) {
   const auto name = [](const std::string& bytes) {
     const std::optional<FileKind> kind = foreign_kind(bytes);
     return kind ? kind->name : "text";

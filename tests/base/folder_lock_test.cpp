@@ -109,7 +109,7 @@ TEST(FolderLock, StaysWithTheParentOfAForkedProcess) {
   expect_error(ExitCode::kUsage, {"is being written"}, [&] { const FolderLock second(folder.path()); });
 }
 
-TEST(FolderLock, IsFreeAgainThoughAForkedProcessStillLives) {
+TEST(FolderLock, IsFreeAgainAlthoughAForkedProcessStillRuns) {
   const TemporaryFolder folder;
   std::optional<FolderLock> lock(std::in_place, folder.path());
   const Child child([] {});
@@ -117,7 +117,7 @@ TEST(FolderLock, IsFreeAgainThoughAForkedProcessStillLives) {
   const FolderLock next(folder.path());
 }
 
-TEST(FolderLock, TellsOfAHolderInPrintableCharactersAlone) {
+TEST(FolderLock, NamesTheHolderInPrintableCharactersOnly) {
   const TemporaryFolder folder;
   const FolderLock lock(folder.path());
   std::ofstream(folder / ".lock") << "process 1 \x1b[31m\n\xff of the file";
@@ -125,7 +125,7 @@ TEST(FolderLock, TellsOfAHolderInPrintableCharactersAlone) {
                [&] { const FolderLock second(folder.path()); });
 }
 
-TEST(FolderLock, InAFolderThatCannotBeIsBadInput) {
+TEST(FolderLock, InAnImpossibleFolderIsBadInput) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "file", "");
   expect_error(ExitCode::kInput, {"file", "cannot write"}, [&] { const FolderLock lock(folder / "file"); });

@@ -36,7 +36,7 @@ long faults_of_ten_blocks(std::size_t bytes) {
   return page_faults() - before;
 }
 
-TEST(KeepFreedMemory, SparesLargeBlocksFromBeingPagedInAnew) {
+TEST(KeepFreedMemory, KeepsLargeBlocksFromBeingPagedInAgain) {
   SKIP_WITH_ADDRESS_SANITIZER();
   ::malloc_trim(0);
   const long usual = faults_of_ten_blocks(kLargeBlock);
@@ -45,7 +45,7 @@ TEST(KeepFreedMemory, SparesLargeBlocksFromBeingPagedInAnew) {
   EXPECT_GT(usual, 5 * kept);
 }
 
-TEST(KeepFreedMemory, LeavesActivationsKeptWhenItEnds) {
+TEST(KeepFreedMemory, StillKeepsActivationsWhenItEnds) {
   SKIP_WITH_ADDRESS_SANITIZER();
   ::malloc_trim(0);
   { const KeepFreedMemory keep; }

@@ -24,7 +24,7 @@ TEST(ParseJsonValue, KeepsTheOrderOfFields) {
   EXPECT_EQ(value.dump(), R"({"b":[1,-2,0.5,"x"],"a":{"c":null,"d":true}})");
 }
 
-TEST(ParseJsonValue, NamesThePlaceOfWhatIsNotJson) {
+TEST(ParseJsonValue, NamesThePlaceOfTextThatIsNotJson) {
   for (const std::string text : {"", "{", "{\"a\": 1,}", "nothing", "{} x", "NaN", "\"\xff\"", "'a'"}) {
     expect_error(ExitCode::kInput, {"f.jsonl: line 3", "not JSON", "line 1, column"},
                  [&] { parse_json_value(text, "f.jsonl: line 3"); });
@@ -60,7 +60,7 @@ TEST(ParseJsonValue, TakesTimeInProportionToTheNumberOfKeys) {
   EXPECT_LT(std::clock() - start, 5 * CLOCKS_PER_SEC);  // a look-up per key along the others takes minutes
 }
 
-TEST(ParseJsonValue, RefusesANumberThatNoDoubleHolds) {
+TEST(ParseJsonValue, RefusesANumberOutsideDoublesRange) {
   expect_error(ExitCode::kInput, {"f.json", "1e999"}, [] { parse_json_value("[1e999]", "f.json"); });
 }
 
@@ -91,7 +91,7 @@ class JsonRecordTest : public ::testing::Test {
   JsonRecord record_{value_, "f.json"};
 };
 
-TEST_F(JsonRecordTest, GivesWhatIsThere) {
+TEST_F(JsonRecordTest, ReturnsTheFields) {
   EXPECT_EQ(record_.text("text"), "a");
   EXPECT_EQ(record_.any_text("empty"), "");
   EXPECT_EQ(record_.count("whole"), 3);

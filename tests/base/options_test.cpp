@@ -65,7 +65,7 @@ TEST(ToYaml, KeepsControlCharactersOfTexts) {
   EXPECT_EQ(bound(to_yaml(list_options(options))).clip, options.clip);
 }
 
-TEST(BindOptions, ReadsWhatIsGivenAndKeepsOtherDefaults) {
+TEST(BindOptions, ReadsGivenValuesAndKeepsOtherDefaults) {
   const Outer options = bound("steps: 7\nsds:\n  lambda: 2\n  noising: none\nnames: [x]\nrates: [1, 2.5]\n");
   EXPECT_EQ(options.steps, 7);
   EXPECT_EQ(options.sds.lambda, 2.0);
@@ -118,7 +118,7 @@ void visit_options(OptionVisitor& visitor, Batches& options) {
   visitor.count_or_auto("size", options.size, "items at a time");
 }
 
-TEST(BindOptions, TakesACountOrAutoAndWritesItBack) {
+TEST(BindOptions, ReadsACountOrAutoAndWritesItBack) {
   const auto bound_size = [](const std::string& yaml) {
     Batches options;
     bind_options(parse_yaml(yaml, "c.yaml"), options);

@@ -10,7 +10,7 @@ TEST(ProgressLine, ShowsShareRateAndTimeLeft) {
             "eval  45% [#########           ] 450/1000 images, 12.5/s, 0:44 left, x");
 }
 
-TEST(ProgressLine, ShowsHoursWhereItTakesHours) {
+TEST(ProgressLine, ShowsHoursForLongRuns) {
   EXPECT_EQ(progress_line("train", 0, 7322, "steps", 1.0, ""),
             "train   0% [                    ] 0/7322 steps, 1/s, 2:02:02 left");
 }

@@ -7,7 +7,7 @@
 namespace sdsclip {
 namespace {
 
-TEST(Nearest, FindsASlipOfTheKeyboard) {
+TEST(Nearest, FindsATypingError) {
   const std::vector<std::string> known = {"lambda", "noising", "reduction"};
   EXPECT_EQ(nearest("lamda", known), "lambda");
   EXPECT_EQ(nearest("nosiing", known), "noising");
@@ -30,13 +30,13 @@ TEST(TerminalText, KeepsLettersOfEveryScript) {
   EXPECT_EQ(terminal_text(text), text);
 }
 
-TEST(TerminalText, ShowsWhatWouldSteerATerminal) {
+TEST(TerminalText, EscapesTerminalControls) {
   EXPECT_EQ(terminal_text("a\x1b[31mb\a\t\n\x7f"), "a\\x1b[31mb\\x07\\x09\\x0a\\x7f");
   EXPECT_EQ(terminal_text("\u009b31m"), "\\u009b31m");  // the one-letter form of ESC [
   EXPECT_EQ(terminal_text("\u202egpj.\u2066x\u2028"), "\\u202egpj.\\u2066x\\u2028");
 }
 
-TEST(TerminalText, ShowsBytesThatAreNotUtf8) {
+TEST(TerminalText, EscapesBytesThatAreNotUtf8) {
   EXPECT_EQ(terminal_text("a\xff\xc0\x80z"), "a\\xff\\xc0\\x80z");
   EXPECT_EQ(terminal_text("\xe7\x8c"), "\\xe7\\x8c");           // cut off
   EXPECT_EQ(terminal_text("\xed\xa0\x80"), "\\xed\\xa0\\x80");  // a surrogate
@@ -55,7 +55,7 @@ TEST(ErrorMessage, IsOnePrintableLine) {
   EXPECT_STREQ(error.what(), "a b\\x1b[0m\\xff");
 }
 
-TEST(ErrorMessage, KeepsItsEndHoweverLongWhatItQuotes) {
+TEST(ErrorMessage, KeepsItsEndAfterALongQuotation) {
   const std::string what =
       Error(ExitCode::kInput, "f: got " + std::string(1 << 20, '\1') + ", expected x").what();
   EXPECT_LT(what.size(), 5000U);

@@ -51,7 +51,7 @@ TEST_F(Candidates, PutTheOwnCaptionFirstAndEachOtherOnce) {
   EXPECT_EQ(table.images[1].file, folder_ / "images/b.png");
 }
 
-TEST_F(Candidates, OfRowsOfTheSameImageAndCaptionAreOneCase) {
+TEST_F(Candidates, WithTheSameImageAndCaptionAreOneCase) {
   const CaseTable table = load(
       "a.png\tx on y\ty on x\n"
       "a.png\tx and y\ty and x\n"
@@ -67,7 +67,7 @@ TEST_F(Candidates, RowsWithoutOneAreLeftOut) {
   EXPECT_EQ(table.images[0].id, "b.png");
 }
 
-TEST_F(Candidates, OfWhichThereAreNoneAreAnErrorThatSaysWhatToDo) {
+TEST_F(Candidates, IfThereAreNoneTheErrorSaysWhatToDo) {
   expect_error(ExitCode::kInput, {"candidates.tsv", "neg_caption", "make_candidates.py"},
                [&] { load("a.png\ta dog\t[]\n"); });
   write_text(table_, "filepath\ttitle\na.png\ta dog\n");
@@ -105,7 +105,7 @@ TEST_F(Candidates, AreJudgedByHowOftenTheOwnCaptionIsStrictlyBest) {
   EXPECT_EQ(marks[0].ties, 1);
 }
 
-TEST(CaptionsBenchmark, IsNotAmongThoseThatAllRuns) {
+TEST(CaptionsBenchmark, IsNotPartOfAll) {
   for (const Benchmark& benchmark : all_benchmarks()) EXPECT_NE(benchmark.name, captions_benchmark().name);
 }
 

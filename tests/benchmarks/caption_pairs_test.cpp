@@ -38,7 +38,7 @@ class Clevr : public CaptionPairs {
   }
 };
 
-TEST_F(Clevr, AsksTwoPairsAnImageAndCountsTiesAsRight) {
+TEST_F(Clevr, AsksTwoPairsPerImageAndCountsTiesAsRight) {
   write_text(folder_ / "captions" / "spatial.json",
              R"({"a.png": [["a left of b", "a right of b"], ["b right of a", "b left of a"]]})");
   write_text(folder_ / "captions" / "recognition_color.json", R"({"a.png": [["red", "blue"]]})");

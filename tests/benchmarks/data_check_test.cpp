@@ -39,7 +39,7 @@ TEST(DataCheck, CountsPartsBesideThePublishedAndNamesMissingImages) {
   EXPECT_FALSE(report.is_complete());
 }
 
-TEST(DataCheck, IsCompleteWhereNothingIsPublishedOrMissing) {
+TEST(DataCheck, IsCompleteIfNothingIsPublishedOrMissing) {
   const testing::TemporaryFolder folder;
   write_text(folder / "classnames.txt", "cat\n");
   write_text(folder / "templates.txt", "a {c}\n");

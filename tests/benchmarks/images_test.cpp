@@ -52,7 +52,7 @@ TEST_F(Images, DecodesAPartOfAFile) {
   EXPECT_EQ(read_benchmark_image(image).pixels, (std::vector<std::uint8_t>{0, 0, 255}));
 }
 
-TEST_F(Images, NamesAFileThatIsCutShortOrNoImage) {
+TEST_F(Images, NamesAFileThatIsTruncatedOrNotAnImage) {
   BenchmarkImage image = in_file("abc");
   testing::expect_error(ExitCode::kInput, {(folder_ / "file").string()},
                         [&] { read_benchmark_image(image); });

@@ -5,7 +5,7 @@
 namespace sdsclip {
 namespace {
 
-TEST(Judging, ATieGoesAsTheRuleSays) {
+TEST(Judging, ATieFollowsTheRule) {
   const std::vector<double> tied = {0.5, 0.2, 0.5};
   EXPECT_FALSE(first_is_best(tied, TieRule::kWrong).right);
   EXPECT_TRUE(first_is_best(tied, TieRule::kRight).right);
@@ -21,7 +21,7 @@ TEST(Judging, TiesAmongWrongAnswersDecideNothing) {
   EXPECT_FALSE(first_is_best(worst, TieRule::kRight).tied);
 }
 
-TEST(Judging, BothAreDecidedByATieOnlyWhereTheOtherHolds) {
+TEST(Judging, BothAreDecidedByATieOnlyIfTheOtherIsRight) {
   const Verdict right{.right = true, .tied = false};
   const Verdict wrong{.right = false, .tied = false};
   const Verdict tied_wrong{.right = false, .tied = true};

@@ -56,7 +56,7 @@ TEST(Bootstrap, AgreesWithTheExactBinomialDistribution) {
   }
 }
 
-TEST(Bootstrap, HasNoWidthWhereAllMarksAreEqual) {
+TEST(Bootstrap, HasNoWidthIfAllMarksAreEqual) {
   const Interval interval = bootstrap_interval(accuracy(30, 30));
   EXPECT_DOUBLE_EQ(interval.low, 1);
   EXPECT_DOUBLE_EQ(interval.high, 1);
@@ -75,7 +75,7 @@ TEST(Bootstrap, IsTheSameForTheSameSeedOnly) {
 // Two groups of one case each, one right and one wrong: a resample is {both right, both wrong} with
 // probability 1/4 each and mixed (macro 1/2) otherwise, so the 2.5% and 97.5% quantiles are 0 and 1, and the
 // quartile ends 0.5.
-TEST(Bootstrap, FormsTheMacroAverageAnewInEachResample) {
+TEST(Bootstrap, RecomputesTheMacroAverageInEachResample) {
   const MetricMarks marks = marks_of({1, 0}, {0, 1});
   const Interval wide = bootstrap_interval(marks);
   EXPECT_DOUBLE_EQ(wide.low, 0);
@@ -173,7 +173,7 @@ Coverage coverage_of(int n) {
 }
 
 // Right answers come in whole numbers, so no interval covers 95% at every p. docs/metrics.md has the table.
-TEST(ProportionInterval, CoversWhatItSays) {
+TEST(ProportionInterval, HasTheStatedCoverage) {
   for (const int n : {20, 25, 30, 50, 75, 100, 200, 400}) {
     const Coverage wilson = coverage_of(n);
     EXPECT_GT(wilson.mean, 0.93) << n;
@@ -184,7 +184,7 @@ TEST(ProportionInterval, CoversWhatItSays) {
 }
 
 // Drawn and not summed: 2,000 samples a place, whose share has a standard error of half a point at 95%.
-TEST(ProportionInterval, CoversInASimulationWhatTheSumsSay) {
+TEST(ProportionInterval, CoverageInASimulationEqualsTheSums) {
   RandomSequence random(5, stream_of("metrics-test/coverage"));
   for (const int n : {4, 19, 20, 100, 400}) {
     for (const double p : {0.02, 0.31, 0.5, 0.98}) {
@@ -238,7 +238,7 @@ TEST(MetricInterval, IsTheProportionsWhereCasesAreIndependentAndTheBootstrapsEls
 
 // Four cases are all right: in two groups of three and one, their mean has the variance of 2^2 / (1/3 + 1)
 // = 3.
-TEST(MetricInterval, HasAWidthWhereAllMarksAreEqual) {
+TEST(MetricInterval, HasAWidthIfAllMarksAreEqual) {
   EXPECT_NEAR(metric_interval(marks_of({1, 1, 1, 1}, {0, 0, 0, 1})).low, std::pow(0.025, 1.0 / 3), 1e-9);
   EXPECT_NEAR(metric_interval(marks_of({0, 0, 0, 0}, {0, 0, 0, 1})).high, 1 - std::pow(0.025, 1.0 / 3), 1e-9);
   MetricMarks clustered = accuracy(10, 10);
@@ -289,7 +289,7 @@ TEST(CompareMarks, PairsTheRunsCaseByCase) {
 
 // Cases on which both agree widen nothing: with one discordant case in 400 the paired interval is a few cases
 // wide, where the two accuracies' own intervals are 9 points wide.
-TEST(CompareMarks, IsNarrowWhereTheRunsAgree) {
+TEST(CompareMarks, IsNarrowIfTheRunsAgree) {
   const MetricMarks a = accuracy(124, 400);
   const MetricMarks b = accuracy(125, 400);
   const PairedDifference difference = compare_marks(a, b);
@@ -298,7 +298,7 @@ TEST(CompareMarks, IsNarrowWhereTheRunsAgree) {
 }
 
 // By hand: 8 cases to 2 is p = 2 * (1 + 10 + 45) / 1024; 24 to 2 is far below 0.05.
-TEST(CompareMarks, CallsNoGainWhatChanceMayHaveGiven) {
+TEST(CompareMarks, ReportsNoGainThatMayBeChance) {
   std::vector<double> a(400, 0.0);
   std::vector<double> b(400, 0.0);
   std::fill_n(a.begin(), 2, 1.0);
@@ -314,7 +314,7 @@ TEST(CompareMarks, CallsNoGainWhatChanceMayHaveGiven) {
 
 // Four groups that all lean one way by one case each: the macro average's interval may leave 0 out, but four
 // discordant cases decide nothing (p = 2 / 16).
-TEST(CompareMarks, WantsBothTheIntervalAndTheTest) {
+TEST(CompareMarks, RequiresBothTheIntervalAndTheTest) {
   PairedDifference difference;
   difference.ci95 = {.low = 0.01, .high = 0.2};
   difference.p_value = 2.0 / 16;

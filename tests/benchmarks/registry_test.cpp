@@ -38,7 +38,7 @@ class DataSets : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(DataSets, AreTheFolderItselfWhereItIsOne) {
+TEST_F(DataSets, AreTheFolderItselfIfItIsOne) {
   const std::filesystem::path folder = make("zeroshot/classnames.txt");
   make("zeroshot/backup/classnames.txt");
   EXPECT_EQ(data_sets(find_benchmark("zeroshot"), folder), std::vector{folder});
@@ -53,7 +53,7 @@ TEST_F(DataSets, AreTheSubFoldersThatHoldOneInOrder) {
   EXPECT_EQ(data_sets(find_benchmark("retrieval"), folder_ / "retrieval"), std::vector{flickr});
 }
 
-TEST_F(DataSets, AreNotLookedForWhereThereIsOne) {
+TEST_F(DataSets, AreNotSearchedInsideADataSet) {
   const std::filesystem::path folder = make("winoground/copy/examples.jsonl").parent_path();
   EXPECT_EQ(data_sets(find_benchmark("winoground"), folder), std::vector{folder});
   EXPECT_EQ(data_sets(find_benchmark("zeroshot"), folder_ / "nowhere"), std::vector{folder_ / "nowhere"});

@@ -71,7 +71,7 @@ TEST_F(Retrieval, ReadsTheTestSplitOfKarpathysFormat) {
 }
 
 // Three images, captions a1 a2 | b1 | c1, worked by hand.
-TEST_F(Retrieval, MeasuresRecallBothWays) {
+TEST_F(Retrieval, MeasuresRecallInBothDirections) {
   write_list({{"a1", "a2"}, {"b1"}, {"c1"}});
   const std::vector<MetricMarks> marks = judge({{0.1, 0.9, 0.8, 0.2},    // best text a2: right
                                                 {0.5, 0.1, 0.4, 0.3},    // best text a1: wrong
@@ -104,7 +104,7 @@ TEST_F(Retrieval, CountsATieAsAMiss) {
   EXPECT_EQ(find_marks(marks, "retrieval/image/recall@1")->mark, (std::vector<double>{1, 1}));
 }
 
-TEST_F(Retrieval, TakesEqualCaptionsAsOneThatIsRightForBothImages) {
+TEST_F(Retrieval, TreatsEqualCaptionsAsOneThatIsRightForBothImages) {
   write_list({{"a dog", "a dog", "brown"}, {"a dog"}});
   const CaseTable table = load();
   EXPECT_EQ(table.captions.size(), 2u);

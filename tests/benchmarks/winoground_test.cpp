@@ -87,7 +87,7 @@ TEST_F(Winoground, JudgesTextImageAndGroupStrictly) {
   EXPECT_EQ(find_marks(marks, "winoground/tag/Both/text"), nullptr);  // no case has it
 }
 
-TEST_F(Winoground, CountsATieOnlyWhereItDecides) {
+TEST_F(Winoground, CountsATieOnlyIfItDecides) {
   write(example(0, "Object", 1));
   const CaseTable table = load();
   CaseScores scores(table);
@@ -107,7 +107,7 @@ TEST_F(Winoground, TwoEqualCaptionsAreAlwaysATie) {
   EXPECT_EQ(find_marks(marks, "winoground/text")->ties, 1);
 }
 
-TEST_F(Winoground, GroupsByDiwansCategoriesWhereGiven) {
+TEST_F(Winoground, GroupsByDiwansCategoriesIfGiven) {
   write(example(0, "Object", 1) + example(1, "Object", 1));
   write_text(folder_ / "new_tag_assignments.json",
              R"({"0": ["Unusual Text", "Complex Reasoning"], "1": []})");

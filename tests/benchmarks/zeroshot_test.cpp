@@ -75,7 +75,7 @@ TEST_F(Zeroshot, ReadsAnImageFolderInTheOrderOfClassesAndNames) {
   EXPECT_EQ(table.caption_at(0, 1), 1);
 }
 
-TEST_F(Zeroshot, MakesAnEnsembleOfEveryTemplateAClass) {
+TEST_F(Zeroshot, MakesOneEnsembleOfTemplatesPerClass) {
   write_folders();
   const CaseTable table = load();
   EXPECT_EQ(table.captions[0].id, "red circle");
@@ -83,7 +83,7 @@ TEST_F(Zeroshot, MakesAnEnsembleOfEveryTemplateAClass) {
             (std::vector<std::string>{"a photo of a red circle.", "red circle here"}));
 }
 
-TEST_F(Zeroshot, TakesFolderNamesFromAListWhereGiven) {
+TEST_F(Zeroshot, ReadsFolderNamesFromAListIfGiven) {
   write_names("tench\ngoldfish\n");
   write_text(folder_ / "folders.txt", "n01440764\nn01443537\n");
   put_image(folder_ / "n01440764" / "x.png");
@@ -117,7 +117,7 @@ TEST_F(Zeroshot, KeepsAnEmptyLineAsAClassSoThatNoLabelShifts) {
   EXPECT_EQ(table.cases[0].positives, (std::vector<std::int32_t>{3}));
 }
 
-TEST_F(Zeroshot, RefusesAnEmptyLineWhereItMeansNothing) {
+TEST_F(Zeroshot, RefusesAnEmptyLineWithoutAMeaning) {
   write_names("cat\n\nbird\n");
   put_image(folder_ / "cat" / "x.png");
   put_image(folder_ / "bird" / "x.png");
@@ -131,7 +131,7 @@ TEST_F(Zeroshot, RefusesAnEmptyLineWhereItMeansNothing) {
 }
 
 // As torchvision's ImageFolder: what is no image is passed over, folders inside a class are walked into.
-TEST_F(Zeroshot, PassesOverStrayFilesAndWalksIntoFolders) {
+TEST_F(Zeroshot, SkipsStrayFilesAndWalksIntoFolders) {
   write_names("cat\ndog\n");
   for (const char* name :
        {"cat/b.bmp", "cat/a.TIF", "cat/c.ppm", "cat/more/z.png", "cat/more.x/y.pgm", "cat/more/in/w.tiff",
@@ -243,7 +243,7 @@ void write_gzip(const std::filesystem::path& path, const std::string& content) {
   gzclose(file);
 }
 
-TEST_F(Zeroshot, ReadsMnistAsItIsPublished) {
+TEST_F(Zeroshot, ReadsMnistAsPublished) {
   write_names("zero\none\n");
   for (const std::string folder : {"", "MNIST/raw"}) {
     const std::filesystem::path images = folder_ / folder / "t10k-images-idx3-ubyte.gz";

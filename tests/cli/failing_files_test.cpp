@@ -181,7 +181,7 @@ class FailingFiles : public ::testing::Test {
 
 TemporaryFolder* FailingFiles::folder = nullptr;
 
-TEST_F(FailingFiles, OfATrainingRunCostNothingThatWasDone) {
+TEST_F(FailingFiles, OfATrainingRunLoseNoWork) {
   const fs::path world = *folder / "world";
   Words words = {"train", "--config", "quickstart.yaml"};
   for (const std::string& setting :
@@ -197,12 +197,12 @@ TEST_F(FailingFiles, OfATrainingRunCostNothingThatWasDone) {
   check_every_failure(words);
 }
 
-TEST_F(FailingFiles, OfAnEvaluationCostNothingThatWasStored) {
+TEST_F(FailingFiles, OfAnEvaluationLoseNothingStored) {
   check_every_failure({"eval", "winoground", "--data", (*folder / "world/winoground").string(), "--limit",
                        "3", "--batch", "3"});
 }
 
-TEST_F(FailingFiles, OfADiffusionScoreCostNothingThatWasStored) {
+TEST_F(FailingFiles, OfADiffusionScoreLoseNothingStored) {
   check_every_failure({"diffusion-score", "winoground", "--data", (*folder / "world/winoground").string(),
                        "--limit", "1", "--samples", "1", "--micro-batch", "4"});
 }

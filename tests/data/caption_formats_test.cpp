@@ -68,7 +68,7 @@ TEST_F(CaptionFormats, ABadRecordOfCocoIsLeftOutOrNamed) {
                [&] { read_coco(kQuirks); });
 }
 
-TEST_F(CaptionFormats, OneCaptionOfUnboundedLengthIsABadRecord) {
+TEST_F(CaptionFormats, AnExtremelyLongCaptionIsABadRecord) {
   const std::string long_text(kMostCaptionBytes, 'x');
   const std::string coco =
       R"({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [{"image_id": 1, "caption": ")" +
@@ -88,7 +88,7 @@ TEST_F(CaptionFormats, TooManyBadRecordsAreAnError) {
                [&] { read_coco(coco + "]}", rule); });
 }
 
-TEST_F(CaptionFormats, JsonIsRefusedWhereItIsNone) {
+TEST_F(CaptionFormats, RefusesFilesThatAreNotJson) {
   const std::string start = R"({"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": )";
   for (const std::string& end : Texts{"[{\"caption\": \"a\nb\"}]}", "[{]}", "[1 2]}", "[1,]}", "[{\"a\" 1}]}",
                                       "[tru]}", "[{\"a\": }]}", "[]} x", "[", "[{\"caption\": \"a"}) {
@@ -130,7 +130,7 @@ TEST_F(CaptionFormats, ReadsListsOfRecords) {
   expect_error(ExitCode::kInput, {"got a list", "data.format=json"}, [&] { read_json(kBlip, true); });
 }
 
-TEST_F(CaptionFormats, ABadLineOfJsonLinesCostsNothingElse) {
+TEST_F(CaptionFormats, ABadLineOfJsonLinesLosesNothingElse) {
   constexpr std::string_view kLines =
       "{\"file_name\": \"a.jpg\", \"text\": \"one\"}\r\n\n{\"image\": \"b.jpg\", \"caption\": \"cut\n"
       "{\"image\": \"c.jpg\", \"caption\": \"three\"} trailing\n7\n{\"image\": \"d.jpg\", \"caption\": "
@@ -139,7 +139,7 @@ TEST_F(CaptionFormats, ABadLineOfJsonLinesCostsNothingElse) {
   expect_error(ExitCode::kInput, {"c.json:3", "not JSON"}, [&] { read_json(kLines, true); });
 }
 
-TEST_F(CaptionFormats, TakesTheTablesColumnsAndSeparator) {
+TEST_F(CaptionFormats, ReadsTheTablesColumnsAndSeparator) {
   EXPECT_EQ(read_table("filepath\ttitle\na.jpg\tone, two\n"),
             Texts{"a.jpg: one, two"});  // whatever the ending
   EXPECT_EQ(read_table("title;filepath\none, two;a.jpg\n"), Texts{"a.jpg: one, two"});
@@ -188,7 +188,7 @@ TEST_F(CaptionFormats, NamesTheLineOfARowFarIntoTheTable) {
                [&] { (void)dataset->record(2499); });
 }
 
-TEST_F(CaptionFormats, SaysWhatATableIsThatIsNone) {
+TEST_F(CaptionFormats, NamesTheKindOfAFileThatIsNotATable) {
   expect_error(ExitCode::kInput, {"a Parquet file", "parquet_to_webdataset.py"},
                [&] { read_table("PAR1\x15\x02"); });
   expect_error(ExitCode::kInput, {"address of an image", "img2dataset"},

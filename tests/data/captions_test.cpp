@@ -59,7 +59,7 @@ TEST(CocoCaptions, NamesAMissingImage) {
   testing::expect_error(ExitCode::kInput, {"a.jpg", "No such file"}, [&] { (void)dataset->image_bytes(0); });
 }
 
-TEST(CocoCaptions, KeepsAtMostSixtyFourBytesASampleInMemory) {
+TEST(CocoCaptions, KeepsAtMost64BytesPerSampleInMemory) {
   const TemporaryFolder folder;
   std::string images;
   std::string annotations;
@@ -117,7 +117,7 @@ TEST(TableCaptions, ReadsOpenClipsColumnsInAnyOrder) {
   EXPECT_EQ(dataset->index_bytes(), 16U);
 }
 
-TEST(TableCaptions, TakesCommasWindowsLinesAndABlankEnd) {
+TEST(TableCaptions, AcceptsCommasWindowsLinesAndABlankEnd) {
   const TemporaryFolder folder;
   write(folder / "t.csv",
         "\xef\xbb\xbf"
@@ -253,7 +253,7 @@ TEST(WebDatasetCaptions, KeepsAnEmptyText) {
   EXPECT_EQ(dataset->image_bytes(1), "");
 }
 
-TEST(WebDatasetCaptions, PassesOverMembersThatBelongToNoSample) {
+TEST(WebDatasetCaptions, SkipsMembersThatBelongToNoSample) {
   const TemporaryFolder folder;
   // As webdataset's base_plus_ext: no dot, or one in front (macOS puts ._NAME before each file).
   write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,
@@ -272,7 +272,7 @@ TEST(WebDatasetCaptions, PassesOverMembersThatBelongToNoSample) {
   EXPECT_EQ(dataset->image_bytes(1), "image b");
 }
 
-TEST(WebDatasetCaptions, ReadsACaptionPerLineWhereAsked) {
+TEST(WebDatasetCaptions, ReadsACaptionPerLineIfAsked) {
   const TemporaryFolder folder;
   write_tar(folder / "s.tar", ARCHIVE_FORMAT_TAR_USTAR,
             {{"a.jpg", "image a"}, {"a.txt", "one\ntwo\r\n\n"}, {"b.jpg", "image b"}, {"b.txt", "\n"}});
@@ -350,14 +350,14 @@ TEST(ExpandShards, ExpandsRangesListsAndMixtures) {
   EXPECT_EQ(expand_shards("plain.tar"), (Texts{"plain.tar"}));
 }
 
-TEST(ExpandShards, RefusesWhatItCannotMean) {
+TEST(ExpandShards, RefusesInvalidPatterns) {
   testing::expect_error(ExitCode::kUsage, {"a{0..3", "unclosed"}, [] { (void)expand_shards("a{0..3"); });
   testing::expect_error(ExitCode::kUsage, {"{5..3}", "counts up"}, [] { (void)expand_shards("a{5..3}"); });
   EXPECT_EQ(expand_shards(""), (Texts{""}));
   EXPECT_EQ(expand_shards("a{b}{}::"), (Texts{"ab", ""}));
 }
 
-TEST(ExpandShards, RefusesMoreThanItsLimitsBeforeItExpands) {
+TEST(ExpandShards, RefusesPatternsBeyondItsLimitsBeforeExpanding) {
   const auto expect = [](std::initializer_list<std::string> parts, const std::string& pattern) {
     testing::expect_error(ExitCode::kUsage, parts, [&] { (void)expand_shards(pattern); });
   };

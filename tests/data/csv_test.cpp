@@ -44,7 +44,7 @@ TEST_F(Csv, ReadsQuotesAsPandasDoes) {
   EXPECT_FALSE(reader.next(row));
 }
 
-TEST_F(Csv, TellsLinesAndPlacesOfRecordsOfSeveralLines) {
+TEST_F(Csv, GivesThePlacesOfMultiLineRecords) {
   const std::string text =
       "\xef\xbb\xbf"
       "a,b\r\n\r\n\"1\r\n2\n3\",x\ry,z\nlast,\"line\"";
@@ -60,7 +60,7 @@ TEST_F(Csv, TellsLinesAndPlacesOfRecordsOfSeveralLines) {
   EXPECT_EQ(numbers, (std::vector<std::int64_t>{0, 1, 2, 3}));
 }
 
-TEST_F(Csv, GoesOnFromAPlace) {
+TEST_F(Csv, ContinuesFromAGivenRecord) {
   CsvReader reader = open("a\nb\nc\n");
   CsvRow start;
   start.offset = 2;
@@ -74,7 +74,7 @@ TEST_F(Csv, GoesOnFromAPlace) {
   EXPECT_EQ(csv_place("t.csv", row), "t.csv: row 2 (line 3)");
 }
 
-TEST_F(Csv, TakesQuotesToTheLetterWhereAsked) {
+TEST_F(Csv, KeepsQuotesAsCharactersIfAsked) {
   CsvReader reader =
       open("a.jpg#0\t\"A dog\" runs\nb.jpg#0\t\"A cat\n", {.separator = '\t', .quotes = false});
   CsvRow row;

@@ -54,7 +54,7 @@ TEST(DecodeImage, DropsTransparencyWithoutBlending) {
   EXPECT_EQ(first_pixel(decode_image(from_hex(testing::kWebp), "a.webp")), (Pixels{10, 20, 30}));
 }
 
-TEST(DecodeImage, RefusesEveryFileThatIsCutShort) {
+TEST(DecodeImage, RefusesEveryTruncatedFile) {
   for (const std::string_view whole : {testing::kJpeg, testing::kCmykJpeg, testing::kPng, testing::kWebp}) {
     const std::string bytes = from_hex(whole);
     for (std::size_t size = 0; size < bytes.size(); ++size) {
@@ -71,7 +71,7 @@ TEST(DecodeImage, RefusesAPngWithAWrongChecksum) {
   testing::expect_error(ExitCode::kInput, {"a.png", "damaged", "CRC"}, [&] { decode_image(bytes, "a.png"); });
 }
 
-TEST(DecodeImage, RefusesWhatIsNoImage) {
+TEST(DecodeImage, RefusesBytesThatAreNotAnImage) {
   testing::expect_error(ExitCode::kInput, {"notes.txt", "JPEG, PNG, WebP, BMP, TIFF or PPM"},
                         [] { decode_image("GIF89a and more", "notes.txt"); });
   testing::expect_error(ExitCode::kInput, {"empty.jpg", "empty file"}, [] { decode_image("", "empty.jpg"); });
@@ -103,7 +103,7 @@ TEST(DecodeImage, TakesNoMemoryForATextThatAPngClaims) {
   EXPECT_LT(peak_memory() - before, std::size_t{16} << 20);
 }
 
-TEST(DecodeImage, PassesOverALargeTextInAPng) {
+TEST(DecodeImage, SkipsALargeTextInAPng) {
   std::string bytes = from_hex(testing::kPng);
   bytes.insert(8 + 25, png_chunk("tEXt", "Comment" + std::string(1, '\0') + std::string(20 << 20, 'x')));
   EXPECT_EQ(decode_image(bytes, "a.png").width, 2);

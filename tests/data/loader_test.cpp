@@ -63,7 +63,7 @@ std::vector<std::int64_t> samples_of(const CaptionDataset& dataset, const Loader
   return samples_of(loader, batches);
 }
 
-TEST(CaptionLoader, ConfinedItTakesAnImageOutsideTheFolderForABadSample) {
+TEST(CaptionLoader, WhenConfinedTreatsAnImageOutsideTheFolderAsABadSample) {
   const testing::TemporaryFolder folder;
   std::filesystem::create_directory(folder / "images");
   std::filesystem::create_symlink("/etc/hostname", folder / "images" / "3.png");
@@ -78,7 +78,7 @@ TEST(CaptionLoader, ConfinedItTakesAnImageOutsideTheFolderForABadSample) {
                         [&] { samples_of(dataset, options, 1); });
 }
 
-TEST(CaptionLoader, FillsABatchWithWhatBelongsTogether) {
+TEST(CaptionLoader, FillsABatchWithMatchingData) {
   const NumberedCaptions dataset(10);
   const Tokenizer tokenizer = small_tokenizer();
   CaptionLoader loader(dataset, tokenizer, small_options());
@@ -109,7 +109,7 @@ TEST(CaptionLoader, FollowsTheOrderOfEachEpoch) {
   EXPECT_EQ(samples_of(NumberedCaptions(10), small_options(), 6), expected);
 }
 
-TEST(CaptionLoader, GivesTheSameWhateverTheNumberOfWorkers) {
+TEST(CaptionLoader, GivesTheSameWithAnyNumberOfWorkers) {
   const NumberedCaptions dataset(50, {3, 4, 17, 30});
   std::vector<std::int64_t> expected;
   for (const std::int64_t workers : {1, 2, 7}) {
@@ -124,7 +124,7 @@ TEST(CaptionLoader, GivesTheSameWhateverTheNumberOfWorkers) {
   }
 }
 
-TEST(CaptionLoader, ReplacesABadSampleByTheNextOfTheOrder) {
+TEST(CaptionLoader, ReplacesABadSampleByTheNextOneInTheOrder) {
   const SampleOrder order(20, 5, 0);
   const NumberedCaptions dataset(20, {order.sample_at(1), order.sample_at(2), order.sample_at(15)});
   const Tokenizer tokenizer = small_tokenizer();
@@ -144,7 +144,7 @@ TEST(CaptionLoader, ReplacesABadSampleByTheNextOfTheOrder) {
             std::string::npos);
 }
 
-TEST(CaptionLoader, GoesOnFromAnyPosition) {
+TEST(CaptionLoader, ContinuesFromAnyPosition) {
   const NumberedCaptions dataset(30, {2, 9, 25, 26});
   const LoaderOptions options = small_options();
   const Tokenizer tokenizer = small_tokenizer();
@@ -185,7 +185,7 @@ TEST(CaptionLoader, SharesAnEpochBetweenProcesses) {
   EXPECT_EQ(seen.size(), 16U);
 }
 
-TEST(CaptionLoader, FailsOnTheFirstBadSampleWhereAsked) {
+TEST(CaptionLoader, FailsOnTheFirstBadSampleIfAsked) {
   LoaderOptions options = small_options();
   options.on_bad_sample = OnBadSample::kFail;
   const std::int64_t bad = SampleOrder(10, 5, 0).sample_at(5);

@@ -39,7 +39,7 @@ TEST(ResizeBilinear, ShrinksAndGrowsARowAsPillowDoes) {
             (Pixels{0, 0, 0, 5, 10, 15, 42, 33, 33, 168, 87, 47, 228, 178, 153, 255, 255, 255}));
 }
 
-TEST(ResizeBicubic, TakesTheHeightFirstWherePillowDoes) {
+TEST(ResizeBicubic, ResizesTheHeightFirstWhenPillowDoes) {
   const Image tall{3, 9, {121, 131, 193, 243, 8,   36,  210, 242, 63,  79,  222, 108, 69, 211, 65,  104, 164,
                           140, 21,  7,   221, 192, 214, 137, 209, 84,  115, 201, 31,  77, 31,  116, 250, 34,
                           98,  103, 231, 52,  128, 67,  5,   192, 15,  71,  127, 124, 29, 251, 191, 246, 23,
@@ -84,7 +84,7 @@ TEST(ResizeAndCrop, SquashesBothSides) {
   EXPECT_EQ(cropped(image, options), resize_image(image, 4, 4).pixels);
 }
 
-TEST(ResizeAndCrop, OfAVeryLongImageMakesOnlyWhatItKeeps) {
+TEST(ResizeAndCrop, OfAVeryLongImageComputesOnlyTheCrop) {
   const Image line{60000, 1, Pixels(std::size_t{60000} * 3, 77)};
   const PreprocessOptions options = {.size = 224};
   EXPECT_EQ(cropped(line, options), Pixels(options.element_count(), 77));

@@ -27,7 +27,7 @@ TEST(SampleOrder, GivesEverySampleOnce) {
   }
 }
 
-TEST(SampleOrder, DependsOnSeedAndEpochAlone) {
+TEST(SampleOrder, DependsOnlyOnSeedAndEpoch) {
   EXPECT_EQ(whole_order(500, 1, 2), whole_order(500, 1, 2));
   EXPECT_NE(whole_order(500, 1, 2), whole_order(500, 1, 3));
   EXPECT_NE(whole_order(500, 1, 2), whole_order(500, 2, 2));
@@ -58,7 +58,7 @@ TEST(SampleOrder, ReachesMillionsOfSamplesWithoutAList) {
   }
 }
 
-TEST(ChooseText, TakesEachTextAboutAsOften) {
+TEST(ChooseText, ChoosesEachTextEquallyOften) {
   std::vector<int> counts(5);
   for (std::int64_t sample = 0; sample < 5000; ++sample) {
     ++counts[static_cast<std::size_t>(choose_text(5, 3, 0, sample, "data/caption"))];

@@ -19,7 +19,7 @@ TEST(ContrastiveLoss, OfTwoOrthogonalPairsIsTheHandWorkedValue) {
 
 // Rows see the further texts, columns do not: rows have logits (s, 0, s) and (0, s, 0), columns (s, 0) and
 // (0, s).
-TEST(ContrastiveLoss, CountsFurtherTextsInTheRowsAlone) {
+TEST(ContrastiveLoss, CountsFurtherTextsInRowsOnly) {
   const at::Tensor images = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}});
   const at::Tensor texts = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}, {1.0F, 0.0F}});
   const double s = 3.0;
@@ -43,7 +43,7 @@ TEST(SigmoidContrastiveLoss, OfTwoOrthogonalPairsIsTheHandWorkedValue) {
 }
 
 // The third text matches neither image: cosines 1 and 0, logits 1 and -1, both with the sign -1.
-TEST(SigmoidContrastiveLoss, TakesEachHardNegativeForAPairThatDoesNotMatch) {
+TEST(SigmoidContrastiveLoss, CountsEachHardNegativeAsAPairThatDoesNotMatch) {
   const at::Tensor images = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}});
   const at::Tensor texts = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}, {1.0F, 0.0F}});
   const at::Tensor scale = torch::tensor(std::log(2.0F)).reshape({1});

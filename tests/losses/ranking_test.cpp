@@ -76,7 +76,7 @@ struct UnevenRows {
                     at::kDouble)};
 };
 
-TEST(RankingLoss, EqualsThePlainFormulaWhereRowsAreFilledUp) {
+TEST(RankingLoss, EqualsThePlainFormulaForPaddedRows) {
   const UnevenRows data;
   const at::Tensor loss =
       ranking_loss(data.images, data.texts, torch::tensor(1.3, at::kDouble), data.batch, 0.02);
@@ -116,7 +116,7 @@ TEST(RankingLoss, GradientsAreTheFiniteDifferencesOfThePlainFormula) {
   EXPECT_EQ(texts.grad()[0].abs().sum().item<double>(), 0.0) << "a text that only fills up a row";
 }
 
-TEST(RankingLoss, IsZeroWhereClipAgreesWithTheTeacher) {
+TEST(RankingLoss, IsZeroIfClipAgreesWithTheTeacher) {
   const at::Tensor images = torch::tensor({{1.0F, 0.0F}});
   const at::Tensor texts = torch::tensor({{1.0F, 0.0F}, {0.0F, 1.0F}, {-1.0F, 0.0F}});
   // d = -temperature * exp(logit_scale) * cos, up to a constant.
@@ -126,7 +126,7 @@ TEST(RankingLoss, IsZeroWhereClipAgreesWithTheTeacher) {
               1e-5);
 }
 
-TEST(RankOptions, ThatMakeNoSenseAreRefused) {
+TEST(RankOptions, AreRefusedIfInvalid) {
   EXPECT_NO_THROW(check_rank_options({}));
   const auto expect_refused = [](const RankOptions& options, const std::string& key) {
     expect_error(ExitCode::kUsage, {key}, [&] { check_rank_options(options); });

@@ -142,7 +142,7 @@ TEST(SdsLoss, AllocatesNoGradientForTheTeacher) {
   EXPECT_FALSE(example.context.requires_grad());
 }
 
-TEST(DrawSds, OfAPartEqualsThatPartOfTheWhole) {
+TEST(DrawSds, OfAPartEqualThatPartOfTheWhole) {
   const Bundle bundle = teacher_bundle();
   for (const SdsTimesteps timesteps :
        {SdsTimesteps::kUniform, SdsTimesteps::kStratified, SdsTimesteps::kLogitNormal}) {
@@ -156,7 +156,7 @@ TEST(DrawSds, OfAPartEqualsThatPartOfTheWhole) {
   }
 }
 
-TEST(DrawSds, OfAnotherStepOrSeedIsAnother) {
+TEST(DrawSds, DifferByStepAndSeed) {
   const Bundle bundle = teacher_bundle();
   const SdsOptions options;
   const SdsDraws first = draw_sds(options, bundle, 1, 2, 8, 0, 8, at::kCPU);
@@ -257,7 +257,7 @@ TEST(TruncatedLogitNormal, EqualsScipysTruncatedNormal) {
 }
 
 // Of draws that fall so seldom into the range that waiting for one would take for ever.
-TEST(TruncatedLogitNormal, StaysInTheRangeHoweverFarOutItLies) {
+TEST(TruncatedLogitNormal, StaysInTheRangeFarFromTheMean) {
   const double nearly_one = std::nextafter(1.0, 0.0);
   for (const auto& [low, high] : {std::pair{nearly_one, 1.0}, std::pair{1 - 1e-12, 1 - 1e-13},
                                   std::pair{0.0, 1e-300}, std::pair{0.5, std::nextafter(0.5, 1.0)}}) {
@@ -272,7 +272,7 @@ TEST(TruncatedLogitNormal, StaysInTheRangeHoweverFarOutItLies) {
   }
 }
 
-TEST(DrawSds, LogitNormalNearTheEndOfTheScheduleComesToAnEnd) {
+TEST(DrawSds, LogitNormalNearTheEndOfTheScheduleTerminates) {
   const Bundle bundle = teacher_bundle();
   SdsOptions options;
   options.timesteps = SdsTimesteps::kLogitNormal;
@@ -281,7 +281,7 @@ TEST(DrawSds, LogitNormalNearTheEndOfTheScheduleComesToAnEnd) {
   EXPECT_TRUE((t == bundle.schedule.train_timesteps - 1).all().item<bool>());
 }
 
-TEST(CheckSdsOptions, RefusesWhatMakesNoSense) {
+TEST(CheckSdsOptions, RefusesInvalidValues) {
   Bundle bundle = teacher_bundle();
   SdsOptions options;
   options.t_min = 0.9;
@@ -307,7 +307,7 @@ TEST(LatentMap, IsAFunctionOfTheSeedWithZeroBias) {
   EXPECT_EQ(first.weight.sizes(), (at::IntArrayRef{256, 16}));
 }
 
-TEST(MapToLatent, SeesTheEmbeddingAtUnitNormWhereAsked) {
+TEST(MapToLatent, SeesTheEmbeddingAtUnitNormIfAsked) {
   const BundleLatent latent{.channels = 1, .size = 2, .scaling_factor = 1.0};
   const LatentMap map = make_latent_map(3, latent, 1, at::kCPU);
   const at::Tensor embeds = torch::tensor({{0.0F, 3.0F, 4.0F}});

@@ -77,7 +77,7 @@ TEST(VerifyBundle, NamesAFileOfAnotherContent) {
   expect_error(ExitCode::kInput, {"clip.ts", "SHA-256", "expected"}, [&] { verify_bundle(bundle); });
 }
 
-TEST(ReadBundle, RefusesWhatIsNotJson) {
+TEST(ReadBundle, RefusesTextThatIsNotJson) {
   const CopiedBundle copy;
   write_file_atomically(copy.folder() / "bundle.json", "{\"format\": ");
   expect_error(ExitCode::kInput, {"bundle.json:1", "not JSON"}, [&] { read_bundle(copy.folder()); });
@@ -120,7 +120,7 @@ TEST(ReadBundle, RefusesAFileNameThatLeavesTheFolder) {
   }
 }
 
-TEST(ReadBundle, RefusesNumbersThatNoModelHas) {
+TEST(ReadBundle, RefusesImpossibleNumbers) {
   const auto expect_refused = [](const std::string& model, const std::string& key,
                                  const nlohmann::json& value) {
     CopiedBundle copy(model);
@@ -152,7 +152,7 @@ TEST(ReadBundle, RefusesNumbersThatNoModelHas) {
   expect_refused("shapes-clip", "/image/mean/0", 1e300);
 }
 
-TEST(ReadBundle, RefusesFeaturesThatAreNoShapes) {
+TEST(ReadBundle, RefusesFeaturesThatAreNotShapes) {
   for (const char* features : {"7", "[7]", "[[1, 2]]", "[[1, 2, 0]]", "[[1, 2, 9223372036854775808]]",
                                "[[1, 2, 3.5]]", "{\"a\": 1}"}) {
     CopiedBundle copy("shapes-teacher");

@@ -35,7 +35,7 @@ TEST(ClipModel, EmbedsAnyBatchSizeAndEachSampleOnItsOwn) {
   }
 }
 
-TEST(ClipModel, GivesTheSameBitsFromTheFirstCallOn) {
+TEST(ClipModel, GivesTheSameBitsInEveryCall) {
   const at::NoGradGuard no_grad;
   const ClipModel model = load_student();
   const at::Tensor pixels = some_pixels(model, 3);

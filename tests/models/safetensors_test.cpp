@@ -80,7 +80,7 @@ TEST(Safetensors, RefuseDamagedFiles) {
       "too large");
 }
 
-TEST(Safetensors, RefuseShapesThatNoTensorHas) {
+TEST(Safetensors, RefuseImpossibleShapes) {
   for (const std::string shape :
        {"[0,9223372036854775808]", "[9223372036854775808,0]", "[0,18446744073709551615]",
         "[0,4294967296,4294967296]", "[1e3]", "[3.0]", "[true]", "[\"2\"]", "[null]"}) {
@@ -93,11 +93,11 @@ TEST(Safetensors, RefuseShapesThatNoTensorHas) {
       with_header(R"({"t":{"dtype":"F32","shape":[)" + many + R"(],"data_offsets":[0,4]}})", "1234"), "'t'");
 }
 
-TEST(Safetensors, RefuseBooleansThatAreNone) {
+TEST(Safetensors, RefuseBooleansOtherThanZeroAndOne) {
   expect_refused(with_header(R"({"t":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", "\1\2"), "'t'");
 }
 
-TEST(Safetensors, RefuseAHeaderThatIsAmbiguousOrOfAnotherKind) {
+TEST(Safetensors, RefuseAmbiguousAndMistypedHeaders) {
   const std::string entry = R"({"dtype":"F32","shape":[1],"data_offsets":[0,4]})";
   expect_refused(with_header("{\"t\":" + entry + ",\"t\":" + entry + "}", "1234"), "'t' is given twice");
   expect_refused(with_header("[1]", ""), "expected an object");
@@ -119,7 +119,7 @@ TEST(Safetensors, TakeTimeInProportionToTheNumberOfTensors) {
   EXPECT_LT(std::clock() - start, 10 * CLOCKS_PER_SEC);  // a look-up per name along the others takes minutes
 }
 
-TEST(Safetensors, NameATensorThatIsNotThere) {
+TEST(Safetensors, NameAMissingTensor) {
   const TemporaryFolder folder;
   write_safetensors(folder / "x", NamedTensors{{"a", torch::zeros({1})}});
   expect_error(ExitCode::kInput, {"no tensor 'b'"},

@@ -36,7 +36,7 @@ std::pair<at::Tensor, at::Tensor> predict_and_differentiate(DiffusionTeacher& te
   return {prediction.detach(), inputs.z.grad()};
 }
 
-TEST(DiffusionTeacher, GivesTheSameBitsWhateverBatchSizesCameBefore) {
+TEST(DiffusionTeacher, GivesTheSameBitsAfterAnyBatchSizes) {
   std::map<std::int64_t, std::pair<at::Tensor, at::Tensor>> first;
   for (const std::int64_t batch : {1, 2, 3}) {
     DiffusionTeacher fresh = load_teacher();
@@ -79,7 +79,7 @@ TEST(DiffusionTeacher, DependsOnlyOnTheSampleAndItsOwnTimestepAndContext) {
   }
 }
 
-TEST(DiffusionTeacher, InBfloat16TakesAndGivesFloat32NearTheExactValues) {
+TEST(DiffusionTeacher, InBf16TakesAndReturnsFp32CloseToTheExactValues) {
   DiffusionTeacher exact = load_teacher();
   DiffusionTeacher half = load_teacher(Precision::kBf16);
   const auto [expected, expected_gradient] = predict_and_differentiate(exact, 3);

@@ -24,13 +24,13 @@ TEST(CutPadding, EndsWithTheLongestText) {
   EXPECT_TRUE(torch::equal(cut_padding(two_texts(), small_tokenizer(true)), expected));
 }
 
-TEST(CutPadding, KeepsTheFirstEndWhereThePaddingIsTheEndTokenToo) {
+TEST(CutPadding, KeepsTheFirstEndIfPaddingIsTheEndToken) {
   const at::Tensor ids = torch::tensor({{8, 1, 9, 9, 9, 9}, {8, 1, 2, 9, 9, 9}});
   EXPECT_TRUE(
       torch::equal(cut_padding(ids, small_tokenizer(true)), torch::tensor({{8, 1, 9, 9}, {8, 1, 2, 9}})));
 }
 
-TEST(CutPadding, LeavesIdsAloneWhereTheTowerWantsTheWholeContext) {
+TEST(CutPadding, LeavesIdsUnchangedIfTheTowerNeedsTheWholeContext) {
   EXPECT_TRUE(torch::equal(cut_padding(two_texts(), small_tokenizer(false)), two_texts()));
 }
 

@@ -24,7 +24,7 @@ class Archive : public ::testing::Test {
   testing::TemporaryFolder folder_;
 };
 
-TEST_F(Archive, ConvolvesWithTheSettingsOfThisProcessAndNotOfTheTrace) {
+TEST_F(Archive, ConvolvesWithThisProcessesSettingsInsteadOfTheTraces) {
   // As a trace writes it: without determinism, with cuDNN and TensorFloat-32.
   torch::jit::Module module = load(R"(
 def forward(self, x, weight):
@@ -39,7 +39,7 @@ def forward(self, x, weight):
                         at::conv2d(x, weight, {}, {2, 1}, {1, 0})));
 }
 
-TEST_F(Archive, SaysInOneLineWhatFailedInIt) {
+TEST_F(Archive, ReportsAFailureInOneLine) {
   torch::jit::Module module = load(R"(
 def forward(self, x):
     return x.view([5])
@@ -48,7 +48,7 @@ def forward(self, x):
                         [&] { call_method(module, "forward", {at::zeros({3})}); });
 }
 
-TEST_F(Archive, TellsMemoryThatRanOutFromOtherFailures) {
+TEST_F(Archive, DistinguishesOutOfMemoryFromOtherFailures) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "AddressSanitizer has an allocator of its own";
 #endif

@@ -67,7 +67,7 @@ TEST_F(Report, RefusesFoldersWithoutARunAndDamagedLogs) {
   expect_error(ExitCode::kInput, {"log.jsonl: line 1"}, [&] { read_runs(folder_ / "training"); });
 }
 
-TEST_F(Report, ShowsMetricsBesideThePapersAndTimesAMatch) {
+TEST_F(Report, ShowsMetricsBesideThePapersAndTimesPerMatch) {
   const std::vector<ReportRun> runs = {{.name = "clip", .result = winoground_result(0.3125), .losses = {}},
                                        {.name = "teacher", .result = winoground_result(0.625), .losses = {}}};
   const std::string page = html_report(runs);
@@ -113,7 +113,7 @@ TEST_F(Report, NeedsNoOtherFileAndEscapesNames) {
   }
 }
 
-TEST_F(Report, DrawsLossesWithGapsWhereTheyAreNotFinite) {
+TEST_F(Report, InterruptsLossCurvesAtValuesThatAreNotFinite) {
   const std::vector<ReportRun> runs = {
       {.name = "t",
        .result = std::nullopt,

@@ -72,7 +72,7 @@ TEST_F(Result, ReadsBackWhatWasWritten) {
   EXPECT_EQ(result.metrics[1].name, "winoground/group");  // the order is kept
 }
 
-TEST_F(Result, ReadsFilesWithoutTheLaterCounts) {
+TEST_F(Result, ReadsOlderFilesWithoutTheLaterCounts) {
   const RunResult result = read_changed([](ordered_json& file) {
     for (const char* key : {"skipped_missing", "matches", "seconds_a_match"}) file.erase(key);
   });

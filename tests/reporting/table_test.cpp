@@ -19,7 +19,7 @@ TEST(Table, AlignsTheFirstColumnLeftAndNumbersRight) {
             "sds         0.315\n");
 }
 
-TEST(Table, CountsWideAndCombiningLettersAsTheTerminalDoes) {
+TEST(Table, CountsWideAndCombiningLettersLikeTheTerminal) {
   EXPECT_EQ(display_width("abc"), 3u);
   EXPECT_EQ(display_width("\u00e9"), 1u);      // e with acute accent, one code point
   EXPECT_EQ(display_width("e\u0301"), 1u);     // e and a combining acute accent
@@ -43,7 +43,7 @@ TEST(Table, ListsEveryMetricOfARun) {
             (std::vector<std::vector<std::string>>{{"winoground/text", "0.310 [0.265, 0.356]", "400", "2"}}));
 }
 
-TEST(Table, ShowsADashWhereARunLacksAMetric) {
+TEST(Table, ShowsADashIfARunLacksAMetric) {
   const std::vector<NamedMetrics> runs = {{.name = "a", .metrics = {text_score()}},
                                           {.name = "b", .metrics = {}}};
   const Table table = comparison_table(runs, std::vector<std::string>{"winoground/text"});
@@ -89,7 +89,7 @@ TEST(Table, NamesTheFirstMissingFilesOfADataSet) {
             "  and 1 more\n");
 }
 
-TEST(FormatTerminal, ShowsWhatWouldSteerTheTerminal) {
+TEST(FormatTerminal, EscapesTerminalControls) {
   const Table table{.header = {"run", "\x1b]0;owned\a"},
                     .rows = {{"a\x1b[2Jb\xff", "\u732b\u202e"}, {"c\nd", "1"}}};
   for (const std::string& text : {format_terminal(table), format_markdown(table)}) {

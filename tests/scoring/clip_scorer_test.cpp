@@ -51,7 +51,7 @@ TEST_F(ClipScorer, GivesCosines) {
 }
 
 // Units of three texts: "ab" and "a" end within start, two ids and end, "aaaaaaaa" fills the context of six.
-TEST_F(ClipScorer, CutsTextsBehindTheLongestOfAUnitWhereTheBundleAllowsIt) {
+TEST_F(ClipScorer, CutsPaddingAfterTheLongestTextOfAUnitIfTheBundleAllowsIt) {
   const ClipModel model(testing::write_tiny_clip_of_any_length(folder_ / "any"), {});
   options_.text_batch = 3;
   CaseTable table;
@@ -106,7 +106,7 @@ TEST_F(ClipScorer, EncodesEachImageAndTextOnce) {
   EXPECT_EQ(scoring.matches, 16);
 }
 
-TEST_F(ClipScorer, DoesNotDependOnHowTheWorkIsCut) {
+TEST_F(ClipScorer, DoesNotDependOnTheUnits) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
   const ClipScoring small = score(table, "small.sqlite");
   options_.image_batch = 64;
@@ -122,7 +122,7 @@ TEST_F(ClipScorer, DoesNotDependOnHowTheWorkIsCut) {
   }
 }
 
-TEST_F(ClipScorer, GoesOnWithTheMissingUnitsToTheSameScores) {
+TEST_F(ClipScorer, CompletesMissingUnitsWithTheSameScores) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
   const ClipScoring whole = score(table);
   Database(folder_ / "scores.sqlite", Database::Mode::kExisting)
@@ -136,7 +136,7 @@ TEST_F(ClipScorer, GoesOnWithTheMissingUnitsToTheSameScores) {
   EXPECT_EQ(resumed.work.text_encodings, 16);
 }
 
-TEST_F(ClipScorer, GoesOnWithASmallerBatchAndKeepsWhatIsEncoded) {
+TEST_F(ClipScorer, ContinuesWithASmallerBatchAndKeepsStoredEmbeddings) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
   const ClipScoring whole = score(table);
   // 10 images in 4 units of 3: the rows 0 to 2 and 6 to 8 are left, of which units of 2 take 0, 1 and 6, 7.
@@ -168,7 +168,7 @@ TEST_F(ClipScorer, JudgesACompleteStoreAndNoOther) {
   expect_error(ExitCode::kInput, {"text", "missing", "--resume"}, [&] { judge_stored_clip(table, store); });
 }
 
-TEST_F(ClipScorer, DoesNotJudgeEmbeddingsThatWereCutShort) {
+TEST_F(ClipScorer, DoesNotJudgeTruncatedEmbeddings) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 2);
   score(table);
   const RunIdentity identity{
@@ -203,7 +203,7 @@ TEST_F(ClipScorer, RefusesACacheThatIsDamaged) {
                [&] { score(table, "second.sqlite"); });
 }
 
-TEST_F(ClipScorer, NamesAnImageThatCannotBeReadAndKeepsWhatIsDone) {
+TEST_F(ClipScorer, NamesAnImageThatCannotBeReadAndKeepsFinishedUnits) {
   CaseTable table = testing::readable_swap_table(folder_.path(), 3);
   std::filesystem::remove(table.images[4].file);
   expect_error(ExitCode::kInput, {"4.raw"}, [&] { score(table); });
@@ -234,7 +234,7 @@ TEST_F(ClipScorer, ReusesEmbeddingsOfOtherRunsFromTheCache) {
   EXPECT_EQ(second.scores.at(0, 1, 0), first.scores.at(0, 1, 0));
 }
 
-TEST_F(ClipScorer, RefusesACacheThatIsSomethingElse) {
+TEST_F(ClipScorer, RefusesAFileThatIsNotACache) {
   std::filesystem::create_directories(folder_ / "cache");
   Database(folder_ / "cache" / "embeddings.sqlite", Database::Mode::kCreate)
       .execute("CREATE TABLE other (a)");
@@ -243,7 +243,7 @@ TEST_F(ClipScorer, RefusesACacheThatIsSomethingElse) {
                [&] { score(testing::readable_swap_table(folder_.path(), 1)); });
 }
 
-TEST_F(ClipScorer, RefusesBatchesOfNothing) {
+TEST_F(ClipScorer, RefusesEmptyBatches) {
   options_.image_batch = 0;
   expect_error(ExitCode::kUsage, {"image_batch", "0"},
                [&] { score(testing::readable_swap_table(folder_.path(), 1)); });

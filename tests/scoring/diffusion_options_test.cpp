@@ -90,7 +90,7 @@ TEST(RunSettings, ReadBackToTheOptionsThatTheyState) {
   EXPECT_EQ(read.estimator.weight, "snr");
 }
 
-TEST(RunSettings, LeaveOutWhatMayChangeOnResuming) {
+TEST(RunSettings, LeaveOutSettingsThatMayChangeOnResume) {
   DiffusionScoreOptions options;
   const auto before = identity_settings(options, {});
   options.sampling.samples = 99;

@@ -162,7 +162,7 @@ TEST_F(DiffusionScorer, ExtendsARunToTheSameErrorsAsAFreshOne) {
   EXPECT_EQ(extended.scores.at(2, 0, 1), fresh.scores.at(2, 0, 1));
 }
 
-TEST_F(DiffusionScorer, CanBeAskedForFewerSamplesThanAreStored) {
+TEST_F(DiffusionScorer, ScoresFewerSamplesThanAreStored) {
   DiffusionTeacher model = teacher();
   const DiffusionScoring few = score(model, table_, "few.sqlite");
   options_.sampling.samples = 15;
@@ -172,7 +172,7 @@ TEST_F(DiffusionScorer, CanBeAskedForFewerSamplesThanAreStored) {
             few.scores.at(0, 1, 1));
 }
 
-TEST_F(DiffusionScorer, GoesOnWithTheMissingUnitsToTheSameErrors) {
+TEST_F(DiffusionScorer, CompletesMissingUnitsWithTheSameErrors) {
   DiffusionTeacher model = teacher();
   score(model, table_);
   const std::vector<SampleErrorRow> whole = stored(table_).read_errors();
@@ -184,7 +184,7 @@ TEST_F(DiffusionScorer, GoesOnWithTheMissingUnitsToTheSameErrors) {
   expect_equal(stored(table_).read_errors(), whole);
 }
 
-TEST_F(DiffusionScorer, AnAdaptiveRunGoesOnToTheSameEnd) {
+TEST_F(DiffusionScorer, AnAdaptiveRunResumesToTheSameEnd) {
   DiffusionTeacher model = teacher();
   options_.sampling.samples = 40;
   // The tiny teacher's differences have a trend along t, for which the test is cautious.
@@ -262,7 +262,7 @@ TEST_F(DiffusionScorer, DoesNotExtendAGridThatIsNotNested) {
                [&] { score(model, table_, "scores.sqlite", StoreOpening::kResume); });
 }
 
-TEST_F(DiffusionScorer, RefusesToGoOnWithOtherSettings) {
+TEST_F(DiffusionScorer, RefusesToContinueWithOtherSettings) {
   DiffusionTeacher model = teacher();
   score(model, table_);
   options_.sampling.seed = 1;
@@ -270,7 +270,7 @@ TEST_F(DiffusionScorer, RefusesToGoOnWithOtherSettings) {
                [&] { score(model, table_, "scores.sqlite", StoreOpening::kResume); });
 }
 
-TEST_F(DiffusionScorer, GoesOnWithTheMicroBatchThatItChose) {
+TEST_F(DiffusionScorer, ContinuesWithTheMicroBatchThatItChose) {
   DiffusionTeacher model = teacher();
   options_.micro_batch = 0;
   score(model, table_);
@@ -283,7 +283,7 @@ TEST_F(DiffusionScorer, GoesOnWithTheMicroBatchThatItChose) {
   EXPECT_EQ(model.work().unet_evaluations - before, 4 * 4);
 }
 
-TEST_F(DiffusionScorer, GoesOnWithASmallerMicroBatchAndComputesNoSampleTwice) {
+TEST_F(DiffusionScorer, ContinuesWithASmallerMicroBatchAndComputesNoSampleTwice) {
   DiffusionTeacher model = teacher();
   score(model, table_, "whole.sqlite");
   const std::vector<SampleErrorRow> whole = stored(table_, "whole.sqlite").read_errors();
@@ -354,7 +354,7 @@ TEST_F(DiffusionScorer, RefusesAnErrorThatIsNotFinite) {
   expect_error(ExitCode::kRuntime, {"not finite", "0.raw", "caption 0a"}, [&] { score(broken, table_); });
 }
 
-TEST_F(DiffusionScorer, RefusesToJudgeNumbersThatCannotBe) {
+TEST_F(DiffusionScorer, RefusesToJudgeImpossibleNumbers) {
   DiffusionTeacher model = teacher();
   score(model, table_);
   std::filesystem::copy_file(folder_ / "scores.sqlite", folder_ / "sound.sqlite");

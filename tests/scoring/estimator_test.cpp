@@ -22,7 +22,7 @@ SamplingOptions sampling(TimestepGrid grid, std::int64_t samples) {
   return {.samples = samples, .seed = 0, .t_min = 0.0, .t_max = 1.0, .grid = grid};
 }
 
-TEST(NestedGrid, StartsTheSameHoweverManySamples) {
+TEST(NestedGrid, StartsTheSameForAnyNumberOfSamples) {
   Timesteps fifty = sample_timesteps(sampling(TimestepGrid::kNested, 50), 1000);
   fifty.resize(20);
   EXPECT_EQ(fifty, sample_timesteps(sampling(TimestepGrid::kNested, 20), 1000));
@@ -138,7 +138,7 @@ TEST_F(Distances, CanHaveTheUnconditionalSubtracted) {
                    -((2.5 - 1.0) + (4.5 - 2.0)) / 2);
 }
 
-TEST_F(Distances, AreNotMadeOfMissingSamples) {
+TEST_F(Distances, NeedAllSamples) {
   expect_error(ExitCode::kInput, {"has 2 samples", "expected 3", "--resume"}, [&] {
     points_.push_back({500, 0.5});
     score({}, 3);
@@ -146,7 +146,7 @@ TEST_F(Distances, AreNotMadeOfMissingSamples) {
   expect_error(ExitCode::kInput, {"sample 3 follows 2"}, [&] { errors_.add({0, 0, 3, 1.0, 1.0}); });
 }
 
-TEST(Pairs, AreEachThereOnceInTheOrderOfTheCases) {
+TEST(Pairs, AppearOnceEachInTheOrderOfTheCases) {
   CaseTable table = swap_table(1);
   table.cases.push_back({.id = "again", .images = {1}, .captions = {1, 0}, .positives = {}, .tags = {}});
   const TextTable texts = unique_texts(table);

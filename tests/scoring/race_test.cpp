@@ -48,7 +48,7 @@ TEST(SampledDifference, TakesItsVarianceFromSuccessiveDifferencesAlongTheTimeste
   EXPECT_EQ(certainty({.mean = 5, .variance = 0, .count = 1}), 0);
 }
 
-TEST(SampledDifference, HasFewDegreesOfFreedomWhereOneSampleHoldsTheVariance) {
+TEST(SampledDifference, HasFewDegreesOfFreedomIfOneSampleHasMostOfTheVariance) {
   std::vector<SamplePoint> points;
   std::vector<double> flat(30, 0.0);
   std::vector<double> peak(30, 0.0);
@@ -104,7 +104,7 @@ double wrong_decisions(const Scenario& scenario, std::int64_t samples, double co
 // The standard error of a share of 5% among 4,000 is 0.34 points. With n - 1 degrees of freedom and without
 // the circle's last difference, it was 10% for noise that falls and 9% around a few timesteps
 // (scripts/measure_decisions.py).
-TEST(Decisions, AtNinetyFivePercentAreWrongInAboutOneOfTwentyAtMost) {
+TEST(Decisions, At95PercentAreWrongInAtMostAboutOneOfTwenty) {
   for (const Scenario& scenario : kScenarios) {
     for (const std::int64_t samples : {2, 3, 4, 6, 9, 13, 19, 28, 42, 63}) {
       EXPECT_LT(wrong_decisions(scenario, samples, 0.95), 0.07) << scenario.name << " n " << samples;
@@ -135,7 +135,7 @@ TEST(DecisionRisk, IsTheChanceOfAWrongSignNowAndAfterwards) {
   EXPECT_LT(decision_risk({.mean = 10, .variance = 1, .count = 10, .degrees = 6}, 1, 5, 100).now, 1e-9);
 }
 
-TEST(DecisionRisk, TakesThePriorVarianceForOneSample) {
+TEST(DecisionRisk, UsesThePriorVarianceForOneSample) {
   // Two samples have one degree of freedom: (4 + 12) / 2 = 8, and 8 (1/2 - 1/4) = 2: Phi(-3 / sqrt(2)).
   EXPECT_NEAR(decision_risk({.mean = 3, .variance = 4, .count = 2, .degrees = 1}, 12, 1, 4).now, 0.0169474,
               1e-6);
@@ -208,7 +208,7 @@ RaceResult run_race(const CaseTable& table, const ErrorTable& errors, std::int64
       .scores = race.scores(errors, estimator), .evaluations = race.evaluations(), .asked = std::move(asked)};
 }
 
-TEST(Race, StopsClearLosersAndGoesOnWithTheRest) {
+TEST(Race, StopsClearLosersAndContinuesWithTheRest) {
   const CaseTable table = ranking_table(3);
   const std::vector<ScoredPair> pairs = caption_pairs(table, unique_texts(table));
   const std::vector<double> offsets = {0.0, 0.001, 50.0};  // 0 against 1 is open, 2 is far behind
@@ -278,7 +278,7 @@ TEST(Race, WithoutDecisionsIsTheUniformScore) {
   }
 }
 
-TEST(Race, EndsAtOnceWhereCandidatesAreTheSame) {
+TEST(Race, EndsAtOnceIfCandidatesAreEqual) {
   const CaseTable table = ranking_table(2);
   const ErrorTable errors = errors_from(caption_pairs(table, unique_texts(table)), 64,
                                         [](std::int32_t, std::int32_t, std::int32_t k) { return 10.0 + k; });
@@ -349,7 +349,7 @@ TEST_F(HardCases, AgreeMoreThanUniformOnesAtEveryEqualBudget) {
   }
 }
 
-TEST_F(HardCases, AreDecidedTheSameWhateverMoreIsStored) {
+TEST_F(HardCases, AreDecidedTheSameIfMoreIsStored) {
   const AdaptiveOptions options{.enabled = true, .confidence = 0.99, .min_samples = 4};
   const RaceResult whole = run_race(table_, errors_, kSamples, options);
   // Only what a run would have stored.

@@ -82,7 +82,7 @@ TEST_F(Targets, AreTheStoredErrorsMeansOverSamplesAndLatent) {
   }
 }
 
-TEST_F(Targets, AreToldApartByImageAndByCaption) {
+TEST_F(Targets, AreDistinguishedByImageAndByCaption) {
   score();
   const RankTargets targets(path_);
   EXPECT_EQ(targets.find("x.raw", "a")->captions, (Texts{"a", "b"}));
@@ -106,7 +106,7 @@ TEST_F(Targets, FollowTheRunsEstimator) {
                   static_cast<float>(mean.real(0) / 3 / kLatentElements));
 }
 
-TEST_F(Targets, AreReadFromAFolderThatCannotBeWritten) {
+TEST_F(Targets, AreReadFromAReadOnlyFolder) {
   score();
   const fs::path folder = folder_ / "with %41 and ?";
   fs::create_directory(folder);

@@ -110,12 +110,12 @@ TEST_F(Store, RemembersChoices) {
   EXPECT_EQ(store.choice("micro_batch"), 16);
 }
 
-TEST_F(Store, OfTheSameRunIsGoneOnWith) {
+TEST_F(Store, OfTheSameRunIsContinued) {
   open(StoreOpening::kNew).keep_choice("micro_batch", 16);
   EXPECT_EQ(open(StoreOpening::kNew).choice("micro_batch"), 16);
 }
 
-TEST_F(Store, GoesOnWithAnotherBatchSizeWhereItIsToldTo) {
+TEST_F(Store, ContinuesWithAnotherBatchSizeIfAsked) {
   RunIdentity small = identity();
   small.settings.emplace_back("micro_batch", "8");
   open(StoreOpening::kNew, small);
@@ -128,7 +128,7 @@ TEST_F(Store, GoesOnWithAnotherBatchSizeWhereItIsToldTo) {
   EXPECT_EQ(open(StoreOpening::kNew, small).identity().settings.back().second, "4");
 }
 
-TEST_F(Store, SaysWhichOptionMadeTheCasesOthers) {
+TEST_F(Store, NamesTheOptionThatChangedTheCases) {
   RunIdentity run = identity();
   run.data = {{"--limit", "2"}, {"--data", "a"}};
   open(StoreOpening::kNew, run);
@@ -194,7 +194,7 @@ void fill(ScoreStore& store, const CaseTable& table) {
       {.name = "a/text", .case_index = {0, 1}, .mark = {0.0, 1.0}, .group = {}, .ties = 0}});
 }
 
-TEST_F(Store, NamesTableRowAndColumnOfAValueThatCannotBe) {
+TEST_F(Store, NamesTableRowAndColumnOfAnImpossibleValue) {
   const auto read_all = [&] {
     const ScoreStore store = open(StoreOpening::kResume);
     (void)store.choice("train_timesteps");
@@ -247,7 +247,7 @@ TEST_F(Store, NamesTableRowAndColumnOfAValueThatCannotBe) {
   expect_refused("ALTER TABLE mark RENAME COLUMN macro_group TO other", {"scores.sqlite", "macro_group"});
 }
 
-TEST_F(Store, RefusesEmbeddingsOfAnotherSizeAndNumbersThatAreNone) {
+TEST_F(Store, RefusesEmbeddingsOfAnotherSizeOrWithNonFiniteValues) {
   ScoreStore store = open(StoreOpening::kNew);
   store.write_embeddings(EmbeddingKind::kImage, 0, std::vector<float>{1, 2, 3, 4}, {});
   EXPECT_EQ(store.read_embeddings(EmbeddingKind::kImage, 0, 4).size(), 4u);
@@ -271,7 +271,7 @@ TEST_F(Store, RefusesAHalfCopiedFile) {
   }
 }
 
-TEST_F(Store, RefusesAVersionThatItDoesNotKnow) {
+TEST_F(Store, RefusesAnUnknownVersion) {
   open(StoreOpening::kNew);
   Database(path_, Database::Mode::kExisting).execute("PRAGMA user_version=3");
   expect_error(ExitCode::kInput, {"version 3", "expected 2"}, [&] { open(StoreOpening::kResume); });
@@ -311,7 +311,7 @@ TEST_F(Store, KeepsAllCompleteUnitsThroughAKill) {
   EXPECT_EQ(rows.size() % 2, 0u);  // units are whole
 }
 
-TEST_F(Store, LeavesNothingOfOneThatWasKilledWhileItWasCreated) {
+TEST_F(Store, LeavesNothingIfKilledDuringCreation) {
   const pid_t child = ::fork();
   if (child == 0) ::_exit(0);
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);
@@ -353,7 +353,7 @@ TEST_F(Store, SaysThatTheDiskIsFullAndKeepsWhatWasWritten) {
   EXPECT_EQ(store.read_embeddings(EmbeddingKind::kImage, 2), std::vector<float>(4'000, 1.0F));
 }
 
-TEST(UniqueTexts, ShareRepeatedOnesAndEndWithTheUnconditional) {
+TEST(UniqueTexts, ShareRepeatedTextsAndEndWithTheEmptyText) {
   CaseTable table;
   table.captions = {{.id = "a", .texts = {"x", "y"}}, {.id = "b", .texts = {"y"}}};
   const TextTable texts = unique_texts(table);
@@ -363,7 +363,7 @@ TEST(UniqueTexts, ShareRepeatedOnesAndEndWithTheUnconditional) {
   EXPECT_EQ(texts.unconditional, 2);
 }
 
-TEST(UniqueTexts, TakeAnEmptyCaptionForTheUnconditional) {
+TEST(UniqueTexts, UseAnEmptyCaptionAsTheUnconditionalText) {
   CaseTable table;
   table.captions = {{.id = "a", .texts = {""}}, {.id = "b", .texts = {"y"}}};
   const TextTable texts = unique_texts(table);

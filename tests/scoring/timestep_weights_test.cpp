@@ -48,7 +48,7 @@ double accuracy(const CaseTable& table, const ScoreStore& store, const std::stri
   return right / static_cast<double>(table.cases.size());
 }
 
-TEST(LearnedWeights, FindTheTimestepThatTellsCaptionsApart) {
+TEST(LearnedWeights, FindTheTimestepThatDistinguishesCaptions) {
   const TemporaryFolder folder;
   const CaseTable table = swap_table(200);
   ScoreStore store(folder / "scores.sqlite", sampled_run(), table, StoreOpening::kNew);

@@ -18,13 +18,13 @@ std::int64_t bytes_of(std::int64_t items) {
   return 100 + 10 * items;
 }
 
-TEST(LargestMicroBatch, IsTheWholeBatchWhereThatFits) {
+TEST(LargestMicroBatch, IsTheWholeBatchIfItFits) {
   EXPECT_EQ(largest_micro_batch(bytes_of, 48, 100 + 10 * 48), 48);
   EXPECT_EQ(largest_micro_batch(bytes_of, 1024, 1'000'000), 1024);
   EXPECT_EQ(largest_micro_batch(bytes_of, 7, 1'000'000), 7);
 }
 
-TEST(LargestMicroBatch, IsElseAnEvenPartOfIt) {
+TEST(LargestMicroBatch, IsOtherwiseAnEvenPartOfTheBatch) {
   EXPECT_EQ(largest_micro_batch(bytes_of, 48, 100 + 10 * 48 - 1), 24);
   EXPECT_EQ(largest_micro_batch(bytes_of, 48, 100 + 10 * 23), 16);
   EXPECT_EQ(largest_micro_batch(bytes_of, 1024, 100 + 10 * 64), 64);
@@ -34,7 +34,7 @@ TEST(LargestMicroBatch, IsElseAnEvenPartOfIt) {
   EXPECT_EQ(largest_micro_batch(bytes_of, 1024, 0), 1);
 }
 
-TEST(ExtraPeakBytes, SeesWhatWasFreedAgain) {
+TEST(ExtraPeakBytes, IncludesMemoryThatWasFreedAgain) {
   constexpr std::int64_t kBytes = std::int64_t{64} << 20;
   const auto fill = [] { torch::ones({kBytes / 4}).sum().item<float>(); };
   for (int time = 0; time < 2; ++time) {
@@ -54,7 +54,7 @@ std::int64_t resident_bytes() {
 }
 
 // Else each run of a sweep would see less than the one before.
-TEST(FreeMemoryBytes, CountsWhatTheProcessHasFreedAndOnlyHoldsOnTo) {
+TEST(FreeMemoryBytes, CountsMemoryThatTheProcessHasFreedButStillHolds) {
 #ifdef __SANITIZE_ADDRESS__
   GTEST_SKIP() << "AddressSanitizer's allocator keeps freed memory in a quarantine of its own";
 #endif

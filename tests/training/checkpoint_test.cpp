@@ -73,13 +73,13 @@ class CheckpointTest : public ::testing::Test {
   Optimizer optimizer_{trained_, TrainOptions{}};
 };
 
-TEST_F(CheckpointTest, TheNewestIsLoadedAndTheOldAreGone) {
+TEST_F(CheckpointTest, TheNewestIsLoadedAndOldOnesAreRemoved) {
   EXPECT_EQ(loaded_step(), 4);
   EXPECT_FALSE(fs::exists(folder_of(2)));
   EXPECT_TRUE(fs::exists(folder_of(3)));
 }
 
-TEST_F(CheckpointTest, AStepBeyondTheRunsEndIsPassedOver) {
+TEST_F(CheckpointTest, AStepBeyondTheRunsEndIsSkipped) {
   fs::copy(folder_of(4), folder_of(10), fs::copy_options::recursive);
   change_state(10, [](json& state) {
     state["step"] = 10;
@@ -88,7 +88,7 @@ TEST_F(CheckpointTest, AStepBeyondTheRunsEndIsPassedOver) {
   EXPECT_EQ(loaded_step(), 4);
 }
 
-TEST_F(CheckpointTest, AStateThatNoRunCanHaveIsPassedOver) {
+TEST_F(CheckpointTest, AnImpossibleStateIsSkipped) {
   const std::int64_t most = std::numeric_limits<std::int64_t>::max();
   const std::vector<std::function<void(json&)>> changes = {
       [&](json& state) { state["position"]["cursor"] = -1; },
@@ -124,7 +124,7 @@ TEST_F(CheckpointTest, AStateThatNoRunCanHaveIsPassedOver) {
   EXPECT_EQ(loaded_step(), 4);
 }
 
-TEST_F(CheckpointTest, TensorsThatAreNotThisRunsArePassedOver) {
+TEST_F(CheckpointTest, TensorsOfAnotherRunAreSkipped) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const std::vector<std::function<bool(NamedTensor&)>> changes = {
       [](NamedTensor& tensor) { return tensor.first != "exp_avg_sq.b.bias"; },
@@ -164,7 +164,7 @@ TEST_F(CheckpointTest, TensorsThatAreNotThisRunsArePassedOver) {
   EXPECT_EQ(loaded_step(), 4);
 }
 
-TEST_F(CheckpointTest, WhereNoneIsSoundNothingIsChangedAndTheNewestIsNamed) {
+TEST_F(CheckpointTest, WithoutASoundOneNothingChangesAndTheNewestIsNamed) {
   for (const std::int64_t step : {3, 4}) {
     replace_tensors(step, [](NamedTensor& tensor) { return tensor.first != "exp_avg_sq.b.bias"; });
   }
@@ -174,12 +174,12 @@ TEST_F(CheckpointTest, WhereNoneIsSoundNothingIsChangedAndTheNewestIsNamed) {
   EXPECT_TRUE(torch::equal(trained_[0].second.detach(), before));
 }
 
-TEST_F(CheckpointTest, WithoutAnyThereIsNothingToLoad) {
+TEST_F(CheckpointTest, WithoutAnyNothingIsLoaded) {
   fs::remove_all(out_ / "checkpoints");
   EXPECT_EQ(loaded_step(), 0);
 }
 
-TEST_F(CheckpointTest, OfNumbersThatAreNotFiniteIsNotWritten) {
+TEST_F(CheckpointTest, IsNotWrittenIfValuesAreNotFinite) {
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     {
       const at::NoGradGuard no_grad;
@@ -194,7 +194,7 @@ TEST_F(CheckpointTest, OfNumbersThatAreNotFiniteIsNotWritten) {
   EXPECT_EQ(loaded_step(), 4);
 }
 
-TEST_F(CheckpointTest, AnEvaluationReplacesTheStateAlone) {
+TEST_F(CheckpointTest, AnEvaluationReplacesOnlyTheState) {
   const std::string tensors = read_file(folder_of(4) / "tensors.safetensors");
   TrainingState state = *load_newest_checkpoint(out_.path(), kLimits, trained_, optimizer_);
   state.evaluated_step = state.best_step = 4;

@@ -30,7 +30,7 @@ std::map<std::string, std::string> differences(const fs::path& base, const fs::p
 
 using Values = std::map<std::string, std::string>;
 
-TEST(ConfigFiles, AreAllReadStrictlyAndMakeSense) {
+TEST(ConfigFiles, AreAllReadStrictlyAndValid) {
   std::set<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator("configs")) {
     const std::string name = entry.path().filename().string();
@@ -45,7 +45,7 @@ TEST(ConfigFiles, AreAllReadStrictlyAndMakeSense) {
   }
 }
 
-TEST(ConfigFiles, TheRowsOfThePapersTablesDifferInTheStudentAlone) {
+TEST(ConfigFiles, TheRowsOfThePapersTablesDifferOnlyInTheStudent) {
   for (const char* row :
        {"vitb32", "vitl14", "vitl14-336", "rn50", "vitb16-laion400m", "vitb16-laion2b", "coca"}) {
     const Values found =

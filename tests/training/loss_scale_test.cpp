@@ -14,7 +14,7 @@ using testing::expect_error;
 
 // torch.amp.GradScaler's defaults: init_scale 65536, growth_factor 2, backoff_factor 0.5, growth_interval
 // 2000.
-TEST(LossScale, GrowsAndShrinksAsTorchsGradScaler) {
+TEST(LossScale, GrowsAndShrinksLikeTorchsGradScaler) {
   LossScale scale = first_loss_scale(Precision::kFp16);
   EXPECT_EQ(scale.value, 65536);
   for (int step = 0; step < 1999; ++step) update_loss_scale(scale, true);
@@ -33,14 +33,14 @@ TEST(LossScale, IsOneInOtherPrecisions) {
   EXPECT_EQ(first_loss_scale(Precision::kBf16).value, 1);
 }
 
-TEST(LossScale, GivesUpWhereNoScaleHelps) {
+TEST(LossScale, GivesUpIfNoScaleHelps) {
   LossScale scale = first_loss_scale(Precision::kFp16);
   expect_error(ExitCode::kRuntime, {"fp16", "bf16"}, [&] {
     while (true) update_loss_scale(scale, false);
   });
 }
 
-TEST(UnscaleGradients, DividesEachAndSaysWhetherAllAreFinite) {
+TEST(UnscaleGradients, DividesEachAndReportsWhetherAllAreFinite) {
   const at::Tensor a = torch::zeros({2}).set_requires_grad(true);
   const at::Tensor b = torch::zeros({1}).set_requires_grad(true);
   const std::vector<NamedTensor> trained = {

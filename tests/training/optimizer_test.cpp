@@ -41,7 +41,7 @@ TEST(Optimizer, FirstStepIsTheRateAgainstTheSign) {
   EXPECT_FALSE(tensor.grad().defined());
 }
 
-TEST(Optimizer, DecaysMatricesAloneAndGivesTheMapItsOwnRate) {
+TEST(Optimizer, DecaysOnlyMatricesAndGivesTheMapItsOwnRate) {
   TrainOptions options = plain_options();
   options.weight_decay = 0.5;
   options.lr_h_w = 0.2;
@@ -67,7 +67,7 @@ TEST(Optimizer, ClipsToTheLargestNorm) {
   EXPECT_NEAR(tensor[0].item<double>(), -0.1 * 0.6 / (0.6 + 1.0), 1e-4);
 }
 
-TEST(Optimizer, RestoredGoesOnWithTheSameBits) {
+TEST(Optimizer, ContinuesWithTheSameBitsWhenRestored) {
   const at::Tensor a = parameter({1.0F, 2.0F});
   const at::Tensor b = parameter({1.0F, 2.0F});
   Optimizer first({{"w", a}}, plain_options());
@@ -120,7 +120,7 @@ TEST(Optimizer, WithoutAnyGradientChangesNothing) {
   EXPECT_TRUE(torch::equal(matrix.detach(), torch::ones({2, 2})));
 }
 
-TEST(Optimizer, RefusesAMemoryThatCannotBeItsOwn) {
+TEST(Optimizer, RefusesAStateThatCannotBeItsOwn) {
   const at::Tensor tensor = parameter({1.0F, 2.0F});
   Optimizer optimizer({{"w", tensor}}, plain_options());
   set_gradient(tensor, {0.5F, -0.5F});

@@ -19,7 +19,7 @@ const std::string kGood = R"({"step": 1, "loss": {"total": 2.5}})"
                           R"({"step": 2, "loss": {"total": 1.5, "sds": 3}})"
                           "\n";
 
-TEST(RunLog, KeepsTheStepsThatAreDoneAndLeavesDamagedLinesOut) {
+TEST(RunLog, KeepsDoneStepsAndDropsDamagedLines) {
   const TemporaryFolder folder;
   const std::filesystem::path file = folder / "log.jsonl";
   const std::string third = "{\"step\": 3}\n";

@@ -58,7 +58,7 @@ std::set<std::string> checkpoints_of(const fs::path& out) {
   return names;
 }
 
-TEST(TrainEvaluation, ScoresTheModelAsItIsAtEachEvaluation) {
+TEST(TrainEvaluation, ScoresTheCurrentModelAtEachEvaluation) {
   const TemporaryFolder folder;
   const TrainConfig config = evaluating_config();
   const TrainSummary summary = train(config, run_in(folder / "run"));
@@ -114,7 +114,7 @@ TEST(TrainEvaluation, StopsEarlyAndKeepsTheBestCheckpointAndWeights) {
   EXPECT_EQ(again.evaluation.front().value, summary.evaluation.front().value);
 }
 
-TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUnbrokenRun) {
+TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUninterruptedRun) {
   const TemporaryFolder folder;
   TrainConfig config = evaluating_config();
   config.train.keep_checkpoints = 10;
@@ -138,7 +138,7 @@ TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUnbrokenRun) {
   }
 }
 
-TEST(TrainEvaluation, ThatFailsCostsNoStep) {
+TEST(TrainEvaluation, ThatFailsLosesNoStep) {
   const TemporaryFolder folder;
   fs::create_directory(folder / "data");
   fs::copy(options_world() / "winoground", folder / "data" / "winoground", fs::copy_options::recursive);
@@ -176,7 +176,7 @@ TEST(TrainEvaluation, KnowsItsMetricsBeforeTheFirstStep) {
   EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
-TEST(TrainEvaluation, RefusesWhatItCannotDo) {
+TEST(TrainEvaluation, RefusesInvalidOptions) {
   const TemporaryFolder folder;
   TrainConfig config = evaluating_config();
   config.evaluate.metric = "winoground/txt";
@@ -191,7 +191,7 @@ TEST(TrainEvaluation, RefusesWhatItCannotDo) {
   EXPECT_FALSE(fs::exists(folder / "b"));
 }
 
-TEST(TrainAuto, SettlesTheMicroBatchesOnceForAllLivesOfTheRun) {
+TEST(TrainAuto, ChoosesTheMicroBatchesOncePerRun) {
   const TemporaryFolder folder;
   TrainConfig config = options_config();
   config.teacher = "models/shapes-teacher";
@@ -223,7 +223,7 @@ TEST(TrainAuto, SettlesTheMicroBatchesOnceForAllLivesOfTheRun) {
             read_file(folder / "smaller" / "tuned.safetensors"));
 }
 
-TEST(TrainPrecision, Float16IsScaledNearToFloat32AndResumesToTheSameBits) {
+TEST(TrainPrecision, Fp16WithLossScaleIsCloseToFp32AndResumesToTheSameBits) {
   const TemporaryFolder folder;
   TrainConfig config = options_config();
   config.teacher = "models/shapes-teacher";

@@ -243,7 +243,7 @@ TEST_F(StepTest, DiagnosisChangesNoGradient) {
     EXPECT_TRUE(torch::equal(gradient, plain.at(name))) << name;
 }
 
-TEST_F(StepTest, WarmingUpTrainsTheMapAlone) {
+TEST_F(StepTest, WarmUpTrainsOnlyTheMap) {
   StepOptions warming = options(4, 8);
   warming.warm_up_map = true;
   const StepResult result = accumulate_gradients(models(), batch_, warming);
@@ -253,7 +253,7 @@ TEST_F(StepTest, WarmingUpTrainsTheMapAlone) {
   }
 }
 
-TEST_F(StepTest, WithoutATeacherIsTheContrastiveLossAlone) {
+TEST_F(StepTest, WithoutATeacherIsOnlyTheContrastiveLoss) {
   const StepResult result = accumulate_gradients({.clip = &clip_}, batch_, options(16, 0));
   EXPECT_FALSE(result.sds.has_value());
   EXPECT_EQ(result.total, result.contrastive->loss);

@@ -32,7 +32,7 @@ class StoredConfigTest : public ::testing::Test {
   TrainConfig config_;
 };
 
-TEST_F(StoredConfigTest, TheSameRunIsTheSameHoweverItsFileIsWritten) {
+TEST_F(StoredConfigTest, RecognizesTheSameRunInAnyNotation) {
   EXPECT_FALSE(check_same_run(file(), config_));
   replace("  lr: 5e-05\n", "  lr: 0.00005 # as the paper\n");
   EXPECT_FALSE(check_same_run(file(), config_));
@@ -58,7 +58,7 @@ TEST_F(StoredConfigTest, AnotherRunIsRefusedOptionByOption) {
                [&] { check_same_run(file(), config_); });
 }
 
-TEST_F(StoredConfigTest, WhatChangesNoResultBeyondRoundingMayDiffer) {
+TEST_F(StoredConfigTest, OptionsThatChangeOnlyRoundingMayDiffer) {
   config_.train.micro_batch_clip = 4;
   config_.train.micro_batch_unet = kAuto;
   config_.train.checkpoint_every = 7;

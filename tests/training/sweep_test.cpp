@@ -23,7 +23,7 @@ TEST(GridAxis, IsAKeyAndItsValues) {
   EXPECT_EQ(parse_grid_axis("data.images=a=b").values, Strings{"a=b"});
 }
 
-TEST(GridAxis, CommasWithinListsAndQuotesPartNothing) {
+TEST(GridAxis, CommasInsideListsAndQuotesDoNotSeparateValues) {
   EXPECT_EQ(parse_grid_axis("train.lora.targets=[attn],[attn, mlp]").values,
             (Strings{"[attn]", "[attn, mlp]"}));
   EXPECT_EQ(parse_grid_axis("clip='a,b',\"c]d\",e").values, (Strings{"'a,b'", "\"c]d\"", "e"}));
@@ -48,13 +48,13 @@ TEST(GridPoints, AreAllCombinationsTheLastAxisFirst) {
   EXPECT_EQ(points[4].settings, expected);
 }
 
-TEST(GridPoints, NamesAreOneFolderEachWhateverTheValues) {
+TEST(GridPoints, EachNameIsOneFolderForAnyValues) {
   const std::vector<GridAxis> axes = {{"clip", {"models/a", "models%2Fa", "../x y", "[a, b]"}}};
   EXPECT_EQ(names_of(grid_points(axes)),
             (Strings{"clip=models%2Fa", "clip=models%252Fa", "clip=..%2Fx%20y", "clip=%5Ba,%20b%5D"}));
 }
 
-TEST(GridPoints, NoAxisOneTwiceAndNamesTooLongAreUsageErrors) {
+TEST(GridPoints, MissingAndRepeatedAxesAndLongNamesAreUsageErrors) {
   const std::vector<GridAxis> twice = {{"seed", {"0"}}, {"seed", {"1"}}};
   const std::vector<GridAxis> too_long = {{"clip", {std::string(251, 'x')}}};
   const std::vector<GridAxis> just_short_enough = {{"clip", {std::string(250, 'x')}}};
@@ -64,7 +64,7 @@ TEST(GridPoints, NoAxisOneTwiceAndNamesTooLongAreUsageErrors) {
   EXPECT_EQ(grid_points(just_short_enough).size(), 1U);
 }
 
-TEST(Sweep, GoesOnAfterAPointThatFails) {
+TEST(Sweep, ContinuesAfterAFailedPoint) {
   std::vector<std::size_t> ran;
   std::vector<std::size_t> pending;
   const auto run_point = [&](std::size_t index) -> std::optional<double> {
@@ -89,7 +89,7 @@ TEST(Sweep, GoesOnAfterAPointThatFails) {
   EXPECT_FALSE(outcomes[3].value.has_value());
 }
 
-TEST(Sweep, EndsAtAnInterruptWithNothingRecordedOfThatPoint) {
+TEST(Sweep, EndsAtAnInterruptWithoutRecordingThatPoint) {
   std::vector<std::size_t> ran;
   int reports = 0;
   const auto run_point = [&](std::size_t index) -> std::optional<double> {

@@ -57,7 +57,7 @@ TEST(Crc32c, IsThatOfTheStandardsExamples) {
   EXPECT_EQ(crc32c(std::string(rising.rbegin(), rising.rend())), 0x113FDB5CU);
 }
 
-TEST(FlattenScalars, JoinsNamesAndLeavesOutTheStepAndWhatIsNoNumber) {
+TEST(FlattenScalars, JoinsNamesAndSkipsTheStepAndValuesThatAreNotNumbers) {
   const nlohmann::ordered_json line = nlohmann::ordered_json::parse(
       R"({"step": 7, "loss": {"total": 1.5, "sds": 2}, "evaluation": {"winoground/text": 0.25},
           "lr": null, "note": "x", "flag": true})");
@@ -68,7 +68,7 @@ TEST(FlattenScalars, JoinsNamesAndLeavesOutTheStepAndWhatIsNoNumber) {
   EXPECT_EQ(found, expected);
 }
 
-TEST(EventLog, WritesRecordsInTheWireFormOfTheEventMessages) {
+TEST(EventLog, WritesRecordsInTheEventMessagesWireFormat) {
   const TemporaryFolder folder;
   {
     EventLog log(folder.path(), 300);
@@ -88,7 +88,7 @@ TEST(EventLog, WritesRecordsInTheWireFormOfTheEventMessages) {
   for (const std::string& record : records) EXPECT_EQ(record[0], '\x09');
 }
 
-TEST(EventLog, EachLifesFileComesAfterThoseBefore) {
+TEST(EventLog, EachNewFileSortsAfterTheEarlierOnes) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "events.out.tfevents.9000000000.sdsclip", "of a clock that was ahead");
   const EventLog first(folder.path(), 0);

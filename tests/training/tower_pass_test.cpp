@@ -29,7 +29,7 @@ TEST(TowerPass, OfAFrozenTowerEmbedsEachRowOnce) {
   }
 }
 
-TEST(TowerPass, GivesTheSameGradientWhateverTheMicroBatch) {
+TEST(TowerPass, GivesTheSameGradientWithAnyMicroBatch) {
   for (const std::int64_t micro_batch : {0, 3, 8}) {
     CountedTower tower;
     tower.weight.set_requires_grad(true);

@@ -86,7 +86,7 @@ TEST(Train, ChangesEveryTrainedTensorAndNoOther) {
   }
 }
 
-TEST(Train, ResumedFromAnyCheckpointEqualsTheUnbrokenRun) {
+TEST(Train, ResumedFromAnyCheckpointEqualsTheUninterruptedRun) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   config.train.keep_checkpoints = 10;
@@ -109,7 +109,7 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUnbrokenRun) {
   }
 }
 
-TEST(Train, AFinishedRunThatIsResumedGivesItsLastLossesAgain) {
+TEST(Train, ResumingAFinishedRunReturnsItsLastLosses) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
   const TrainSummary first = train(config, run_in(folder / "run"));
@@ -169,7 +169,7 @@ TEST(Train, FallsBackFromADamagedCheckpointToTheOneBefore) {
   EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"), expected);
 }
 
-TEST(Train, KeepsTheNewestCheckpointsAlone) {
+TEST(Train, KeepsOnlyTheNewestCheckpoints) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   config.train.checkpoint_every = 2;
@@ -223,7 +223,7 @@ TEST(Train, RefusesAFolderThatHoldsAnotherRun) {
   expect_error(ExitCode::kUsage, {"another run", "train.lr"}, [&] { train(config, run_in(folder / "run")); });
 }
 
-TEST(Train, OfACompleteRunGivenAgainGivesItsResult) {
+TEST(Train, RepeatedForACompleteRunReturnsItsResult) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
   const TrainSummary first = train(config, run_in(folder / "run"));
@@ -245,7 +245,7 @@ TEST(Train, RefusesALossThatIsNotFiniteAndKeepsTheLastCheckpoint) {
   EXPECT_TRUE(fs::exists(folder / "run" / "checkpoints" / "step-1" / "state.json"));
 }
 
-TEST(Train, WithWeightsThatAreNotFiniteSavesNothing) {
+TEST(Train, SavesNothingIfWeightsAreNotFinite) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   config.train.steps = 1;
@@ -271,7 +271,7 @@ TEST(CheckTrainConfig, RefusesRatesThatFloat32CannotHold) {
                [&] { check_train_config(config); });
 }
 
-TEST(Train, GoesOnWithOtherMicroBatchesAndSaysSoInItsConfiguration) {
+TEST(Train, ContinuesWithOtherMicroBatchesAndRecordsThemInItsConfiguration) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   train(config, run_in(folder / "run"));
@@ -288,7 +288,7 @@ TEST(Train, GoesOnWithOtherMicroBatchesAndSaysSoInItsConfiguration) {
   EXPECT_NE(read_file(folder / "run" / "config.yaml").find("micro_batch_unet: 3"), std::string::npos);
 }
 
-TEST(Train, WhereNoCheckpointIsSoundIsBadInput) {
+TEST(Train, WithoutAnySoundCheckpointIsBadInput) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
   train(config, run_in(folder / "run"));
@@ -302,7 +302,7 @@ TEST(Train, WhereNoCheckpointIsSoundIsBadInput) {
                [&] { train(config, run_in(folder / "run", /*resume=*/true)); });
 }
 
-TEST(Train, CountsTheTeachersWorkWithoutTheTrialsOfAuto) {
+TEST(Train, CountsTheTeachersWorkWithoutAutosTrials) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
   config.train.steps = 2;
@@ -313,7 +313,7 @@ TEST(Train, CountsTheTeachersWorkWithoutTheTrialsOfAuto) {
   EXPECT_EQ(summary.work.text_encodings, 2 * config.train.batch_size);
 }
 
-TEST(Train, RefusesTruncatedAndMissingImagesWhereAskedTo) {
+TEST(Train, RefusesTruncatedAndMissingImagesIfAsked) {
   const TemporaryFolder folder;
   fs::copy(world() / "coco", folder / "coco", fs::copy_options::recursive);
   TrainConfig config = small_config();
