@@ -7,7 +7,7 @@
 The image column holds the encoded images, as the Hugging Face hub stores them: bytes, or a struct with a field `bytes`.
 The caption column holds a text or a list of texts; of a list, the shards' `.txt` has one caption per line.
 Images are copied as they are. Files are read a few rows at a time. Each shard appears whole or not at all, and the same
-command goes on where it was stopped. Needs pyarrow.
+command continues where it stopped. Needs pyarrow.
 """
 
 import argparse

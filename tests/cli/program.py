@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "sdsclip"
 
 
-# What may differ between a run and the same run stopped and resumed.
+# Fields that may differ between a run and the same run stopped and resumed.
 TIMES = ("images_per_second", "wait_share", "peak_memory_bytes", "peak_gpu_memory_bytes")  # of a line of log.jsonl
 COSTS = ("seconds", "seconds_a_match", "work")  # of result.json
 
@@ -49,7 +49,7 @@ def untimed_result(out: Path) -> dict:
 
 
 class ProgramTest(unittest.TestCase):
-    """A folder of its own for each test class, and checks of exit code and message."""
+    """Gives each test class its own folder, and checks exit codes and messages."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -58,7 +58,7 @@ class ProgramTest(unittest.TestCase):
 
     @classmethod
     def draw_world(cls, train: int = 8) -> Path:
-        """The embedded shapes world with so many training images, drawn into the class's folder."""
+        """Draws the shapes world with the given number of training images into the class's folder."""
         world = cls.folder / "world"
         subprocess.run([PROGRAM, "synth", "--out", world, "--train", str(train)], check=True, capture_output=True)
         return world
@@ -68,7 +68,7 @@ class ProgramTest(unittest.TestCase):
         cls.temporary.cleanup()
 
     def check_fails(self, code: int, parts: list[str], *arguments, stdin: str | None = None) -> None:
-        """The run must end with `code` and one line on stderr that holds every part."""
+        """Checks that the run ends with `code` and one line on stderr that holds every part."""
         done = run(*arguments, stdin=stdin)
         self.assertEqual(done.returncode, code, done.stderr)
         lines = [line for line in done.stderr.splitlines() if " info " not in line]

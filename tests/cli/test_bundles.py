@@ -1,4 +1,4 @@
-"""A bundle that is not there: the error names the command that makes it, which configs/ and docs/models.md know too."""
+"""If a bundle is missing, the error names the command that makes it, as configs/ and docs/models.md do."""
 
 import os
 import re
@@ -15,7 +15,7 @@ NAMED = re.compile(r"^(?:clip|teacher): (\S+)$", re.MULTILINE)
 
 class MissingBundles(ProgramTest):
     def message(self, *arguments: str, models: str | None = None) -> str:
-        """The one line that the program ends with, exit code 2."""
+        """Returns the one line with which the program ends, exit code 2."""
         environment = {name: value for name, value in os.environ.items() if name != "SDSCLIP_MODELS"}
         if models is not None:
             environment["SDSCLIP_MODELS"] = models
@@ -26,7 +26,7 @@ class MissingBundles(ProgramTest):
         return finished.stderr.strip()
 
     def documented(self) -> dict[str, str]:
-        """Name of a bundle to the arguments that docs/models.md gives to its script."""
+        """Maps the name of a bundle to the arguments of its script in docs/models.md."""
         page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
         return {name: arguments for arguments, name in DOCUMENTED.findall(page)}
 

@@ -1,4 +1,4 @@
-"""scripts/check_real.sh on the shapes world and the shipped models: sound, and each kind of damage found and named."""
+"""scripts/check_real.sh finds the shapes world and the shipped models sound, and names each kind of damage."""
 
 import json
 import os
@@ -16,7 +16,7 @@ class CheckReal(ProgramTest):
     def setUpClass(cls) -> None:
         super().setUpClass()
         world = cls.draw_world()
-        # Two of its benchmarks are enough, of few cases.
+        # Two benchmarks of few cases are enough.
         cls.data = cls.folder / "data"
         for name in ("winoground", "zeroshot", "coco"):
             shutil.copytree(world / name, cls.data / name)
@@ -25,7 +25,7 @@ class CheckReal(ProgramTest):
             shutil.copytree(ROOT / "models" / name, cls.models / name)
 
     def check(self, models: Path, data: Path) -> tuple[int, list[list[str]]]:
-        """Exit code, and the rows of the table."""
+        """Returns the exit code and the rows of the table."""
         out = self.folder / "check"
         environment = os.environ | {"SDSCLIP_PROGRAM": str(PROGRAM.resolve()), "SDSCLIP_CHECK_OUT": str(out)}
         script = [str(ROOT / "scripts/check_real.sh"), str(models), str(data)]
@@ -62,7 +62,7 @@ class CheckReal(ProgramTest):
         weights.write_bytes(content)
         next((data / "winoground/images").iterdir()).unlink()
         shutil.copytree(self.data / "zeroshot", data / "zeroshot")
-        shutil.rmtree(data / "zeroshot/cyan_ring")  # no longer the shapes world, whose counts are its own
+        shutil.rmtree(data / "zeroshot/cyan_ring")  # no longer the shapes world, which has its own counts
         lines = (data / "zeroshot/classnames.txt").read_text().splitlines()
         (data / "zeroshot/classnames.txt").write_text("".join(f"{line}\n" for line in lines if line != "cyan ring"))
         code, rows = self.check(models, data)

@@ -1,4 +1,4 @@
-"""Help, version and usage errors, and that they do not wait for LibTorch."""
+"""Help, version and usage errors work, and they do not wait for LibTorch."""
 
 import json
 import subprocess
@@ -36,7 +36,7 @@ class CommandLine(ProgramTest):
             ["ldd", PROGRAM.parent / "libsdsclip_commands.so"], capture_output=True, text=True, check=True
         ).stdout
         self.assertIn("torch_cpu", libraries)
-        # libtorch_cpu of the CUDA wheel itself links the small CUDA runtime; what is large must not be there.
+        # libtorch_cpu of the CUDA wheel links the small CUDA runtime itself; the large libraries must not be loaded.
         for library in ("torch_cuda", "cublas", "cudnn", "nccl"):
             self.assertFalse(library in libraries, library)
 

@@ -1,4 +1,4 @@
-"""`sdsclip compare`: what it states follows from the two runs' stored scores, worked out again here."""
+"""`sdsclip compare` prints what follows from the two runs' stored scores, recomputed here."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ DRAWS = 10_000
 
 
 def winoground_marks(store: Path) -> dict[str, np.ndarray]:
-    """The data set card's rules over the view `pair_score`: a row a case, in the order of the cases."""
+    """Applies the data set card's rules to the view `pair_score`: one row per case, in the order of the cases."""
     with sqlite3.connect(store) as connection:
         rows = connection.execute("SELECT case_id, score FROM pair_score ORDER BY rowid").fetchall()
     scores = np.array([score for _, score in rows]).reshape(-1, 2, 2)  # [case, image, caption]
@@ -44,7 +44,7 @@ class Compare(ProgramTest):
             subprocess.run([PROGRAM, *command], check=True, capture_output=True)
 
     def rows(self, printed: str) -> dict[str, list[str]]:
-        """The table's rows by metric: A, B, B - A with its interval, only A, only B, p, n, better."""
+        """Returns the table's rows by metric: A, B, B - A with its interval, only A, only B, p, n, better."""
         cells = [re.split(r"  +", line) for line in printed.splitlines()]
         return {name: row for name, *row in cells if name.startswith("winoground/")}
 
@@ -62,7 +62,7 @@ class Compare(ProgramTest):
             discordant = int(only_a + only_b)
             expected_p = binomtest(int(only_a), discordant).pvalue if discordant else 1.0
             self.assertAlmostEqual(p, expected_p, delta=0.006 * expected_p)
-            # Both draw from generators of their own: the ends agree to a step of 1/n.
+            # Both draw from their own generators, so the ends agree within a step of 1/n.
             np.testing.assert_allclose([low, high], drawn_interval(b.astype(float) - a), atol=1.01 / CASES + 0.0005)
 
     def test_a_run_beside_itself_shows_no_difference(self):

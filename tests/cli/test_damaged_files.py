@@ -20,7 +20,7 @@ class DamagedFiles(ProgramTest):
         cls.world = cls.draw_world()
 
     def check_refused(self, code: int, parts: list[str], *arguments) -> None:
-        """As `check_fails`, and the line can be printed, the time and the memory are bounded."""
+        """Like `check_fails`; also checks that the line is printable and bounds time and memory."""
         command = [str(PROGRAM), *map(str, arguments)]
         start = time.monotonic()
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
@@ -119,7 +119,7 @@ class DamagedFiles(ProgramTest):
         score = ["diffusion-score", "winoground", "--data", self.world / "winoground", "--limit", 1]
         self.check_refused(2, ["samples", "1 to 1000000"], *score, "--samples", most, "--out", self.folder / "s")
         evaluate = ["eval", "winoground", "--data", self.world / "winoground", "--limit", 1, "--batch", most]
-        self.check_succeeds(*evaluate, "--out", self.folder / "b")  # one batch holds all there is
+        self.check_succeeds(*evaluate, "--out", self.folder / "b")  # one batch holds all items
         self.check_succeeds(*score, "--samples", 1, "--encode-batch", most, "--out", self.folder / "e")
 
     def test_shards(self):
@@ -133,7 +133,7 @@ class DamagedFiles(ProgramTest):
         self.check_refused(3, ["sparse-entry.tar"], *self.train("data.format=webdataset", f"data.annotations={shard}"))
 
     def test_names_that_would_steer_the_terminal(self):
-        """Escape sequences from a result file are shown, not sent."""
+        """Checks that escape sequences from a result file are escaped."""
         run = self.folder / "escapes"
         run.mkdir()
         result = {

@@ -1,4 +1,4 @@
-"""The diffusion score as a user meets it: extended, judged again, raced afterwards, refused, and timed beside CLIP."""
+"""The diffusion score as a user runs it: extended, judged again, made adaptive later, refused, timed beside CLIP."""
 
 import json
 import sqlite3

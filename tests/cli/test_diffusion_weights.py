@@ -1,4 +1,4 @@
-"""Timestep weights learned from one run's stored errors, and used to judge another's."""
+"""Timestep weights are learned from one run's stored errors and used to judge another run."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""What README.md, docs/ and configs/ tell users to type is what the program and the scripts accept."""
+"""The commands in README.md, docs/ and configs/ are commands and options that the program and the scripts accept."""
 
 import re
 import shlex
@@ -22,7 +22,7 @@ SCRIPTS = (
 
 
 def shell_lines(text: str) -> list[str]:
-    """The lines of the ```sh blocks, with continued lines joined."""
+    """Returns the lines of the ```sh blocks, with continued lines joined."""
     blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     return [line.strip() for block in blocks for line in block.replace("\\\n", " ").splitlines()]
 
@@ -40,18 +40,18 @@ def without_code(text: str) -> str:
 
 
 def headings(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """Returns the anchors of a page's headings, as GitHub makes them."""
     lines = re.findall(r"^#+ (.*)$", outside_blocks(text), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-") for line in lines}
 
 
 def comment_commands(text: str) -> list[str]:
-    """Commands in a configuration's comments."""
+    """Returns the commands in a configuration's comments."""
     return [line.removeprefix("#").strip() for line in text.splitlines() if line.startswith("#   ")]
 
 
 def documented_commands() -> list[tuple[str, list[str]]]:
-    """Each command in the documents, as (where, words), from `sdsclip` or a script's name on."""
+    """Returns each command in the documents as (where, words), starting at `sdsclip` or a script's name."""
     found = []
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
@@ -78,7 +78,7 @@ def values_of(words: list[str], option: str) -> list[str]:
 
 class Documents(ProgramTest):
     def command_names(self, words: list[str]) -> list[str]:
-        """The command's words: one, or two where the first has commands of its own."""
+        """Returns the command's words: one, or two if the first one has subcommands."""
         names = [word for word in words[:2] if re.fullmatch("[a-z][a-z-]*", word)]
         while names and run(*names, "--help").returncode != 0:
             names.pop()

@@ -1,4 +1,4 @@
-"""Bad input is one line that says what is wrong and where, with the right exit code; nothing crashes."""
+"""Bad input gives one line that says what is wrong and where, with the right exit code; nothing crashes."""
 
 import json
 import shutil

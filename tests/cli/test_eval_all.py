@@ -1,4 +1,4 @@
-"""`sdsclip eval all`: every data set below a root becomes a run, and one table shows them all."""
+"""`sdsclip eval all` makes a run of every data set below a folder, and prints one table of all."""
 
 import json
 import re
@@ -7,7 +7,7 @@ import shutil
 from program import ProgramTest, main
 
 LIMIT = 4
-# Metrics a benchmark in the overview, of those that the shapes world has.
+# Metrics per benchmark in the overview, of those that the shapes world has.
 HEADLINES = {
     "winoground": ["winoground/text", "winoground/image", "winoground/group"],
     "clevr": ["clevr/accuracy"],

@@ -1,4 +1,4 @@
-"""`sdsclip eval --cache DIR`: embeddings are reused where model and image are the same, and only there."""
+"""`sdsclip eval --cache DIR` reuses embeddings if model and image are the same, and only then."""
 
 import json
 import sqlite3
@@ -13,7 +13,7 @@ CASES = 40
 
 
 def stored(out: Path) -> tuple[list, list]:
-    """The embeddings and scores of a run, to the bit."""
+    """Returns the embeddings and scores of a run, bit for bit."""
     with sqlite3.connect(out / "scores.sqlite") as connection:
         embeddings = connection.execute("SELECT kind, unit, data FROM embedding ORDER BY kind, unit").fetchall()
         scores = connection.execute("SELECT case_id, image, caption, score FROM pair_score ORDER BY rowid").fetchall()
@@ -31,7 +31,7 @@ class EvaluationCache(ProgramTest):
 
     @classmethod
     def evaluate(cls, out: Path, *more: str | Path) -> dict:
-        """The run's `result.json`."""
+        """Reads the run's `result.json`."""
         limit = () if "--limit" in more else ("--limit", str(CASES))
         arguments = ["eval", "winoground", "--data", cls.world / "winoground", "--out", out, "--batch", str(BATCH)]
         command = [PROGRAM, *arguments, "--threads", "1", "--quiet", *limit, *more]

@@ -16,16 +16,16 @@ KILLS = 10
 
 @dataclass
 class Scorer:
-    """A scoring command cut into many units, and how its store tells how far it is."""
+    """A scoring command with many units, and how its store shows its progress."""
 
     arguments: list[str]
-    progress: str  # a query: how many units are stored, or rows of them
+    progress: str  # a query for the number of stored units, or of their rows
     work: str  # the counter of `work` that grows with each of them
-    work_a_step: float  # of progress
+    work_a_step: float  # counts per unit of progress
 
 
 def query(store: Path, sql: str):
-    """None while the store is not there yet."""
+    """Returns None if the store does not exist yet."""
     if not store.exists():
         return None
     connection = sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=5)
@@ -54,7 +54,7 @@ class EvaluationResume(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def kill_at(self, scorer: Scorer, out: Path, progress: int) -> None:
-        """Goes on with the run and kills it once that much is stored."""
+        """Continues the run and kills it when that much is stored."""
         command = self.command(scorer, out, "--resume")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
         store = out / "scores.sqlite"
@@ -69,10 +69,10 @@ class EvaluationResume(ProgramTest):
         total = query(whole / "scores.sqlite", scorer.progress)
         reached = []
         for kill in range(1, KILLS + 1):
-            # The last kill leaves a fifth of the run, so that it cannot end before the signal arrives.
+            # The last kill leaves a fifth of the run, so that the run cannot end before the signal arrives.
             self.kill_at(scorer, broken, kill * total * 4 // (KILLS * 5))
             reached.append(query(broken / "scores.sqlite", scorer.progress))
-            # Every stored unit was computed once: what was under way when the process died is all that is redone.
+            # Every stored unit was computed once: only work in progress at a kill is repeated.
             spent = query(broken / "scores.sqlite", f"SELECT {scorer.work} FROM work")
             self.assertEqual(spent, reached[-1] * scorer.work_a_step)
         self.assertEqual(reached, sorted(set(reached)))
@@ -109,7 +109,7 @@ class StoresThatAreNotTrusted(ProgramTest):
         return [str(PROGRAM), *map(str, arguments)]
 
     def check_refused(self, name: str, content: bytes, reason: str) -> None:
-        """By --resume and by --judge-only, with the file left as it is."""
+        """Tries --resume and --judge-only; the file must not change."""
         out = self.folder / name
         out.mkdir()
         (out / "scores.sqlite").write_bytes(content)

@@ -1,7 +1,7 @@
-"""A full disk ends a run with exit 4, a read-only one with exit 3, and neither leaves what --resume cannot go on from.
+"""A full disk ends a run with exit 4, a read-only one with exit 3, and --resume can continue from what is left.
 
-Small and read-only disks are mounted in a user namespace; where the system does not allow that, those tests are skipped
-and a limit on files' sizes stands in for the full disk.
+Small and read-only disks are mounted in a user namespace. If the system does not allow that, those tests are skipped, and
+a limit on file sizes replaces the full disk.
 """
 
 import hashlib
@@ -24,10 +24,10 @@ SETTINGS = {
     "evaluate.benchmarks": "[winoground]",
     "evaluate.limit": 8,
 }
-# Of what the whole run leaves, which is less than what it needs on the way.
+# Bytes that the whole run leaves; it needs more on the way.
 SHARES = (0.1, 0.3, 0.5, 0.7, 0.9)
 NO_MOUNT = 99
-# "$@" on a disk of so many bytes, of which a copy is kept.
+# Runs "$@" on a disk of that many bytes, and keeps a copy of the disk.
 ON_A_SMALL_DISK = f"""
   mount -t tmpfs -o "size=$BYTES" none "$DISK" || exit {NO_MOUNT}
   "$@"; code=$?; cp -a "$DISK/." "$KEPT"; exit $code
@@ -51,7 +51,7 @@ def can_mount(folder: Path) -> bool:
 
 
 def files_of(out: Path) -> dict[str, int]:
-    """Names and sizes, event files apart, of which each life of a run has its own."""
+    """Returns names and sizes without event files, because each start of a run writes a new one."""
     files = {path: path.stat().st_size for path in out.rglob("*") if path.is_file()}
     return {str(path.relative_to(out)): size for path, size in files.items() if "tfevents" not in path.name}
 
@@ -88,7 +88,7 @@ class FullDisk(ProgramTest):
         self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
 
     def check_goes_on(self, name: str, out: Path) -> None:
-        """Resumed where there is room, the run must end as the one that never was short of it."""
+        """Resumed with enough space, the run must end like a run that never lacked space."""
         done = subprocess.run(self.command(name, out, "--resume"), capture_output=True, text=True, cwd=ROOT)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         self.assertEqual(untimed_result(out), untimed_result(self.whole[name]))
@@ -123,7 +123,7 @@ class FullDisk(ProgramTest):
         self.check_small_disks("diffusion-score")
 
     def test_commands_that_write_one_thing(self):
-        """They leave nothing at all, whatever room there was."""
+        """These commands leave nothing at all, at any amount of space."""
         if not self.can_mount:
             self.skipTest("no user namespace to mount a small disk in")
         model = ["--clip", "shapes-clip", "--tuned", str(self.whole["train"] / "tuned.safetensors")]
@@ -146,7 +146,7 @@ class FullDisk(ProgramTest):
                     self.assertEqual(list(kept.iterdir()), [])
 
     def check_limited_files(self, name: str, limit: int) -> None:
-        """With a limit that the shell's `ulimit -f` sets; SIGXFSZ, which comes with it, must not end the process."""
+        """Uses the limit of the shell's `ulimit -f`; its signal SIGXFSZ must not end the process."""
 
         def set_limit() -> None:
             signal.signal(signal.SIGXFSZ, signal.SIG_DFL)

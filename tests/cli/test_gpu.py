@@ -1,4 +1,4 @@
-"""The program on a GPU gives what it gives on the CPU, up to rounding, and the same bits twice; not run without one."""
+"""The program on a GPU agrees with the CPU up to rounding, and gives the same bits twice; not run without a GPU."""
 
 import json
 import os
@@ -28,13 +28,13 @@ class Gpu(ProgramTest):
         cls.world = cls.draw_world(train=48)
 
     def train(self, name: str, device: str, settings: dict[str, object], *more: object) -> list[dict]:
-        """The lines of its log."""
+        """Returns the lines of its log."""
         out = self.folder / name
         self.check_succeeds(*train_arguments(self.world, out, SETTINGS | settings, "--device", device, *more))
         return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
     def test_training_follows_the_cpus_losses(self):
-        # After AdamW's first steps a gradient near zero, whose sign is rounding, moves a weight as far as any other.
+        # In AdamW's first steps a gradient near zero, whose sign is rounding, moves a weight as far as any other.
         variants = {
             "sds": {},
             "features": {"sds.lambda": 0, "feature.weight": 0.02},
@@ -69,7 +69,7 @@ class Gpu(ProgramTest):
                 self.train(whole.name, "cuda", {"train.precision": precision})
                 self.train(parts.name, "cuda", {"train.precision": precision})
                 self.assertEqual(untimed_log(parts), untimed_log(whole))
-                # Back to the checkpoint in the middle: the last one is damaged.
+                # The last checkpoint is damaged, so the run goes back to the one before.
                 (parts / "tuned.safetensors").unlink()
                 state = parts / "checkpoints" / f"step-{STEPS}" / "state.json"
                 state.write_text(state.read_text()[: state.stat().st_size // 2])
@@ -80,7 +80,7 @@ class Gpu(ProgramTest):
     def test_automatic_micro_batches_fit(self):
         settings = {"train.micro_batch_clip": "auto", "train.micro_batch_unet": "auto"}
         automatic = self.train("auto", "cuda", settings)
-        # A GPU that holds a model at all holds twelve of these images.
+        # Any GPU that holds a model holds twelve of these images.
         self.assertEqual(
             json.loads((self.folder / "auto" / "auto.json").read_text()), {"micro_batch_clip": 12, "micro_batch_unet": 12}
         )
@@ -88,7 +88,7 @@ class Gpu(ProgramTest):
         self.assertEqual([line["loss"] for line in automatic], [line["loss"] for line in fixed])
 
     def scores(self, command: str, device: str, *more: object) -> tuple[dict, dict[tuple, float]]:
-        """`result.json`, and the score of each pair."""
+        """Returns `result.json` and the score of each pair."""
         out = self.folder / f"{command}-{device}-{len(more)}"
         places = ["--data", self.world / "winoground", "--out", out, "--limit", 24, "--device", device]
         self.check_succeeds(command, "winoground", *places, "--quiet", *more)
@@ -115,7 +115,7 @@ class Gpu(ProgramTest):
                          "--device", "cuda:63")  # fmt: skip
 
     def test_the_cpu_is_used_without_loading_cuda(self):
-        """A run with `--device cpu` must not pay for the CUDA libraries."""
+        """A run with `--device cpu` must not load the CUDA libraries."""
         arguments = ["eval", "winoground", "--data", self.world / "winoground", "--out", self.folder / "traced"]
         command = [PROGRAM, *arguments, "--limit", 2, "--device", "cpu", "--quiet"]
         environment = os.environ | {"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": str(self.folder / "libraries")}

@@ -1,4 +1,4 @@
-"""From candidate captions to training: scored by the teacher, stopped and resumed, and read as targets of L_rank."""
+"""Candidate captions are scored by the teacher, also after a stop and a resume, and become the targets of L_rank."""
 
 import json
 import re
@@ -14,7 +14,7 @@ COLOURS = "red|orange|yellow|green|cyan|blue|purple|pink"
 
 
 def swapped(caption: str) -> str | None:
-    """The caption with its two colours exchanged; nothing where it has not two."""
+    """Returns the caption with its two colours swapped; None if it does not have two."""
     colours = re.findall(COLOURS, caption)
     if len(set(colours)) != 2:
         return None

@@ -1,4 +1,4 @@
-"""A training run that is killed half-way and resumed leaves what the unbroken run leaves, bit for bit."""
+"""A training run that is killed half-way and resumed leaves what the uninterrupted run leaves, bit for bit."""
 
 import signal
 import subprocess
@@ -31,7 +31,7 @@ class Resume(ProgramTest):
         return [str(PROGRAM), *train_arguments(cls.world, out, settings, *more)]
 
     def stop_at(self, out: Path, step: int, how: signal.Signals) -> int:
-        """Starts a run and sends the signal once that many steps are logged; returns the exit code."""
+        """Starts a run, sends the signal when that many steps are logged, and returns the exit code."""
         process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
         while logged_steps(out) < step and process.poll() is None:
             time.sleep(0.005)

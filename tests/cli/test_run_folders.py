@@ -1,4 +1,4 @@
-"""One process writes a run's folder at a time, and --resume tells runs apart by the values of their options."""
+"""One process writes a run's folder at a time, and --resume recognizes a run by the values of its options."""
 
 import os
 import signal
@@ -40,7 +40,7 @@ class RunFolders(ProgramTest):
         first.send_signal(signal.SIGKILL)
         first.wait()
         first.stderr.close()
-        # What a killed process leaves of the lock blocks nobody, and the next one removes it.
+        # The lock file of a killed process blocks nobody, and the next process removes it.
         self.assertTrue((out / ".lock").exists())
         interrupted = self.start(*self.train(out, "--resume"))
         steps = logged_steps(out)
@@ -83,7 +83,7 @@ class RunFolders(ProgramTest):
             shown = value.replace("1e300", "1e+300")
             self.check_fails(2, [key, shown, part], *self.train(out, **{key: value}, **more))
         self.check_fails(2, ["--threads"], *self.train(out), "--threads", str(2**32 + 1))
-        # A number so small that only some conversions take it must not fail at the end.
+        # A number so small that only some conversions accept it must not fail at the end.
         self.check_succeeds(*self.train(out, **{"train.steps": 1, "train.weight_decay": "1e-310"}))
 
     def test_a_wrong_metric_is_refused_before_the_first_step(self):
@@ -101,7 +101,7 @@ class RunFolders(ProgramTest):
         short = {"train.steps": 2}
         self.check_succeeds(*self.train(out, **short))
         config = out / "config.yaml"
-        # As an older version left it.
+        # The file as an older version wrote it.
         config.write_text(config.read_text().replace("  keep_checkpoints: 2\n", "").replace("rank:\n", "rank: {}\n#"))
         text = config.read_text()
         config.write_text("\n".join(line for line in text.splitlines() if "temperature: 0.01" not in line

@@ -1,5 +1,7 @@
-"""A scoring command given twice: a complete run prints its result at once, an unfinished one goes on, and the folder of
-another run is refused by the setting that differs, with both values."""
+"""A repeated scoring command prints a complete run's result at once, and continues an unfinished run.
+
+It refuses another run's folder and names the setting that differs, with both values.
+"""
 
 import json
 import shutil
@@ -116,7 +118,7 @@ class SameRun(ProgramTest):
             command[command.index(option) + 1] = 3
             self.check_succeeds(*command)
             results = [json.loads((path / "result.json").read_text()) for path in (out, self.done[name])]
-            # Nothing was computed again, so that the results are the same to the bit.
+            # Nothing was computed again, so the results are the same bit for bit.
             self.assertEqual(results[0]["metrics"], results[1]["metrics"])
             counts = [{key: n for key, n in result["work"].items()} for result in results]
             self.assertEqual(counts[0]["unet_evaluations"], counts[1]["unet_evaluations"])

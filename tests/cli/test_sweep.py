@@ -1,4 +1,4 @@
-"""`sdsclip sweep`: a training run a point of a grid, skipped where it is done, resumed where it was killed."""
+"""`sdsclip sweep` trains once per grid point, skips finished points and resumes a killed one."""
 
 import json
 import signal

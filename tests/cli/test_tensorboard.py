@@ -1,4 +1,4 @@
-"""The event files of a training run, read by TensorBoard itself: the numbers of `log.jsonl`, also after a kill."""
+"""TensorBoard itself reads from a training run's event files the values of `log.jsonl`, also after a kill."""
 
 import json
 import logging
@@ -15,7 +15,7 @@ STEPS = 12
 
 
 def scalars_of(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """Step and value a tag, as TensorBoard shows them."""
+    """Returns steps and values per tag, as TensorBoard shows them."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
 
@@ -31,7 +31,7 @@ class TensorBoard(ProgramTest):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it tells of what it drops
+        logging.getLogger("tensorboard").setLevel(logging.ERROR)  # it reports the events that it drops
         cls.world = cls.draw_world(train=48)
 
     def command(self, out: Path) -> list[str]:

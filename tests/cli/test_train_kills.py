@@ -13,7 +13,7 @@ from program import (
 
 SEED = 20
 KILLS = 20
-PAIRS, BATCH = 90, 12  # seven steps an epoch, and six pairs left over
+PAIRS, BATCH = 90, 12  # seven steps per epoch, and six pairs left over
 STEPS = 45
 CHECKPOINT_EVERY = 3
 SETTINGS = {
@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 def files_of(out: Path) -> set[str]:
-    """Event files apart, of which each life has its own."""
+    """Leaves out event files, because each start of a run writes a new one."""
     names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     return {name for name in names if "tfevents" not in name}
 
@@ -45,7 +45,7 @@ class TrainKills(ProgramTest):
         return [str(PROGRAM), *train_arguments(self.world, out, SETTINGS | {"evaluate.data": self.world}, "--resume")]
 
     def kill_once(self, out: Path, step: int, delay: float) -> int:
-        """Goes on with the run and kills it `delay` seconds after that step is logged; the step it went on after."""
+        """Continues the run, kills it `delay` s after that step is logged, and returns the step it continued after."""
         process = subprocess.Popen(
             self.command(out), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -55,7 +55,7 @@ class TrainKills(ProgramTest):
         process.send_signal(signal.SIGKILL)
         messages = process.communicate()[1]
         self.assertEqual(process.returncode, -signal.SIGKILL, f"the run ended before it could be killed: {messages}")
-        went_on = re.search(r"going on after step (\d+)", messages)
+        went_on = re.search(r"continues after step (\d+)", messages)
         return int(went_on[1]) if went_on else -1
 
     def test_twenty_kills_change_no_bit(self):
@@ -66,8 +66,8 @@ class TrainKills(ProgramTest):
         life = time.monotonic() - start
 
         draws = random.Random(SEED)
-        # The last steps are left out, so that the run cannot end before the signal arrives. A step that an earlier
-        # life logged already makes for a kill while the program starts.
+        # The last steps are left out, so that the run cannot end before the signal. If a step is already in the log,
+        # the kill comes while the program starts.
         steps = sorted(draws.choices(range(STEPS - 8), k=KILLS))
         reached, redone = 0, []
         for step in steps:
@@ -77,7 +77,7 @@ class TrainKills(ProgramTest):
             reached = logged_steps(broken)
         done = subprocess.run(self.command(broken), capture_output=True, text=True, cwd=ROOT)
         self.assertEqual(done.returncode, 0, done.stderr)
-        redone.append(reached - int(re.search(r"going on after step (\d+)", done.stderr)[1]))
+        redone.append(reached - int(re.search(r"continues after step (\d+)", done.stderr)[1]))
 
         print(f"killed after steps {steps}; {sum(redone)} steps done twice, at most {max(redone)} a kill")
         self.assertGreater(len(redone), KILLS // 2, "most lives should have come as far as their first step")

@@ -1,4 +1,4 @@
-"""Data that one does not trust: files outside the data folder, FIFOs and devices, images that ask for too much."""
+"""Untrusted data: files outside the data folder, FIFOs and devices, images that ask for too much memory."""
 
 import json
 import os
@@ -14,7 +14,7 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png() -> bytes:
-    """One grey pixel."""
+    """Returns one grey pixel."""
     header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"\0\x80")
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", header) + png_chunk(b"IDAT", pixels) + png_chunk(b"IEND", b"")
@@ -22,7 +22,7 @@ def png() -> bytes:
 
 class UntrustedData(ProgramTest):
     def winoground(self, image: str) -> Path:
-        """A case whose first image is `image`."""
+        """Writes a case whose first image is `image`."""
         data = self.folder / "data"
         (data / "images").mkdir(parents=True, exist_ok=True)
         (data / "images" / "in.png").write_bytes(png())
@@ -57,7 +57,7 @@ class UntrustedData(ProgramTest):
             self.assertIn("expected a regular file", refused.stderr)
 
     def test_the_order_of_conversion_is_a_choice(self):
-        """Two colours of a palette: the nearest pixel, or a mean of both."""
+        """Returns two colours of a palette: a resize gives the nearest pixel, or a mean of both."""
         header = struct.pack(">IIBBBBB", 64, 64, 1, 3, 0, 0, 0)
         rows = zlib.compress((b"\0" + b"\x55" * 8) * 64)  # columns of alternating colours
         image = self.folder / "stripes.png"

@@ -116,7 +116,7 @@ def mmvp(folder: Path, rng: random.Random, pairs_a_type: int = 15) -> None:
 
 
 def retrieval(folder: Path, rng: random.Random, images: int = 60) -> None:
-    """COCO's own format; every caption differs, since the reference's order of ties is not defined."""
+    """COCO's own format. Every caption differs, because the reference does not define the order of ties."""
     entries, annotations = [], []
     for number in range(images):
         put_image(folder / "val2017" / f"{number:012}.jpg")

@@ -1,6 +1,6 @@
-"""Each benchmark's published rule, straight from its data files: a second implementation to hold ours against.
+"""Each benchmark's published rule, computed directly from its data files: a second implementation for comparison.
 
-`score(image, caption)` is the only thing that the rules ask of a model. Each function returns {metric: (value, n)}.
+`score(image, caption)` is all that the rules need from a model. Each function returns {metric: (value, n)}.
 """
 
 import csv

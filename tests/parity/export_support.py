@@ -1,4 +1,4 @@
-"""What the exporters' tests share: running an exporter in a scratch folder, and reading back what it wrote."""
+"""Shared by the exporters' tests: runs an exporter in a scratch folder and reads what it wrote."""
 
 import hashlib
 import io
@@ -15,14 +15,14 @@ import torch
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-torch.set_num_threads(1)  # the models are tiny; more threads than free cores only wait for one another
+torch.set_num_threads(1)  # the models are tiny; more threads than free cores only wait for each other
 
 TINY_TEXT = {"context_length": 20, "vocab_size": 49408, "width": 32, "heads": 4, "layers": 2}
 TINY_VISION = {"image_size": 32, "patch_size": 8, "width": 32, "head_width": 16, "layers": 2}
 
 
 class ExportTestCase(unittest.TestCase):
-    """A test with a scratch folder that is gone afterwards."""
+    """A test with a scratch folder, which is removed afterwards."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -36,7 +36,7 @@ class ExportTestCase(unittest.TestCase):
         return path
 
     def expect_error(self, script: ModuleType, exit_code: int, message: str, *arguments: object) -> None:
-        """The script must fail with `exit_code` and one line that holds `message`, and leave no bundle behind."""
+        """Checks that the script fails with `exit_code` and one line that holds `message`, and leaves no bundle."""
         before = set(self.scratch.iterdir())
         code, _, stderr = run_script(script, *arguments)
         self.assertEqual(code, exit_code, stderr)
@@ -46,7 +46,7 @@ class ExportTestCase(unittest.TestCase):
         self.assertEqual(set(self.scratch.iterdir()), before)
 
     def assert_close(self, actual: torch.Tensor, expected: torch.Tensor, tolerance: float) -> None:
-        """The largest difference, in units of the expected values' spread around their mean."""
+        """Returns the largest difference, in units of the expected values' spread around their mean."""
         self.assertEqual(actual.shape, expected.shape)
         expected = expected.detach()
         spread = (expected - expected.mean()).abs().max()
@@ -60,7 +60,7 @@ class ExportTestCase(unittest.TestCase):
             self.assertEqual(entry, {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}, name)
 
     def assert_no_machine_names(self, bundle: Path) -> None:
-        """TorchScript's debug records would hold paths of the machine that exported."""
+        """Checks that TorchScript's debug records hold no paths of the exporting machine."""
         for path in bundle.iterdir():
             data = path.read_bytes()
             for fragment in (b"site-packages", str(SCRIPTS.parent).encode(), b"debug_pkl"):
@@ -68,7 +68,7 @@ class ExportTestCase(unittest.TestCase):
 
 
 def run_script(script: ModuleType, *arguments: object) -> tuple[int, str, str]:
-    """Runs an exporter in this process; gives its exit code, stdout and stderr."""
+    """Runs an exporter in this process; returns its exit code, stdout and stderr."""
     from sdsclip_export.errors import run_main
 
     stdout, stderr, argv = io.StringIO(), io.StringIO(), sys.argv
@@ -89,7 +89,7 @@ def read_manifest(bundle: Path) -> dict:
 
 
 def load_bfloat16(path: Path) -> torch.jit.ScriptModule:
-    """A graph with its floating tensors, and only those, cast after loading, as C++ does it."""
+    """Loads a graph and casts only its floating-point tensors, as the C++ side does."""
     module = torch.jit.load(str(path))
     for tensor in [*module.parameters(), *module.buffers()]:
         if tensor.is_floating_point():

@@ -31,7 +31,7 @@ GEMMA = {
 
 
 def train(settings: dict, vocab_size: int = 4000) -> ModelProto:
-    """A SentencePiece model of texts that captions may hold."""
+    """Trains a SentencePiece model on texts that captions may hold."""
     texts = text_corpus.corpus(5000) + text_corpus.shapes(random.Random(1), 8000)
     model = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(
@@ -42,7 +42,7 @@ def train(settings: dict, vocab_size: int = 4000) -> ModelProto:
 
 
 def write_siglip(folder: Path) -> None:
-    """As transformers 4 saved open_clip's `SigLipTokenizer` (T5TokenizerFast, extra_ids 0, legacy False)."""
+    """Writes a folder like transformers 4's of open_clip's `SigLipTokenizer` (T5TokenizerFast, no extra ids)."""
     proto = train(T5)
     normalizers = [
         {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(proto.normalizer_spec.precompiled_charsmap).decode()},
@@ -71,7 +71,7 @@ def write_siglip(folder: Path) -> None:
 
 
 def write_siglip2(folder: Path) -> None:
-    """As transformers 4 saved it for Gemma's vocabulary (GemmaTokenizerFast, padding on the right, `<eos>` behind)."""
+    """The folder that transformers 4 saved for Gemma's vocabulary (GemmaTokenizerFast, right padding, `<eos>` last)."""
     proto = train(GEMMA)
     ids = {piece.piece: number for number, piece in enumerate(proto.pieces)}
     merges = []
@@ -109,7 +109,7 @@ def write_siglip2(folder: Path) -> None:
 
 
 def write_siglip_model(folder: Path) -> None:
-    """T5's own layout: the SentencePiece model alone."""
+    """Writes T5's own layout: only the SentencePiece model."""
     folder.mkdir()
     (folder / "spiece.model").write_bytes(train(T5).SerializeToString())
     config = {"tokenizer_class": "T5Tokenizer", "extra_ids": 0, "eos_token": "</s>", "pad_token": "</s>"}
@@ -181,7 +181,7 @@ def bert_pieces(vocab_size: int = 8000) -> list[str]:
 
 
 def ending(token: str, number: int) -> dict:
-    """The post-processor that puts `token` behind a text."""
+    """Returns the post-processor that appends `token` to a text."""
     text, end = {"Sequence": {"id": "A", "type_id": 0}}, {"SpecialToken": {"id": token, "type_id": 0}}
     second = {"Sequence": {"id": "B", "type_id": 0}}
     special = {token: {"id": token, "ids": [number], "tokens": [token]}}

@@ -1,4 +1,4 @@
-"""Images of every kind that the decoder must read as Pillow does, made from a seed."""
+"""Images of every kind that the decoder must read like Pillow, made from a seed."""
 
 import functools
 import io
@@ -38,7 +38,7 @@ def picture(width: int, height: int, channels: int, seed: int) -> np.ndarray:
 
 
 def saved(image: Image.Image, kind: str, **options) -> bytes:
-    """`image` as Pillow writes it."""
+    """Returns `image` as Pillow writes it."""
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
@@ -68,12 +68,12 @@ def png(samples: np.ndarray, depth: int, colour_type: int, *, interlaced: bool =
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
-    """One chunk with its length and checksum."""
+    """Returns one chunk with its length and checksum."""
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def jpegs(size: tuple[int, int], seed: int) -> list[Case]:
-    """JPEGs of every kind in one size."""
+    """Returns JPEGs of every kind in one size."""
     rgb = Image.fromarray(picture(*size, 3, seed))
     grey = Image.fromarray(picture(*size, 1, seed)[..., 0])
     cmyk = Image.fromarray(picture(*size, 4, seed), "CMYK")
@@ -94,7 +94,7 @@ def jpegs(size: tuple[int, int], seed: int) -> list[Case]:
 
 
 def pngs(size: tuple[int, int], seed: int) -> list[Case]:
-    """PNGs of every kind in one size."""
+    """Returns PNGs of every kind in one size."""
     rgb, grey = picture(*size, 3, seed), picture(*size, 1, seed)
     rgba, grey_alpha = picture(*size, 4, seed), picture(*size, 2, seed)
     wide = np.random.default_rng(seed).integers(0, 65536, (size[1], size[0], 4))
@@ -130,7 +130,7 @@ def pngs(size: tuple[int, int], seed: int) -> list[Case]:
 
 
 def webps(size: tuple[int, int], seed: int) -> list[Case]:
-    """WebPs of every kind in one size."""
+    """Returns WebPs of every kind in one size."""
     rgb, rgba = Image.fromarray(picture(*size, 3, seed)), Image.fromarray(picture(*size, 4, seed))
     return [
         Case("lossy.webp", saved(rgb, "WEBP", quality=80)),
@@ -141,12 +141,12 @@ def webps(size: tuple[int, int], seed: int) -> list[Case]:
 
 
 def others(size: tuple[int, int], seed: int) -> list[Case]:
-    """BMP, TIFF, PPM and animated WebP, of the variants that are read."""
+    """Returns files of the variants of BMP, TIFF, PPM and animated WebP that are read."""
     rgb, rgba = Image.fromarray(picture(*size, 3, seed)), Image.fromarray(picture(*size, 4, seed))
     grey = Image.fromarray(picture(*size, 1, seed)[..., 0])
     second = Image.fromarray(picture(*size, 3, seed + 1))
     upside_down = bytearray(saved(rgb, "BMP"))
-    upside_down[22:26] = struct.pack("<i", -size[1])  # a negative height: the rows run from the top
+    upside_down[22:26] = struct.pack("<i", -size[1])  # a negative height: rows start at the top
     bmp32 = Image.frombytes("RGBX", size, rgba.tobytes())
     return [
         Case("rgb.bmp", saved(rgb, "BMP")),
@@ -167,14 +167,14 @@ def others(size: tuple[int, int], seed: int) -> list[Case]:
 
 
 def _bmp32(image: Image.Image) -> bytes:
-    """A BMP of four bytes a pixel without masks, which Pillow reads as RGB and does not write."""
+    """Returns a BMP of four bytes per pixel without masks, which Pillow reads as RGB and cannot write."""
     samples = np.asarray(image)[::-1, :, [2, 1, 0, 3]]
     header = struct.pack("<IiiHHIIiiII", 40, image.width, image.height, 1, 32, 0, samples.nbytes, 0, 0, 0, 0)
     return b"BM" + struct.pack("<IHHI", 54 + samples.nbytes, 0, 0, 54) + header + samples.tobytes()
 
 
 def refused_variants(size: tuple[int, int], seed: int) -> list[Case]:
-    """Files that Pillow reads and OpenCV reads differently, or not at all."""
+    """Returns files that Pillow reads and OpenCV reads differently, or not at all."""
     rgb, rgba = Image.fromarray(picture(*size, 3, seed)), Image.fromarray(picture(*size, 4, seed))
     wide = Image.fromarray(np.random.default_rng(seed).integers(0, 65536, size[::-1]).astype(np.uint16))
     ppm = saved(rgb, "PPM")
@@ -195,7 +195,7 @@ def refused_variants(size: tuple[int, int], seed: int) -> list[Case]:
 
 @functools.cache
 def corpus() -> tuple[Case, ...]:
-    """The first size in every kind, of each other size a third of the kinds in turn."""
+    """Returns every kind in the first size, and a third of the kinds in turn in each other size."""
     cases = []
     for number, size in enumerate(SIZES):
         kinds = jpegs(size, number) + pngs(size, number) + webps(size, number)

@@ -1,4 +1,4 @@
-"""Measures memory and time of a teacher's UNet, as docs/experiments/teacher-memory.md states them.
+"""Measures memory and time of a teacher's UNet, as stated in docs/experiments/teacher-memory.md.
 
 The UNet has random weights of the real size.
 
@@ -19,7 +19,7 @@ from export_support import run_script
 import export_teacher
 from sdsclip_export.teacher_models import BUILT_IN_CONFIGS
 
-EXPORTED_SIZE = 16  # elements a side; the archive is the same for any, and is traced and checked faster at few
+EXPORTED_SIZE = 16  # elements per side; any size gives the same archive, a small one faster
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What test_clip_parity.py and test_teacher_parity.py share: inputs, the probe, and how far two tensors are apart."""
+"""Shared by test_clip_parity.py and test_teacher_parity.py: inputs, the probe, and the distance of two tensors."""
 
 import json
 import subprocess
@@ -19,7 +19,7 @@ CAPTIONS = [
 
 
 def run_probe(probe: str, *arguments: str | Path) -> dict:
-    """Runs `model_probe` and gives what it printed."""
+    """Runs `model_probe` and returns what it printed."""
     result = subprocess.run([probe, *map(str, arguments)], capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise AssertionError(result.stderr)
@@ -27,7 +27,7 @@ def run_probe(probe: str, *arguments: str | Path) -> dict:
 
 
 def blurred_images(count: int, size: int) -> torch.Tensor:
-    """Pictures of a few blurred colours and some grain, u8[count, size, size, 3]."""
+    """Returns pictures of a few blurred colours with some grain, u8[count, size, size, 3]."""
     generator = torch.Generator().manual_seed(11)
     colours = torch.rand(count, 3, 3, 3, generator=generator) * 255
     smooth = F.interpolate(colours, size=size, mode="bicubic", align_corners=False)
@@ -36,13 +36,13 @@ def blurred_images(count: int, size: int) -> torch.Tensor:
 
 
 def relative_error(actual: torch.Tensor, expected: torch.Tensor) -> float:
-    """The norm of the difference over the norm of what was expected."""
+    """Returns the norm of the difference, divided by the norm of the expected value."""
     assert actual.shape == expected.shape, f"got shape {list(actual.shape)}, expected {list(expected.shape)}"
     expected = expected.detach().double()
     return float((actual.double() - expected).norm() / expected.norm())
 
 
 def centred(values: torch.Tensor) -> torch.Tensor:
-    """Without the rows' mean, which random networks give every input and which would hide an error."""
+    """Subtracts the rows' mean, which random networks give every input and which would hide an error."""
     values = values.detach().double()
     return values - values.mean(dim=0)

@@ -1,4 +1,4 @@
-"""Runs a parity test on the GPU, and ends with 77, which ctest reports as "not run", where there is none.
+"""Runs a parity test on the GPU. Without a GPU it ends with 77, which ctest reports as "not run".
 
   on_gpu.py PROBE TEST ARGUMENT...
 """

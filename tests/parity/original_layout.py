@@ -1,4 +1,4 @@
-"""Stable Diffusion's original single-file layout, from a diffusers model: what a `.ckpt` or `.safetensors` file holds.
+"""Converts a diffusers model to Stable Diffusion's original layout, as in a `.ckpt` or `.safetensors` file.
 
 The names are those of CompVis's `ldm/modules/diffusionmodules/openaimodel.py` and `model.py`.
 """
@@ -16,13 +16,13 @@ _VAE_ATTENTION = {"group_norm": "norm", "to_q": "q", "to_k": "k", "to_v": "v", "
 
 
 def single_file(unet: nn.Module, vae: nn.Module, text_encoder: nn.Module) -> dict[str, torch.Tensor]:
-    """The state dict of the three networks under their original names."""
+    """Returns the state dict of the three networks under their original names."""
     layers = unet.config.layers_per_block
     levels = len(vae.config.block_out_channels)
     state = {f"model.diffusion_model.{unet_name(key, layers)}": value for key, value in unet.state_dict().items()}
     for key, value in vae.state_dict().items():
         is_attention_matrix = ".attentions." in key and value.ndim == 2
-        # The original's attention is of 1x1 convolutions.
+        # The original's attention uses 1x1 convolutions.
         state[f"first_stage_model.{vae_name(key, levels)}"] = value[:, :, None, None] if is_attention_matrix else value
     for key, value in text_encoder.state_dict().items():
         state[f"cond_stage_model.transformer.text_model.{key}"] = value
@@ -30,7 +30,7 @@ def single_file(unet: nn.Module, vae: nn.Module, text_encoder: nn.Module) -> dic
 
 
 def unet_name(key: str, layers: int) -> str:
-    """The original name of a UNet tensor; `layers` is diffusers' layers_per_block."""
+    """Returns the original name of a UNet tensor; `layers` is diffusers' layers_per_block."""
     for ours, theirs in _UNET_ENDS.items():
         if key.startswith(ours + "."):
             return key.replace(ours, theirs, 1)
@@ -53,7 +53,7 @@ def unet_name(key: str, layers: int) -> str:
 
 
 def vae_name(key: str, levels: int) -> str:
-    """The original name of an autoencoder tensor; `levels` is the number of resolutions."""
+    """Returns the original name of an autoencoder tensor; `levels` is the number of resolutions."""
     key = key.replace("conv_norm_out", "norm_out").replace("conv_shortcut", "nin_shortcut")
     key = key.replace("downsamplers.0", "downsample").replace("upsamplers.0", "upsample")
     if ".mid_block.attentions.0." in key:

@@ -1,7 +1,7 @@
 """One training step as a researcher writes it from the paper: open_clip, diffusers, autograd over the whole batch.
 
-Nothing of ours is in here, no cache and no micro-batches, so that it can judge the step of the C++ program. The draws
-come from outside.
+It shares no code with the C++ program, and has no cache and no micro-batches, so that it can check the program's step.
+The caller passes the draws.
 """
 
 from dataclasses import dataclass, field
@@ -39,7 +39,7 @@ class StepSettings:
 
 @dataclass
 class StepInputs:
-    """A batch and what was drawn for it."""
+    """A batch and its draws."""
 
     images: torch.Tensor  # f32[B, 3, H, W], normalised for CLIP
     text_ids: torch.Tensor  # i64[B, L]
@@ -62,7 +62,7 @@ class Teacher:
 
 
 class WithGradient(torch.autograd.Function):
-    """A value whose gradient in `z` is given: the vector-Jacobian trick of DreamFusion's reimplementations."""
+    """Returns a value with the given gradient in `z`: the vector-Jacobian trick of DreamFusion's reimplementations."""
 
     @staticmethod
     def forward(ctx, value: torch.Tensor, z: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
@@ -76,7 +76,7 @@ class WithGradient(torch.autograd.Function):
 
 
 class AutocastClip:
-    """CLIP's two encoders under autocast; embeddings come out as they went in, in the images' own type."""
+    """CLIP's two encoders under autocast; embeddings have the images' own type."""
 
     def __init__(self, clip: nn.Module, precision: str):
         self.clip, self.enabled, self.logit_scale = clip, precision == "bf16", clip.logit_scale
@@ -93,7 +93,7 @@ class AutocastClip:
 def contrastive(
     images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tensor, scale: torch.Tensor
 ) -> torch.Tensor:
-    """open_clip's loss; with hard negatives NegCLIP's, in which images alone see them."""
+    """open_clip's loss; with hard negatives it is NegCLIP's, in which only the images see them."""
     images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
     if len(negatives) == 0:
         return open_clip.ClipLoss()(images, texts, scale)
@@ -106,7 +106,7 @@ def contrastive(
 def sigmoid_contrastive(
     images: torch.Tensor, texts: torch.Tensor, negatives: torch.Tensor, scale: torch.Tensor, bias: torch.Tensor
 ) -> torch.Tensor:
-    """open_clip's loss for SigLIP; with hard negatives each of them is one more pair that does not match."""
+    """open_clip's loss for SigLIP; each hard negative is one more pair that does not match."""
     images, texts, negatives = (F.normalize(features, dim=-1) for features in (images, texts, negatives))
     loss = open_clip.loss.SigLipLoss()(images, texts, scale, bias)
     for negative in negatives:
@@ -118,7 +118,7 @@ def sigmoid_contrastive(
 def sds(
     embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings
 ) -> torch.Tensor:
-    """Eq. 3: the mean over images and draws."""
+    """Eq. 3, the mean over images and draws."""
     items = torch.arange(len(embeddings), device=embeddings.device).repeat_interleave(how.samples)
     z = h_w(F.normalize(embeddings, dim=-1) if how.embedding == "unit" else embeddings)[items]
     z = z.view(inputs.noise.shape)
@@ -127,7 +127,7 @@ def sds(
     abar = teacher.scheduler.alphas_cumprod.to(z)[t].view(-1, 1, 1, 1)
     noised = teacher.scheduler.add_noise(z, eps, t) if how.noising == "ddpm" else z
     prediction = teacher.unet(noised.to(teacher.unet.dtype), t, context).sample.to(z.dtype)
-    # Both kinds of network, by v = (eps - sqrt(1 - abar) z_t) / sqrt(abar) (Salimans and Ho, 2022).
+    # Both kinds of network use v = (eps - sqrt(1 - abar) z_t) / sqrt(abar) (Salimans and Ho, 2022).
     if teacher.scheduler.config.prediction_type == "epsilon":
         eps_hat, v_hat = prediction, (prediction - (1 - abar).sqrt() * noised) / abar.sqrt()
     else:
@@ -139,7 +139,7 @@ def sds(
     value = (weight * error.square()).sum() / len(items)
     if how.jacobian == "full":
         return value
-    # DreamFusion: the UNet's Jacobian is left out of the chain rule, 2 w (eps_hat - eps) dz_t/dz stays.
+    # DreamFusion drops the UNet's Jacobian from the chain rule; 2 w (eps_hat - eps) dz_t/dz remains.
     dz_t = abar.sqrt() if how.noising == "ddpm" else 1.0
     scale = weight / abar if how.error == "v" else weight
     return WithGradient.apply(value, z, (2 * scale * dz_t * (eps_hat - eps) / len(items)).detach())
@@ -153,7 +153,7 @@ def text_context(teacher: Teacher, inputs: StepInputs) -> torch.Tensor:
 def feature(
     embeddings: torch.Tensor, h_w: nn.Linear, teacher: Teacher, inputs: StepInputs, how: StepSettings
 ) -> torch.Tensor:
-    """Eq. 6: h_w must reproduce what the UNet makes of the real image's noised latent."""
+    """Eq. 6: h_w must reproduce the UNet's output for the real image's noised latent."""
     kept = {}
     blocks = [*teacher.unet.down_blocks, teacher.unet.mid_block, *teacher.unet.up_blocks]
 

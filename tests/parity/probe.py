@@ -1,4 +1,4 @@
-"""Runs a driver program of ours on a list of inputs (see `data_probe.cpp` for the form of its files)."""
+"""Runs a C++ driver on a list of inputs (`data_probe.cpp` describes the format of its files)."""
 
 import struct
 import subprocess
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 class ProbeError(Exception):
-    """What our code says of an input that it refuses."""
+    """The C++ error message for an input that is refused."""
 
 
 def run(command: list[str], inputs: list[bytes]) -> list[bytes | ProbeError]:
-    """One output an input: raw bytes, or the error that the input met."""
+    """Returns one output per input: raw bytes, or the input's error."""
     with tempfile.TemporaryDirectory() as folder:
         listing, output = Path(folder, "inputs"), Path(folder, "outputs")
         listing.write_bytes(b"".join(struct.pack("<I", len(item)) + item for item in inputs))

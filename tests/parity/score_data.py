@@ -1,4 +1,4 @@
-"""What the tests of the scorers share: small data sets with real images, and reading `scores.sqlite` back."""
+"""Shared by the tests of the scorers: writes small data sets with real images and reads `scores.sqlite`."""
 
 import json
 import random
@@ -18,7 +18,7 @@ def caption(rng: random.Random) -> str:
 
 
 def put_image(path: Path, rng: random.Random) -> None:
-    """Smooth random colours of a random size, so that resizing matters and noise does not hide it."""
+    """Returns smooth random colours of a random size, so that resizing matters and noise does not hide it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(rng.getrandbits(32))
     coarse = Image.fromarray(generator.integers(0, 256, (5, 7, 3), dtype=np.uint8))
@@ -26,7 +26,7 @@ def put_image(path: Path, rng: random.Random) -> None:
 
 
 def winoground(folder: Path, rng: random.Random, cases: int, tie: bool = True) -> list[dict]:
-    """Winoground's layout; with `tie`, the last case has one caption twice."""
+    """Writes Winoground's layout; with `tie`, the last case has the same caption twice."""
     examples = []
     for number in range(cases):
         names = [f"ex_{number}_img_{k}.png" for k in range(2)]
@@ -44,7 +44,7 @@ def winoground(folder: Path, rng: random.Random, cases: int, tie: bool = True) -
 
 
 def clevr(folder: Path, rng: random.Random) -> list[tuple[str, list[str]]]:
-    """CLEVR as diffusion-itm releases it, an image a task: (image, [true, false]). The last pair is a tie."""
+    """Writes CLEVR as diffusion-itm releases it, one image per task: (image, [true, false]). The last pair is a tie."""
     pairs = []
     (folder / "captions").mkdir(parents=True)
     for task in CLEVR_TASKS:
@@ -59,7 +59,7 @@ def clevr(folder: Path, rng: random.Random) -> list[tuple[str, list[str]]]:
 
 
 def zeroshot(folder: Path, rng: random.Random) -> tuple[list[str], list[str], list[tuple[str, int]]]:
-    """An image folder: class names, templates, and (image id, label)."""
+    """Writes an image folder; returns class names, templates, and (image id, label)."""
     classes, templates = ["red mug", "dog", "two cats"], ["a photo of a {c}.", "a drawing of the {c}.", "{c}"]
     images = []
     for label, name in enumerate(classes):

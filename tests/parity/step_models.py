@@ -1,4 +1,4 @@
-"""The students and teachers of the step's tests: bundles, and the libraries' own models with the same weights."""
+"""The students and teachers of the step's tests: bundles, and the libraries' models with the same weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,14 +43,14 @@ def student_of(bundle: Path, source: ClipSource) -> Student:
 
 
 def random_student(config: str | Path, seed: int, bundle: Path) -> Student:
-    """Of an open_clip name or JSON file."""
+    """Makes the student of an open_clip name or JSON file."""
     code, _, stderr = run_script(export_clip, config, "--random", seed, "--out", bundle)
     assert code == 0, stderr
     return student_of(bundle, load_clip(str(config), Weights(random=seed), None, None))
 
 
 def shapes_student() -> Student:
-    """The shipped one, its weights put into a model of open_clip."""
+    """Returns the shipped student with its weights in a model of open_clip."""
     bundle = ROOT / "models" / "shapes-clip"
     config = SCRIPTS / "shapes" / "shapes-clip.json"
     source = load_clip(str(config), Weights(random=0), None, bundle / tokenizers.MERGES_FILE)
@@ -61,9 +61,9 @@ def shapes_student() -> Student:
 
 
 def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle:
-    """Of a built-in configuration of export_teacher.py or a JSON file."""
+    """Makes the teacher of a built-in configuration of export_teacher.py or of a JSON file."""
     source = load_random(str(config), seed)
-    # Without the exporter's own check, which takes minutes at real size.
+    # Skips the exporter's own check, which takes minutes at real size.
     with bundle_folder(bundle, force=False) as unfinished:
         export_teacher.write_teacher_bundle(source, "shortest_edge", unfinished)
     scheduler = diffusers.DDPMScheduler(
@@ -78,13 +78,13 @@ def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle
 
 
 def normalised(pixels: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
-    """u8[B, H, W, 3] to what torchvision's ToTensor and Normalize give, f32[B, 3, H, W]."""
+    """Converts u8[B, H, W, 3] like torchvision's ToTensor and Normalize: f32[B, 3, H, W]."""
     scaled = pixels.permute(0, 3, 1, 2).contiguous().float() / 255
     mean, std = (torch.tensor(values, device=pixels.device).view(3, 1, 1) for values in (mean, std))
     return (scaled - mean) / std
 
 
 def layer_norm_names(model: nn.Module) -> set[str]:
-    """What `train.tune: layernorm` trains in a ViT."""
+    """Returns the parameters that `train.tune: layernorm` trains in a ViT."""
     norms = {name for name, module in model.named_modules() if isinstance(module, nn.LayerNorm)}
     return {f"{name}.{part}" for name in norms for part in ("weight", "bias")}

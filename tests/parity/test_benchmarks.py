@@ -1,7 +1,7 @@
-"""Our loaders and judges beside a straight transcription of each benchmark's published rule, over random scores.
+"""Compares loaders and judges with a direct transcription of each benchmark's published rule, on random scores.
 
-Every data set is written in its native layout and read twice, by us and by `benchmark_rules.py`, which share nothing
-but the scores of (image, caption) pairs.
+Every data set is written in its native layout and read twice: by the C++ code and by `benchmark_rules.py`. They share
+only the scores of (image, caption) pairs.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ def tie_free(image: str, caption: str) -> float:
 
 
 def with_ties(image: str, caption: str) -> float:
-    """Four values only: a pair of scores is equal in a quarter of the cases."""
+    """Returns one of four values, so that two scores are equal in a quarter of the cases."""
     return int(4 * tie_free(image, caption)) / 4
 
 
@@ -107,14 +107,14 @@ class Rules(WithData):
 
 
 def drawn_intervals(draw: Callable[[np.ndarray], float], cases: int) -> np.ndarray:
-    """The percentile bootstrap done plainly: draw the cases, compute, 10,000 times."""
+    """Computes the percentile bootstrap directly: draws the cases 10,000 times."""
     rng = np.random.default_rng(0)
     values = [draw(rng.integers(0, cases, cases)) for _ in range(10_000)]
     return np.nanpercentile(values, [2.5, 97.5])
 
 
 class Intervals(WithData):
-    """Of a bootstrap, both sides draw 10,000 times from their own generator: the ends agree to the sampling error."""
+    """Both sides draw 10,000 resamples from their own generator, so the ends agree within the sampling error."""
 
     def test_a_proportion(self):
         benchmark_data.winoground(self.folder, random.Random(2))

@@ -1,4 +1,4 @@
-"""The preparation scripts: what they write is what our loaders read."""
+"""The preparation scripts write what the C++ loaders read."""
 
 import io
 import json
@@ -26,14 +26,14 @@ import prepare_winoground  # noqa: E402
 
 
 def run_script(name: str, *arguments: str | Path, packages: Path | None = None) -> subprocess.CompletedProcess:
-    """`packages` is looked into before the installed ones."""
+    """Makes Python look into `packages` before the installed ones."""
     environment = os.environ | {"PYTHONPATH": str(packages or "")}
     command = [sys.executable, SCRIPTS / name, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def without(test: unittest.TestCase, package: str) -> Path:
-    """A folder for `packages` with which Python does not find `package`, whether it is installed or not."""
+    """Makes a folder for `packages` in which Python does not find `package`, even if it is installed."""
     folder = tempfile.TemporaryDirectory()
     test.addCleanup(folder.cleanup)
     Path(folder.name, "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
@@ -78,7 +78,7 @@ class WinogroundParquet(WithFolder):
         self.check(prepare_winoground.write_examples(self.rows, self.folder))
 
     def test_parquet_files_are_read(self):
-        """In two files, as the hub cuts large sets."""
+        """Uses two files, because the hub splits large sets."""
         files = [self.folder / f"test-{number}.parquet" for number in range(2)]
         for file, rows in zip(files, [self.rows[:2], self.rows[2:]], strict=True):
             parquet.write_table(pyarrow.Table.from_pylist(rows), file)
@@ -110,7 +110,7 @@ class AroOrder(WithFolder):
         return prepare_aro_order.options(caption, tagger, self.tokens)
 
     def test_the_draws_are_the_authors(self):
-        """Expected: perturbations.py and `pre_caption` of the ARO repository, run once with these tokens and tags."""
+        """Expects the output of the ARO repository's perturbations.py and `pre_caption` for these tokens and tags."""
         random.seed(1)
         np.random.seed(1)
         self.assertEqual(
@@ -162,7 +162,7 @@ class ZeroshotSets(WithFolder):
         return run_script("prepare_zeroshot.py", *arguments, packages=self.packages)
 
     def write_mnist(self, folder: Path) -> np.ndarray:
-        """MNIST's four files: the test images hold digit 3, 1, 3."""
+        """Writes MNIST's four files; the test images hold the digits 3, 1, 3."""
         folder.mkdir(parents=True)
         images = np.arange(3 * 28 * 28, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
         for part in ["train", "t10k"]:

@@ -1,7 +1,7 @@
-"""`sdsclip eval` beside CLIP_benchmark's own evaluators, on one ViT-B-32 with random weights.
+"""Compares `sdsclip eval` with CLIP_benchmark's own evaluators, on one ViT-B-32 with random weights.
 
-Both read the same generated data, each by its own code: decoding, preprocessing, tokenizing, both encoders, the rule.
-ARO, CLEVR and MMVP, which CLIP_benchmark does not have, run beside `benchmark_rules.py` over open_clip's cosines.
+Both read the same generated data with their own code: decoding, preprocessing, tokenizing, both encoders, the rule.
+CLIP_benchmark lacks ARO, CLEVR and MMVP; these are compared with `benchmark_rules.py` on open_clip's cosines.
 """
 
 import io
@@ -43,11 +43,11 @@ from sdsclip_export.clip_models import ClipSource, Weights, load_clip
 
 SEED = 5
 TOLERANCE = 1e-6  # of a metric
-CAPTIONS = 16  # different ones a data set: what costs time is to encode them
+CAPTIONS = 16  # different captions per data set; encoding them takes the time
 
 
 class Listed(Dataset):
-    """CLIP_benchmark's kind of data set, items made on demand."""
+    """A data set as CLIP_benchmark expects it, with items made on demand."""
 
     def __init__(self, items: list, load: Callable):
         self.items, self.load = items, load
@@ -60,7 +60,7 @@ class Listed(Dataset):
 
 
 def draw_pictures(folder: Path, rng: random.Random) -> None:
-    """Puts a picture where `benchmark_data` left a placeholder."""
+    """Draws a picture for each placeholder of `benchmark_data`."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.read_bytes() == b"image":
             score_data.put_image(path, rng)
@@ -93,14 +93,14 @@ def write_webdataset(folder: Path, rng: random.Random) -> None:
 
 
 def numbers_of_one_element() -> mock._patch:
-    """CLIP_benchmark takes `float` of arrays of one element, which numpy no longer allows."""
+    """Works around CLIP_benchmark's `float` of one-element arrays, which NumPy no longer allows."""
     library = torch.Tensor.numpy
     return mock.patch.object(torch.Tensor, "numpy", lambda self: library(self.squeeze() if self.numel() == 1 else self))
 
 
 @dataclass
 class Reference:
-    """One model twice: as the bundle that we read, and as open_clip's own."""
+    """The same model as a bundle and as open_clip's own."""
 
     bundle: Path
     model: ClipSource
@@ -135,7 +135,7 @@ class WithModel(unittest.TestCase):
         self.addCleanup(patch.stop)
 
     def ours(self, benchmark: str) -> dict:
-        """The metrics of `result.json`."""
+        """Returns the metrics of `result.json`."""
         command = [PROGRAM, "eval", benchmark, "--clip", reference().bundle, "--data", self.folder, "--out", self.out]
         options = ["--threads", "1", "--batch", "16", "--quiet"]
         done = subprocess.run([*map(str, command), *options], capture_output=True, text=True, check=False)
@@ -146,7 +146,7 @@ class WithModel(unittest.TestCase):
 class ClipBenchmark(WithModel):
     def setUp(self) -> None:
         super().setUp()
-        # Captions that follow one another differ, so nothing ties.
+        # Consecutive captions differ, so nothing ties.
         texts = cycle([f"{score_data.caption(random.Random(n))} {n}" for n in range(CAPTIONS)])
         self.draw_captions(lambda rng: next(texts))
 
@@ -218,7 +218,7 @@ class ClipBenchmark(WithModel):
 class PublishedRules(WithModel):
     def setUp(self) -> None:
         super().setUp()
-        # Of so few that some pairs are one caption twice, which ties.
+        # So few captions that some pairs have the same caption twice, which is a tie.
         texts = [score_data.caption(random.Random(n)) for n in range(CAPTIONS // 2)]
         self.draw_captions(lambda rng: rng.choice(texts))
         self.of_image, self.of_text = cache(self.embed_image), cache(self.embed_text)

@@ -32,7 +32,7 @@ import export_clip
 from sdsclip_export.bundle import bundle_folder
 from sdsclip_export.clip_models import ClipSource, Weights, load_clip
 
-# open_clip's name and the activation of the weights that the row of the paper's table has.
+# open_clip's name, and the activation of the weights in this row of the paper's table.
 ROWS = {
     "vitb16": ("ViT-B-16-quickgelu", "quick_gelu"),
     "vitb32": ("ViT-B-32-quickgelu", "quick_gelu"),
@@ -46,7 +46,7 @@ ROWS = {
     "tiny-resnet": ("tiny-resnet", "gelu"),
     "tiny-coca": ("tiny-coca", "gelu"),
     "tiny-transformers": ("tiny-transformers", "gelu"),
-    # Models that the paper does not have: image towers of timm, and SigLIP's.
+    # Models that are not in the paper: image towers of timm, and SigLIP's.
     "siglip-b16": ("ViT-B-16-SigLIP", "gelu"),
     "siglip2-b32": ("ViT-B-32-SigLIP2-256", "gelu"),
     "eva02-b16": ("EVA02-B-16", "gelu"),
@@ -72,7 +72,7 @@ GRADIENT_TOLERANCE = 1e-3
 
 
 def trained_names(towers: nn.Module) -> set[str]:
-    """Weights and biases of every LayerNorm, or BatchNorm in an image tower without one, and the temperature."""
+    """Returns weights and biases of every LayerNorm (of BatchNorm in a tower without one), and the temperature."""
     norms = {name for name, module in towers.named_modules() if isinstance(module, nn.LayerNorm)}
     if not any(name.startswith(IMAGE_TOWERS) for name in norms):
         batch_norms = {name for name, module in towers.named_modules() if isinstance(module, nn.BatchNorm2d)}
@@ -82,7 +82,7 @@ def trained_names(towers: nn.Module) -> set[str]:
 
 
 def library_model(name: str, folder: Path) -> ClipSource:
-    """The model with random weights, every tensor perturbed."""
+    """Returns the model with random weights, every tensor perturbed."""
     if name == "tiny-transformers":
         write_tiny_transformers(folder / name, eos_token_id=49407)
         return load_clip(str(folder / name), Weights(random=SEED), None, None)
@@ -95,7 +95,7 @@ def library_model(name: str, folder: Path) -> ClipSource:
 
 
 def library_ids(name: str, folder: Path, captions: list[str]) -> torch.Tensor:
-    """The captions' ids by the library's own tokenizer."""
+    """Returns the captions' ids by the library's own tokenizer."""
     if name in TOKENIZERS:
         text = open_clip.get_model_config(name)["text_cfg"]
         library = HFTokenizer(str(folder / "tokenizer"), text["context_length"], **text["tokenizer_kwargs"])
@@ -107,7 +107,7 @@ def library_ids(name: str, folder: Path, captions: list[str]) -> torch.Tensor:
 
 
 def reference(source: ClipSource, pixels: torch.Tensor, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What the probe computes, by the library: its towers, torchvision's normalisation, open_clip's loss."""
+    """Computes the probe's results with the library: its towers, torchvision's normalisation, open_clip's loss."""
     wanted = trained_names(source.towers)
     for name, parameter in source.towers.named_parameters():
         parameter.requires_grad_(name in wanted)
@@ -131,7 +131,7 @@ class ClipParity(ExportTestCase):
         folder = cls.scratch
         name, cls.activation = ROWS[MODEL]
         source = library_model(name, folder)
-        # Without the exporter's own check, which takes as long as what follows.
+        # Skips the exporter's own check, which takes as long as this test.
         with bundle_folder(folder / "bundle", force=False) as unfinished:
             export_clip.write_clip_bundle(source, unfinished)
         cls.manifest = read_manifest(folder / "bundle")

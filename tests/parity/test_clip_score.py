@@ -52,7 +52,7 @@ class ClipScore(unittest.TestCase):
         return F.normalize(self.model.encode_text(self.tokenizer(texts)), dim=-1)
 
     def test_texts_are_cut_behind_the_longest(self) -> None:
-        """What the other tests compare with open_clip's whole contexts."""
+        """Returns ids without padding, which the other tests compare with open_clip's whole contexts."""
         self.assertIs(json.loads((self.bundle / "bundle.json").read_text())["tokenizer"]["any_length"], True)
 
     def test_cosines_and_decisions_of_winoground(self) -> None:
@@ -69,7 +69,7 @@ class ClipScore(unittest.TestCase):
             for i, c in np.ndindex(2, 2):
                 actual = ours[str(example["id"]), names[i], captions[c]]
                 self.assertAlmostEqual(actual, float(cosines[i, c]), delta=TOLERANCE)
-            same = captions[0] == captions[1]  # ties exactly, whatever rounding makes of it here
+            same = captions[0] == captions[1]  # an exact tie, although rounding may differ here
             text_score.append(not same and cosines[0, 0] > cosines[0, 1] and cosines[1, 1] > cosines[1, 0])
             image_score.append(cosines[0, 0] > cosines[1, 0] and cosines[1, 1] > cosines[0, 1])
         self.assertEqual(metrics["winoground/text"]["value"], np.mean(text_score))
@@ -95,7 +95,7 @@ class ClipScore(unittest.TestCase):
 
 
 class AnyLength(unittest.TestCase):
-    """The exporter finds out whether a text tower may get ids without padding."""
+    """The exporter detects whether a text tower works on ids without padding."""
 
     def check(self, expected: bool, encode_text) -> None:
         tokenizer = tokenizers.Tokenizer(tokenizers.openai_merges(), "open_clip", context_length=77, pad=0)

@@ -1,4 +1,4 @@
-"""The table reader beside Python's csv module, on generated tables: fields, places of records, open quotes."""
+"""Compares the table reader with Python's csv module on generated tables: fields, places of records, open quotes."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ PIECES = ['"', '"', '""', "a", "b c", " ", "é", ",", ",", "\t", "\n", "\r\n", "
 
 
 def draw_table(draws: random.Random, separator: str) -> str:
-    """Rows of fields, some quoted as csv writes them, some with quotes and line ends anywhere."""
+    """Returns rows of fields, some quoted like csv writes them, some with quotes and line breaks anywhere."""
     if draws.random() < 0.5:
         return "".join(draws.choice(PIECES) for _ in range(draws.randrange(40)))
     rows = [["".join(draws.choice(PIECES) for _ in range(draws.randrange(5))) for _ in range(3)] for _ in range(6)]
@@ -32,7 +32,7 @@ def draw_table(draws: random.Random, separator: str) -> str:
 
 
 def read_reference(text: str, separator: str) -> list[dict] | None:
-    """Python's rows without the blank ones; None where the last field is in quotes that do not close."""
+    """Returns Python's rows without blank ones; None if the last field's quotes are not closed."""
     if open_at_end(text, separator):
         return None
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
@@ -46,7 +46,7 @@ def read_reference(text: str, separator: str) -> list[dict] | None:
 
 
 def open_at_end(text: str, separator: str) -> bool:
-    """Python takes what there is; here a line more tells whether it would still belong to the last field."""
+    """Python accepts an open field at the end; one more line shows whether it would still belong to it."""
     rows = list(csv.reader(io.StringIO(text + "\nEND", newline=""), delimiter=separator))
     return rows[-1] != ["END"]
 

@@ -1,4 +1,4 @@
-"""Our decoding and preprocessing beside Pillow and torchvision, over images of every kind."""
+"""Compares decoding and preprocessing with Pillow and torchvision, on images of every kind."""
 
 import io
 import sys
@@ -18,16 +18,16 @@ from transformers import CLIPImageProcessor, CLIPImageProcessorPil
 
 PROBE = sys.argv.pop(1)
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-warnings.filterwarnings("ignore", category=UserWarning)  # Pillow's, of palettes with transparency
+warnings.filterwarnings("ignore", category=UserWarning)  # Pillow warns about palettes with transparency
 
 
 def pillow_rgb(case: Case) -> Image.Image:
-    """What the Python originals see of an image file."""
+    """Returns what the Python originals make of an image file."""
     return Image.open(io.BytesIO(case.data)).convert("RGB")
 
 
 def ours(arguments: list[str], cases: Sequence[Case]) -> list[bytes | probe.ProbeError]:
-    """The driver's answers for images that are written to files first."""
+    """Writes images to files and returns the driver's answers."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder, f"{number:05}-{case.name}") for number, case in enumerate(cases)]
         for path, case in zip(paths, cases, strict=True):
@@ -36,7 +36,7 @@ def ours(arguments: list[str], cases: Sequence[Case]) -> list[bytes | probe.Prob
 
 
 def pixels(answer: bytes) -> np.ndarray:
-    """A decoded image as u8 [height, width, 3]."""
+    """Returns a decoded image as u8 [height, width, 3]."""
     width, height = np.frombuffer(answer, np.int32, 2)
     return np.frombuffer(answer, np.uint8, offset=8).reshape(height, width, 3)
 
@@ -73,7 +73,7 @@ class Decoding(unittest.TestCase):
                 self.assertIn(case.name, str(answer))
 
     def test_what_is_damaged_is_an_error_or_pillows_pixels(self):
-        """Bytes overwritten at random places: never an image that Pillow does not give, never a crash."""
+        """Overwrites bytes at random places: never gives an image that Pillow does not give, and never crashes."""
         generator = np.random.default_rng(3)
         damaged = []
         for case in [case for part in (jpegs, pngs, webps, others) for case in part((40, 30), 5)]:
@@ -144,7 +144,7 @@ class Preprocessing(unittest.TestCase):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1.01 / 255 / min(STD))
 
     def test_converting_after_the_resize_equals_open_clip(self):
-        """open_clip's own transform on images of every mode: palettes, 1 bit, alpha, CMYK, 16-bit grey."""
+        """Compares with open_clip's transform on images of every mode: palettes, 1 bit, alpha, CMYK, 16-bit grey."""
         for size, mode in ((224, "shortest"), (37, "shortest"), (48, "squash")):
             transform = image_transform(size, is_train=False, resize_mode=mode, mean=MEAN, std=STD)
             rule = "squash" if mode == "squash" else "shortest_edge"

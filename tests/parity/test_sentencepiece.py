@@ -1,4 +1,4 @@
-"""Our SentencePiece tokenizer beside open_clip's HFTokenizer, id for id, on SigLIP's and SigLIP 2's folders.
+"""Compares the SentencePiece tokenizer with open_clip's HFTokenizer, id for id, on SigLIP's and SigLIP 2's folders.
 
     test_sentencepiece.py DATA_PROBE [COUNT]
 """
@@ -24,7 +24,7 @@ FOLDERS = {
     "siglip-model": hub_tokenizers.write_siglip_model,
     "siglip2": hub_tokenizers.write_siglip2,
 }
-# Letters in a row, where different pieces have equal scores, and what cleaning and normalization turn.
+# Runs of letters whose pieces have equal scores, and text that cleaning and normalization change.
 HARD = ["www.example.com", "aaaaaaaaa soooooo gooooood", "ｗｗｗ Ⅷ ﬁ ½", "Ｈ\u0301e\u0323\u0302 \u1ec7 x\u200b\u200dy", "\u2581", "a\u2581\u2581b",
         "", " ", "_", "...", "<eos></s><pad>", "a\tb\n\nc", "\u00ad", "한국어 각", "e\u0301\u0301", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]  # fmt: skip
 

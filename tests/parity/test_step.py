@@ -2,8 +2,8 @@
 
   test_step.py PROBE [DEVICE]
 
-The C++ step goes micro-batch by micro-batch through its cache, on the device; the plain one is one graph in float64 on
-the CPU. What the C++ step drew, and nothing else, is handed over.
+The C++ step runs in micro-batches through its cache, on the device. The plain step is one graph in float64 on the CPU.
+It gets only the draws from the C++ step.
 """
 
 import copy
@@ -44,7 +44,7 @@ TOLERANCE = 1e-4
 RANK = 2
 ALPHA = 3.0
 
-# The options that the losses know, by their keys in a configuration; all others concern the C++ side alone.
+# The options that the losses know, by their configuration keys; all others concern only the C++ side.
 SETTINGS = {f"sds.{name}": name for name in (
     "noising", "embedding", "reduction", "jacobian", "error", "weight", "samples",
 )} | {f"{section}.{name}": f"{section}_{name}" for section, name in (
@@ -57,7 +57,7 @@ FEATURE = {"sds.lambda": 0, "feature.weight": 0.02}
 
 @dataclass
 class Outcome:
-    """What a step gave, by either side."""
+    """The results of a step, from either side."""
 
     losses: dict[str, float]
     gradients: dict[str, torch.Tensor]
@@ -65,7 +65,7 @@ class Outcome:
 
 @dataclass
 class Case:
-    """One step: the configuration's keys, and the texts beside the captions."""
+    """One step: configuration keys, and the texts beside the captions."""
 
     keys: dict[str, object]
     teacher: str = "epsilon"
@@ -81,7 +81,7 @@ class Case:
 
 
 class LowRank(nn.Module):
-    """W + (alpha / r) B A, as a parametrization of W."""
+    """Parametrizes W as W + (alpha / r) B A."""
 
     def __init__(self, a: torch.Tensor, b: torch.Tensor):
         super().__init__()
@@ -92,7 +92,7 @@ class LowRank(nn.Module):
 
 
 def tiny_teachers(scratch: Path) -> dict[str, TeacherBundle]:
-    """One a prediction type, with random weights."""
+    """Exports one teacher per prediction type, with random weights."""
     text = (BUILT_IN_CONFIGS / "tiny.json").read_text(encoding="utf-8")
     teachers = {}
     for prediction_type in ("epsilon", "v_prediction"):
@@ -120,7 +120,7 @@ class Step(ExportTestCase):
 
     @classmethod
     def sigmoid_student(cls) -> Student:
-        """The tiny ViT with SigLIP's `logit_bias`."""
+        """Returns the tiny ViT with SigLIP's `logit_bias`."""
         config = cls.write_json(cls, "tiny-sigmoid.json", CONFIGS["tiny-vit"] | {"init_logit_bias": -3.0})
         return random_student(config, SEED, cls.scratch / "tiny-sigmoid")
 
@@ -129,7 +129,7 @@ class Step(ExportTestCase):
         print(f"largest relative error of a loss or a gradient: {cls.worst:.1e}")
 
     def start_values(self, case: Case) -> dict[str, torch.Tensor]:
-        """Start values of h_w, whose bias would else be zero, as torch's own Linear has them."""
+        """Returns start values of h_w like torch's own Linear; otherwise the bias would be zero."""
         torch.manual_seed(SEED)
         width = self.students[case.student].model.visual.output_dim
         starts = {}
@@ -147,21 +147,21 @@ class Step(ExportTestCase):
         return config.in_channels * config.sample_size**2
 
     def feature_elements(self, case: Case) -> int:
-        """Of the UNet's output, or of its mid block, which has the most channels and half the size."""
+        """Returns the map for the UNet's output, or for its mid block with the most channels and half the size."""
         if case.keys.get("feature.block", -1) < 0:
             return self.latent_elements()
         config = self.teachers["epsilon"].teacher.unet.config
         return config.block_out_channels[-1] * (config.sample_size // 2) ** 2
 
     def text_ids(self, case: Case) -> torch.Tensor:
-        """The captions, the hard negatives, the further candidates, i64[3 * BATCH, L]."""
+        """Returns captions, hard negatives and further candidates, i64[3 * BATCH, L]."""
         return self.students[case.student].tokenizer.example_ids(3 * BATCH, seed=1)
 
     def teacher_ids(self, case: Case) -> torch.Tensor:
         return self.teachers[case.teacher].tokenizer.example_ids(BATCH, seed=2)
 
     def ranked(self) -> list[tuple[int, list[int], list[float]]]:
-        """Images with candidates: their own captions, rows of the texts, and further ones; with distances."""
+        """Returns the images with candidates: rows of their own captions and of further ones, with distances."""
         return [
             (0, [0, 2 * BATCH, 2 * BATCH + 1], [0.11, 0.12, 0.14]),
             (2, [2, 2 * BATCH + 2], [0.21, 0.20]),
@@ -189,7 +189,7 @@ class Step(ExportTestCase):
         return path
 
     def our_step(self, case: Case, micro_batch: int) -> tuple[Outcome, dict[str, torch.Tensor]]:
-        """Losses, gradients and draws of the C++ step."""
+        """Returns losses, gradients and draws of the C++ step."""
         keys = {
             "clip": self.students[case.student].bundle,
             "teacher": self.teachers[case.teacher].bundle,
@@ -210,7 +210,7 @@ class Step(ExportTestCase):
         return Outcome(losses, named("gradient.")), named("draw.")
 
     def plain_step(self, case: Case, draws: dict[str, torch.Tensor]) -> Outcome:
-        """The same by autograd; every parameter has a gradient, whatever trains."""
+        """Returns the same by autograd; every parameter has a gradient, also those that are not trained."""
         model = copy.deepcopy(self.students[case.student].model).requires_grad_(True)
         ids = self.text_ids(case)
         starts = self.start_values(case)
@@ -240,7 +240,7 @@ class Step(ExportTestCase):
         return Outcome({name: float(loss.detach()) for name, loss in losses.items()}, gradients)
 
     def add_low_rank(self, model: nn.Module, starts: dict[str, torch.Tensor]) -> dict[str, nn.Parameter]:
-        """Puts the low-rank updates of the start values over the model's weights; the trained factors by name."""
+        """Applies the low-rank updates to the model's weights; returns the trained factors by name."""
         factors = {}
         for key in [key for key in starts if key.startswith("lora.") and key.endswith(".a")]:
             weight = key.removeprefix("lora.").removesuffix(".a")
@@ -251,7 +251,7 @@ class Step(ExportTestCase):
         return factors
 
     def check(self, case: Case, trained: set[str] | None = None, micro_batches: tuple[int, ...] = (3,)) -> None:
-        """`trained`: CLIP's tensors that must have gradients; the LayerNorms and the temperature unless said."""
+        """`trained` names CLIP's tensors that must have gradients; by default the LayerNorms and the temperature."""
         for micro_batch in micro_batches:
             ours, draws = self.our_step(case, micro_batch)
             plain = self.plain_step(case, draws)

@@ -3,8 +3,8 @@
     test_step_memory.py PROGRAM [STUDENT MICRO_BATCH LARGE_BATCH]
 
 The student is ViT-B/32 at its real size with 224x224 images (or another model of open_clip), the latent Stable
-Diffusion's (so h_w has its 8.4 million numbers), the UNet small. The whole program counts: loader, pixels, losses. What
-is resident when the first step begins is subtracted: LibTorch and the weights. A quarter of an hour on one core.
+Diffusion's (so h_w has its 8.4 million parameters), the UNet small. The memory is that of the whole program with loader,
+pixels and losses, minus what is resident at the first step: LibTorch and the weights. Takes 15 minutes on one core.
 """
 
 import json
@@ -31,14 +31,14 @@ STUDENT, *COUNTS = sys.argv[1:4] if len(sys.argv) > 3 else ("ViT-B-32-quickgelu"
 MICRO_BATCH, LARGE_BATCH = map(int, COUNTS)
 SMALL_BATCH = 32
 del sys.argv[1:]
-PICTURES = 64  # files; the table names each again and again
+PICTURES = 64  # number of files; the table repeats them
 READY = "trained numbers"  # what the log says when all is loaded
 LARGEST_DIFFERENCE = 0.1
 
 
 @dataclass
 class Memory:
-    """Of a run, in bytes."""
+    """Memory of a run, in bytes."""
 
     resident_before: int
     peak: int
@@ -46,7 +46,7 @@ class Memory:
 
     @property
     def step(self) -> int:
-        """What the step took beside what was there."""
+        """Returns what the step needed beyond what was resident."""
         return self.peak - self.resident_before
 
 
@@ -58,7 +58,7 @@ def resident_bytes(process: int) -> int:
 
 
 def write_data(folder: Path) -> Path:
-    """A table of 224x224 JPEGs with captions, as long as the large batch."""
+    """Writes a table of 224x224 JPEGs with captions, as long as the large batch."""
     pictures = model_support.blurred_images(PICTURES, 224).numpy()
     for number, picture in enumerate(pictures):
         Image.fromarray(picture).save(folder / f"{number}.jpg", quality=90)
@@ -69,7 +69,7 @@ def write_data(folder: Path) -> Path:
 
 
 def small_teacher(folder: Path) -> Path:
-    """A configuration with Stable Diffusion's latent and context length, and a UNet that looks at 16x16 alone."""
+    """A configuration with Stable Diffusion's latent and context length, and a UNet that uses only 16x16 of it."""
     config = json.loads((BUILT_IN_CONFIGS / "tiny.json").read_text(encoding="utf-8"))
     config["unet"] |= {
         "sample_size": 64,

@@ -1,13 +1,13 @@
-"""Images/s of a training step beside the same step written with open_clip and diffusers (plain_step.py).
+"""Compares the images/s of a training step with the same step in open_clip and diffusers (plain_step.py).
 
-Same batch, weights, one thread and precision; both count processor time of whole optimizer steps (normalising the
-pixels, drawing, forward, backward, AdamW) without loading the models, in turns in one run, so that other work on the
-machine weighs on neither.
+Batch, weights, precision and the single thread are the same. Both sides measure processor time of whole optimizer steps
+(normalising pixels, draws, forward, backward, AdamW) without loading the models. They run in turns, so that other work
+on the machine affects both.
 
     test_step_speed.py PROBE [CLIP TEACHER BATCH STEPS TURNS] [cuda]  an open_clip model, a config of export_teacher.py
 
 With `ViT-B-32-quickgelu sd-v1-4 1 1 1` it is the paper's student and Stable Diffusion at their real size, with random
-weights (14 GB, some minutes a step on one core). On a GPU it is the time on the clock, after some steps of warm-up.
+weights (14 GB, some minutes per step on one core). On a GPU it measures wall-clock time, after some steps of warm-up.
 """
 
 import gc
@@ -44,9 +44,9 @@ REAL_SIZE = len(sys.argv) > 5
 CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes-teacher", "32", "6", "4")
 BATCH, STEPS, TURNS = map(int, COUNTS)
 del sys.argv[1:]
-WARM_UP = {"cpu": 1, "cuda": 4}[DEVICE]  # steps before the clock starts; none is needed where a step takes minutes
+WARM_UP = {"cpu": 1, "cuda": 4}[DEVICE]  # steps before the clock starts; a step of minutes needs none
 LAMBDA = 0.001
-LR = 1e-6  # small: the steps are all alike
+LR = 1e-6  # small, so that all steps are alike
 
 
 class PlainTraining:
@@ -65,7 +65,7 @@ class PlainTraining:
         self.optimizer = torch.optim.AdamW([*trained, *self.h_w.parameters()], lr=LR, weight_decay=0.2)
 
     def set_precision(self) -> None:
-        """The frozen networks in the precision, as both sides have them."""
+        """Returns the frozen networks in the precision, as both sides use them."""
         for network in (self.teacher.unet, self.teacher.text_encoder):
             network.to(DEVICE, torch.bfloat16 if self.precision == "bf16" else torch.float32)
 
@@ -85,7 +85,7 @@ class PlainTraining:
         self.optimizer.zero_grad()
 
     def measure(self) -> float:
-        """Seconds of the quickest step."""
+        """Returns the time of the quickest step in seconds."""
         self.set_precision()
         seconds = []
         for step in range(warm_up() + STEPS):
@@ -102,7 +102,7 @@ def warm_up() -> int:
 
 
 def seconds_now() -> float:
-    """The processor's; on a GPU those of the clock, once all that was asked of it is done."""
+    """Returns processor time, or on a GPU wall-clock time after all queued work is done."""
     if DEVICE == "cpu":
         return time.process_time()
     torch.cuda.synchronize()
@@ -110,7 +110,7 @@ def seconds_now() -> float:
 
 
 def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int) -> float:
-    """Seconds of the quickest step of the C++ program."""
+    """Returns the time of the quickest step of the C++ program in seconds."""
     keys = {
         "clip": student,
         "teacher": teacher,
@@ -127,7 +127,7 @@ def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, mi
 
 
 def teacher_config(scratch: Path) -> str:
-    """The configuration to export; the shapes world's networks are given OpenAI's tokenizer."""
+    """Returns the configuration to export; the shapes world's networks get OpenAI's tokenizer."""
     if REAL_SIZE:
         return TEACHER
     config = json.loads((SCRIPTS / "shapes" / "shapes-teacher.json").read_text(encoding="utf-8"))
@@ -141,7 +141,7 @@ def teacher_config(scratch: Path) -> str:
 class StepSpeed(unittest.TestCase):
     def test_not_slower_than_the_plain_script(self) -> None:
         torch.backends.cudnn.allow_tf32 = False  # float32 is float32, on both sides
-        diffusers.utils.logging.set_verbosity_error()  # a cast to bfloat16 is meant
+        diffusers.utils.logging.set_verbosity_error()  # the cast to bfloat16 is intended
         with tempfile.TemporaryDirectory() as folder:
             self.compare(Path(folder))
 

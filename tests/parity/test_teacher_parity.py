@@ -36,7 +36,7 @@ MEMORY_SHARE = 1.25  # of the archive: one copy, the code, and no more
 
 
 def write_config(folder: Path) -> tuple[Path, dict]:
-    """The built-in configuration at the wanted latent size."""
+    """Returns the built-in configuration at the given latent size."""
     config = json.loads((BUILT_IN_CONFIGS / f"{CONFIG}.json").read_text(encoding="utf-8"))
     if LATENT_SIZE:
         config["unet"]["sample_size"] = LATENT_SIZE
@@ -46,7 +46,7 @@ def write_config(folder: Path) -> tuple[Path, dict]:
 
 
 def library_ids(config: dict) -> torch.Tensor:
-    """The captions' ids by transformers' own tokenizer, padded as the pipeline pads them."""
+    """Returns the captions' ids by transformers' own tokenizer, padded like the pipeline pads them."""
     merges = tokenizers.openai_merges()
     library = transformers.CLIPTokenizer(
         vocab=tokenizers.vocabulary(merges, "<|startoftext|>", "<|endoftext|>"),
@@ -58,7 +58,7 @@ def library_ids(config: dict) -> torch.Tensor:
 
 
 def example_inputs(teacher: TeacherSource) -> dict[str, torch.Tensor]:
-    """Inputs of the probe; `direction` is what the prediction is multiplied with before its gradient is taken."""
+    """Returns the probe's inputs; the prediction is multiplied with `direction` before its gradient is taken."""
     z, t, context = export_teacher.example_unet_inputs(teacher, 1)
     direction = torch.randn(z.shape, generator=torch.Generator().manual_seed(7))
     return {"z": z, "t": t, "context": context, "direction": direction} | {
@@ -67,7 +67,7 @@ def example_inputs(teacher: TeacherSource) -> dict[str, torch.Tensor]:
 
 
 def reference(teacher: TeacherSource, inputs: dict[str, torch.Tensor], ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """What the probe computes, by the libraries."""
+    """Computes the probe's results with the libraries."""
     z = inputs["z"].clone().requires_grad_(True)
     prediction = teacher.unet(z, inputs["t"], inputs["context"]).sample
     (prediction * inputs["direction"]).sum().backward()
@@ -91,7 +91,7 @@ class TeacherParity(ExportTestCase):
         path, config = write_config(folder)
         cls.bundle = folder / "bundle"
         teacher = load_random(str(path), SEED)
-        # Without the exporter's own check, which takes as long as what follows.
+        # Skips the exporter's own check, which takes as long as this test.
         with bundle_folder(cls.bundle, force=False) as unfinished:
             export_teacher.write_teacher_bundle(teacher, "shortest_edge", unfinished)
         (folder / "captions.txt").write_text("\n".join(CAPTIONS) + "\n", encoding="utf-8")

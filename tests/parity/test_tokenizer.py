@@ -1,4 +1,4 @@
-"""Our tokenizer beside open_clip's and transformers', id for id.
+"""Compares the tokenizer with open_clip's and transformers', id for id.
 
     test_tokenizer.py DATA_PROBE [COUNT]
 """
@@ -26,7 +26,7 @@ CONTEXT_LENGTH = 77
 
 
 def ours(clean: str, pad: int, texts: list[str], context_length: int = CONTEXT_LENGTH) -> list:
-    """Our ids of each text, or the error."""
+    """Returns our ids of each text, or the error."""
     with tempfile.TemporaryDirectory() as folder:
         merges = Path(folder, "merges.txt")
         merges.write_text("".join(merge + "\n" for merge in openai_merges()), encoding="utf-8")
@@ -49,7 +49,7 @@ class Tokenizer(unittest.TestCase):
         self.assertEqual(len(different), 0, f"{len(different)} of {len(texts)} texts differ:\n{shown}")
 
     def test_equals_open_clip(self):
-        """Text in which ftfy finds mojibake is compared with ftfy's other fixes alone, and must be rare."""
+        """Compares text in which ftfy finds mojibake with ftfy's other fixes only; such text must be rare."""
         library = SimpleTokenizer()
         fix_text = ftfy.fix_text
         expected, repaired = [], 0
@@ -66,7 +66,7 @@ class Tokenizer(unittest.TestCase):
         print(f"open_clip: {len(self.texts) - repaired} texts equal, and {repaired} equal but for mojibake repair")
 
     def test_what_takes_the_libraries_long_is_the_same_in_less_time(self):
-        """Entities within entities and letters under piles of marks, in lengths that the libraries can still do."""
+        """Tries nested entities and letters with many marks, in lengths that the libraries can still process."""
         marks = "\u0301\u0323\u0344\u0345\u0f73\u05b0\u1dc4\U0001d165"
         texts = ["&" + "amp;" * 300 + "lt;b", "&AMP;amp;#38;#x26;amp;gt;", "&&#97;mp;lt;", "&#&#&#&#53;3;3;1; x", "&amp;amp;\u0338 &amp;#109;",
                  "\x1b[&amp;amp;#109;", "&ampamp;amp;amp", "&amp;ａｍｐ; &amp\u037e", "a" + marks * 60 + "b", "\u05d0" + marks[::-1] * 200,
@@ -81,7 +81,7 @@ class Tokenizer(unittest.TestCase):
         self.compare(texts, np.array(expected), ours("transformers", 49407, texts))
 
     def test_long_texts_take_no_longer_than_their_length_allows(self):
-        """In seconds; what a library needs minutes for."""
+        """Takes seconds where a library takes minutes."""
         texts = ["&" + "amp;" * 25_000, "a" + "\u0301\u0323" * 200_000, "&#" * 20_000 + "51;" + "1;" * 20_000, "x" * (1 << 21)]
         for clean in ("open_clip", "transformers"):
             start = time.process_time() + resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime

@@ -1,8 +1,8 @@
-"""`train.tune` from the configuration to `tuned.safetensors`, against the modules of open_clip's own models.
+"""Compares `train.tune`, from the configuration to `tuned.safetensors`, with the modules of open_clip's own models.
 
   test_tune.py PROGRAM
 
-A ResNet has BatchNorm and no LayerNorm in its image tower, a ViT LayerNorm alone.
+The image tower of a ResNet has only BatchNorm, that of a ViT only LayerNorm.
 """
 
 import re
@@ -34,7 +34,7 @@ LORA = ("--set", "train.tune=lora", "--set", f"train.lora.rank={RANK}", "--set",
 
 
 def run(*arguments: str | Path) -> str:
-    """Runs the program and gives its log."""
+    """Runs the program and returns its log."""
     done = subprocess.run([PROGRAM, *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stderr
@@ -59,7 +59,7 @@ class Tune(ExportTestCase):
             cls.models[name] = load_clip(str(config), Weights(random=SEED), None, None).towers
 
     def train(self, name: str, *settings: str) -> tuple[dict[str, torch.Tensor], int]:
-        """What `tuned.safetensors` holds after three steps, and the count that the run printed."""
+        """Returns the content of `tuned.safetensors` after three steps, and the printed number of parameters."""
         out = Path(tempfile.mkdtemp(dir=self.scratch)) / "run"
         config = out.parent / "config.yaml"
         config.write_text(
@@ -75,11 +75,11 @@ class Tune(ExportTestCase):
         return safetensors.torch.load_file(out / "tuned.safetensors"), count
 
     def check(self, name: str, expected: set[str], *settings: str) -> dict[str, torch.Tensor]:
-        """Exactly the expected parameters must train, and their number must be the printed one."""
+        """Checks that exactly the expected parameters train and that their number is printed."""
         tuned, count = self.train(name, *settings)
         parameters = dict(self.models[name].named_parameters())
         self.assertEqual(count, sum(parameters[key].numel() for key in expected))
-        # A parameter whose gradient is zero stays as it is: the keys' bias, which softmax does not see.
+        # A parameter with a zero gradient does not change: the keys' bias, which softmax does not see.
         self.assertLessEqual(set(tuned), expected)
         self.assertLessEqual(expected - set(tuned), {key for key in expected if key.endswith("k_proj.bias")})
         return tuned

@@ -1,4 +1,4 @@
-"""What training leaves, in the libraries' own hands: `tuned.safetensors`, and what `sdsclip export` makes of it.
+"""The libraries read `tuned.safetensors`, and what `sdsclip export` makes of it.
 
   test_tuned_weights.py PROGRAM
 
@@ -74,7 +74,7 @@ class TunedWeights(ExportTestCase):
     @classmethod
     @cache
     def tuned(cls, name: str, tune: str) -> Path:
-        """`tuned.safetensors` after four steps of L_CLIP + L_SDS."""
+        """Returns `tuned.safetensors` after four steps of L_CLIP + L_SDS."""
         out = cls.scratch / f"run-{name}-{tune}"
         world = cls.scratch / "world/coco"
         settings = [
@@ -105,7 +105,7 @@ class TunedWeights(ExportTestCase):
     @classmethod
     @cache
     def inputs(cls, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        """Pixels and token ids as we make them, so that only weights can differ."""
+        """Returns pixels and token ids made by the C++ side, so that only weights can differ."""
         out = cls.scratch / "pixels.safetensors"
         run("preprocess", "--bundle", cls.bundle(name), *cls.pictures, "--out", out)
         lines = run("tokenize", "--bundle", cls.bundle(name), *cls.captions).splitlines()

@@ -1,4 +1,4 @@
-"""Texts that captions and the worst of the web may hold, made from a seed."""
+"""Texts as in captions and on the worst of the web, made from a seed."""
 
 import html.entities
 import random
@@ -21,12 +21,12 @@ TERMINAL = ["\x1b[0m", "\x1b[36;44m", "\x1b[", "\x1b[3", "\x1b[;;K", "\x1b[٣m",
 
 
 def assigned() -> list[str]:
-    """Every character that Python knows, surrogates and private use left out."""
+    """Returns every character that Python knows, without surrogates and private use."""
     return [chr(code) for code in range(0x20, 0x110000) if unicodedata.category(chr(code)) not in ("Cn", "Cs", "Co")]
 
 
 def blocks(characters: list[str], generator: random.Random, per_block: int) -> list[str]:
-    """Texts of the characters of each range of 128: bare, as words, after a Latin letter, with case turned."""
+    """Returns texts of the characters of each range of 128: bare, as words, after a Latin letter, in the other case."""
     texts = []
     by_block: dict[int, list[str]] = {}
     for character in characters:
@@ -40,7 +40,7 @@ def blocks(characters: list[str], generator: random.Random, per_block: int) -> l
 
 
 def combining(characters: list[str], generator: random.Random, count: int) -> list[str]:
-    """Letters with combining marks, in orders that normalization must turn."""
+    """Returns letters with combining marks, in orders that normalization must change."""
     marks = [character for character in characters if unicodedata.combining(character)]
     bases = [character for character in characters if unicodedata.category(character)[0] == "L" and ord(character) < 0x2000]
     return ["".join(generator.choice(bases) + "".join(generator.choices(marks, k=generator.randint(0, 3)))
@@ -48,14 +48,14 @@ def combining(characters: list[str], generator: random.Random, count: int) -> li
 
 
 def decomposed(characters: list[str], generator: random.Random, count: int) -> list[str]:
-    """Text in the other normalization forms."""
+    """Returns text in the other normalization forms."""
     changed = [character for character in characters if unicodedata.normalize("NFD", character) != character]
     return [unicodedata.normalize(generator.choice(["NFD", "NFKD", "NFC"]), "".join(generator.choices(changed, k=4)))
             for _ in range(count)]
 
 
 def entities(characters: list[str], generator: random.Random, count: int) -> list[str]:
-    """HTML entities, whole and broken, named and numbered, once and twice escaped."""
+    """Returns HTML entities: complete and broken, named and numeric, escaped once and twice."""
     names = list(html.entities.html5)
     no_characters = [0, 0xD800, 0xDFFF, 0xFDD0, 0xFFFE, 0x1FFFF, 0x110000, 0x123456789, 10**30]
     texts = []
@@ -72,7 +72,7 @@ def entities(characters: list[str], generator: random.Random, count: int) -> lis
 
 
 def shapes(generator: random.Random, count: int) -> list[str]:
-    """Captions such as those of the shapes world."""
+    """Returns captions like those of the shapes world."""
     texts = []
     for _ in range(count):
         a, b = (f"{generator.choice(COLOURS)} {generator.choice(SHAPES)}" for _ in range(2))
@@ -82,7 +82,7 @@ def shapes(generator: random.Random, count: int) -> list[str]:
 
 
 def mixed(characters: list[str], generator: random.Random, count: int) -> list[str]:
-    """Words, odd spaces, control characters, terminal escapes and single characters from anywhere."""
+    """Returns words, odd spaces, control characters, terminal escapes and arbitrary single characters."""
     pieces = [lambda: generator.choice(WORDS), lambda: generator.choice(WORDS), lambda: generator.choice(WORDS),
               lambda: generator.choice(CONTROLS), lambda: generator.choice(TERMINAL),
               lambda: generator.choice(characters), lambda: generator.choice(WORDS).upper()]
@@ -91,7 +91,7 @@ def mixed(characters: list[str], generator: random.Random, count: int) -> list[s
 
 
 def corpus(count: int, seed: int = 0) -> list[str]:
-    """At least `count` texts of every kind."""
+    """Returns at least `count` texts of every kind."""
     generator = random.Random(seed)
     characters = assigned()
     part = count // 10

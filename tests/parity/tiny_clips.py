@@ -1,4 +1,4 @@
-"""Tiny CLIP models: an open_clip configuration of each architecture of the paper, and a transformers folder."""
+"""Tiny CLIP models: one open_clip configuration per architecture of the paper, and a transformers folder."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tiny models of the families that open_clip takes from timm, under names of our own, and open_clip configurations of them."""
+"""Tiny models of the timm families that open_clip uses, under names of our own, with open_clip configurations."""
 
 from functools import partial
 
@@ -10,7 +10,7 @@ from torch import nn
 
 
 def built(family: type[nn.Module], **arguments: object) -> nn.Module:
-    """`family` without what `timm.create_model` adds for pretrained weights."""
+    """Calls `family` without what `timm.create_model` adds for pretrained weights."""
     ours = {name: value for name, value in arguments.items() if not name.startswith(("pretrained_cfg", "cache_dir"))}
     model = family(**ours)
     model.default_cfg = {}
@@ -22,13 +22,13 @@ VIT = {"img_size": 32, "patch_size": 8, "embed_dim": 32, "depth": 2, "num_heads"
 
 @register_model
 def sdsclip_tiny_siglip(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """SigLIP's and SigLIP 2's tower: no class token, pooled by attention."""
+    """SigLIP's and SigLIP 2's tower: no class token, attention pooling."""
     return built(vision_transformer.VisionTransformer, **(VIT | {"class_token": False, "global_pool": "map"} | kwargs))
 
 
 @register_model
 def sdsclip_tiny_eva02(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """EVA02-B-16's: rotary positions, SwiGLU, a norm inside attention and the feed-forward."""
+    """EVA02-B-16's tower: rotary positions, SwiGLU, a norm inside attention and the feed-forward layers."""
     arguments = {"qkv_fused": False, "mlp_ratio": 8 / 3, "swiglu_mlp": True, "scale_mlp": True}
     arguments |= {"scale_attn_inner": True, "use_rot_pos_emb": True, "ref_feat_shape": (4, 4), "global_pool": "token"}
     return built(eva.Eva, **(VIT | arguments | kwargs))
@@ -36,7 +36,7 @@ def sdsclip_tiny_eva02(pretrained: bool = False, **kwargs: object) -> nn.Module:
 
 @register_model
 def sdsclip_tiny_pe_core(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """PE-Core's: rotary positions, a norm before the blocks, pooled by attention."""
+    """PE-Core's tower: rotary positions, a norm before the blocks, attention pooling."""
     arguments = {"attn_type": "rope", "use_pre_transformer_norm": True, "use_rot_pos_emb": True, "global_pool": "map"}
     arguments |= {"ref_feat_shape": (4, 4), "rope_grid_offset": 1.0, "rope_grid_indexing": "xy"}
     arguments |= {"attn_pool_num_heads": 4, "attn_pool_mlp_ratio": 4.0, "norm_layer": partial(LayerNorm, eps=1e-5)}
@@ -50,20 +50,20 @@ def sdsclip_tiny_convnext(pretrained: bool = False, **kwargs: object) -> nn.Modu
 
 @register_model
 def sdsclip_tiny_mobileclip(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """MobileCLIP-S's: convolutions with BatchNorm, attention in the last stage."""
+    """MobileCLIP-S's tower: convolutions with BatchNorm, attention in the last stage."""
     return built(fastvit.FastVit, **(fastvit_arguments() | kwargs))
 
 
 @register_model
 def sdsclip_tiny_mobileclip2(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """MobileCLIP2-S3's and -S4's: the same with a LayerNorm in the attention blocks."""
+    """MobileCLIP2-S3's and -S4's tower: the same with a LayerNorm in the attention blocks."""
     arguments = {"norm_layer": partial(LayerNorm2d, eps=1e-5), "stem_use_scale_branch": False}
     return built(fastvit.FastVit, **(fastvit_arguments() | arguments | kwargs))
 
 
 @register_model
 def sdsclip_tiny_mobileclip_b(pretrained: bool = False, **kwargs: object) -> nn.Module:
-    """MobileCLIP-B's: a ViT behind a stem of convolutions."""
+    """MobileCLIP-B's tower: a ViT after a stem of convolutions."""
     stem = vision_transformer_hybrid.ConvStem(
         channels=(8, 8, 32), stride=(4, 2, 1), kernel_size=(4, 2, 1), padding=0, in_chans=3, act_layer=nn.GELU
     )
@@ -82,7 +82,7 @@ def sdsclip_tiny_vitamin(pretrained: bool = False, **kwargs: object) -> nn.Modul
 
 
 def fastvit_arguments() -> dict:
-    """What both generations of MobileCLIP's small towers share."""
+    """The settings that both generations of MobileCLIP's small towers share."""
     positions = partial(fastvit.RepConditionalPosEnc, spatial_shape=(3, 3))
     return {
         "layers": (1, 1, 1, 1),
@@ -96,13 +96,13 @@ def fastvit_arguments() -> dict:
 
 
 def config(model: str, size: int, pool: str, proj: str | None, text: dict | None = None, **more: object) -> dict:
-    """An open_clip configuration as those of the published models are."""
+    """Writes an open_clip configuration like those of the published models."""
     vision = {"image_size": size, "timm_model_name": model, "timm_model_pretrained": False}
     vision |= {"timm_pool": pool, "timm_proj": proj}
     return {"embed_dim": 32, "vision_cfg": vision, "text_cfg": TINY_TEXT | (text or {}), "custom_text": True} | more
 
 
-# The text tower of SigLIP: all tokens see each other, and the last one is the text, padding or not.
+# SigLIP's text tower: all tokens see each other, and the last one is the text's embedding, padding or not.
 SIGLIP_TEXT = {
     "context_length": 16, "vocab_size": 4000, "no_causal_mask": True, "proj_bias": True, "pool_type": "last",
     "norm_kwargs": {"eps": 1e-6}, "hf_tokenizer_name": "timm/ViT-B-16-SigLIP", "tokenizer_kwargs": {"clean": "canonicalize"},

@@ -1,4 +1,4 @@
-"""CLIP weights in files, wrapped as the programs that publish them wrap them; see docs/models.md for the sources."""
+"""Files of CLIP weights, wrapped like those of the programs that publish them; docs/models.md names the sources."""
 
 import argparse
 from pathlib import Path
@@ -28,7 +28,7 @@ def random_model(name: str, quick_gelu: bool = False) -> nn.Module:
 
 
 def write_epoch(model: nn.Module, path: Path) -> None:
-    """As open_clip's training writes `epoch_K.pt` under several processes, with what people add to it."""
+    """Writes `epoch_K.pt` like open_clip's training with several processes, with additions that people make."""
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     sum(parameter.sum() for parameter in model.parameters()).backward()
     optimizer.step()
@@ -49,11 +49,11 @@ def write_epoch(model: nn.Module, path: Path) -> None:
 
 
 def write_openai_archive(model: nn.Module, path: Path) -> None:
-    """As OpenAI published its models: a TorchScript archive, its matrices in half precision, three numbers beside them."""
+    """Writes a model like OpenAI's: a TorchScript archive with matrices in half precision and three numbers."""
     del model.context_length, model.vocab_size
     mask = model.attn_mask
     del model.attn_mask
-    model.attn_mask = mask  # no buffer: a constant of the graph
+    model.attn_mask = mask  # not a buffer: a constant of the graph
     for name, value in (("input_resolution", 32), ("context_length", 77), ("vocab_size", 49408)):
         model.register_buffer(name, torch.tensor(value))
     inputs = {"encode_image": torch.zeros(1, 3, 32, 32), "encode_text": torch.zeros(1, 77, dtype=torch.long)}

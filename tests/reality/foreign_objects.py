@@ -8,7 +8,7 @@ from types import ModuleType
 
 @contextmanager
 def foreign_class(module: str, name: str) -> Iterator[type]:
-    """A class that pickles as `module.name`; its module is gone afterwards, as where the file is read."""
+    """Makes a class that pickles as `module.name`; the module is then removed, as on the reading machine."""
     parts = module.split(".")
     names = [".".join(parts[: count + 1]) for count in range(len(parts))]
     for path in names:

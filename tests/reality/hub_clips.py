@@ -1,4 +1,4 @@
-"""Tiny CLIP models whose files lie and read as OpenAI's, LAION's and open_clip's published ones; see docs/models.md."""
+"""Tiny CLIP models in the file layouts of OpenAI's, LAION's and open_clip's; docs/models.md names the sources."""
 
 from pathlib import Path
 
@@ -51,7 +51,7 @@ _OLD_PREPROCESSOR = {
 
 
 def openai_config() -> dict:
-    """As in openai/clip-vit-large-patch14: the sizes twice, in `text_config` and again in `text_config_dict`."""
+    """Like openai/clip-vit-large-patch14: the sizes are in `text_config` and again in `text_config_dict`."""
     return {
         "_name_or_path": "clip-vit-large-patch14/",
         "architectures": ["CLIPModel"],
@@ -69,7 +69,7 @@ def openai_config() -> dict:
 
 
 def laion_config() -> dict:
-    """As in laion/CLIP-ViT-H-14-laion2B-s32B-b79K: GELU, and the towers' own `projection_dim` is not the model's."""
+    """Like laion/CLIP-ViT-H-14-laion2B-s32B-b79K: GELU, and the towers' own `projection_dim` is not the model's."""
     gelu = {"hidden_act": "gelu", "transformers_version": "4.24.0"}
     return {
         "architectures": ["CLIPModel"],

@@ -1,6 +1,6 @@
-"""Tiny Stable Diffusions whose files lie and read as those on the hub, with the old names that today's libraries convert.
+"""Tiny Stable Diffusions in the file layouts of the hub, with old names that today's libraries convert.
 
-docs/models.md names the source of each layout. What today's `save_pretrained` would write otherwise:
+docs/models.md names the source of each layout. Today's `save_pretrained` would write instead:
 tokenizer.json instead of merges.txt, `scaling_factor` and `prediction_type` always, `to_q` for `query` in the VAE, no
 `position_ids`, and text encoder names without `text_model.`.
 """
@@ -92,16 +92,16 @@ _SCHEDULER = {
 
 @dataclass
 class Layout:
-    """A published model: its configurations as they are written there, and what they mean."""
+    """A published model: its configurations as written there, and their meaning."""
 
     unet: dict
     vae: dict
     text_encoder: dict
     scheduler: dict
     pad: str  # the tokenizer's padding token
-    prediction_type: str  # what the scheduler means
+    prediction_type: str  # what the UNet predicts
     scaling_factor: float = 0.18215
-    version: str = "0.2.2"  # of diffusers, in the configurations
+    version: str = "0.2.2"  # diffusers' version in the configurations
 
 
 def _layout(unet: dict, text: dict, scheduler: dict, pad: str, meaning: str, version: str) -> Layout:
@@ -122,7 +122,7 @@ LAYOUTS = {
 
 @dataclass
 class Networks:
-    """The three networks as the libraries know them: what the exported ones are held against."""
+    """The three networks in the libraries, with which the exported ones are compared."""
 
     unet: diffusers.UNet2DConditionModel
     vae: diffusers.AutoencoderKL
@@ -130,7 +130,7 @@ class Networks:
 
 
 def random_networks(layout: Layout, seed: int = 0) -> Networks:
-    """Networks of a layout with seeded random weights that are exact in half precision."""
+    """Makes a layout's networks with seeded random weights that are exact in half precision."""
     torch.manual_seed(seed)
     text = {name: value for name, value in layout.text_encoder.items() if name not in ("architectures", "torch_dtype")}
     networks = Networks(
@@ -177,7 +177,7 @@ def _index(layout: Layout) -> dict:
 
 
 def write_weights(state: dict[str, torch.Tensor], path: Path, half: bool = False) -> None:
-    """Writes a state dict by its file's ending; half precision leaves integers alone."""
+    """Writes a state dict in the format of its file's ending; half precision keeps integers."""
     path.parent.mkdir(parents=True, exist_ok=True)
     state = {
         name: (tensor.half() if half and tensor.is_floating_point() else tensor).contiguous().clone()
@@ -204,7 +204,7 @@ def split_weights(folder: Path, stem: str, suffix: str, variant: str = "") -> No
 
 
 def old_vae_names(vae: nn.Module) -> dict[str, torch.Tensor]:
-    """The VAE's tensors with the attention's names from before diffusers 0.15."""
+    """Returns the VAE's tensors with the attention names from before diffusers 0.15."""
     old = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
     pattern = re.compile(r"(mid_block\.attentions\.0)\.(to_q|to_k|to_v|to_out\.0)\.")
     return {
@@ -213,7 +213,7 @@ def old_vae_names(vae: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def old_text_names(text_encoder: nn.Module) -> dict[str, torch.Tensor]:
-    """The text encoder's tensors under `text_model.`, with the `position_ids` that older transformers kept."""
+    """Returns the text encoder's tensors under `text_model.`, with the `position_ids` that older transformers kept."""
     state = {
         f"text_model.{name.removeprefix('text_model.')}": tensor for name, tensor in text_encoder.state_dict().items()
     }

@@ -1,4 +1,4 @@
-"""CLIP's tokenizer as old folders on the hub hold it: merges and vocabulary, no `tokenizer.json`."""
+"""CLIP's tokenizer in the form of old folders on the hub: merges and vocabulary, no `tokenizer.json`."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""LoRAs of a Stable Diffusion under the names that kohya's trainer and diffusers' own write; see docs/models.md."""
+"""LoRAs of Stable Diffusion under the names of kohya's trainer and of diffusers; see docs/models.md."""
 
 import json
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Layer:
 
 
 def random_lora(unet: nn.Module, text_encoder: nn.Module, alpha: float = 2.0) -> list[Layer]:
-    """Updates of the attention matrices of both networks, with a seed of their own."""
+    """Makes updates of the attention matrices of both networks from their own seed."""
     generator = torch.Generator().manual_seed(3)
     layers = []
     for part, model in (("unet", unet), ("text_encoder", text_encoder)):
@@ -37,7 +37,7 @@ def random_lora(unet: nn.Module, text_encoder: nn.Module, alpha: float = 2.0) ->
 
 
 def write_kohya(layers: list[Layer], path: Path) -> None:
-    """`lora_unet_down_blocks_..._to_q.lora_down.weight`, each with its alpha, and the trainer's metadata."""
+    """Names like `lora_unet_down_blocks_..._to_q.lora_down.weight`, each with its alpha, and the trainer's metadata."""
     state = {}
     for layer in layers:
         prefix = "lora_unet_" if layer.part == "unet" else "lora_te_text_model_"
@@ -49,7 +49,7 @@ def write_kohya(layers: list[Layer], path: Path) -> None:
 
 
 def write_diffusers(layers: list[Layer], path: Path) -> None:
-    """`unet.down_blocks....to_q.lora_A.weight`; rank and alpha lie in the file's metadata."""
+    """Names like `unet.down_blocks....to_q.lora_A.weight`; rank and alpha are in the file's metadata."""
     state = {}
     for layer in layers:
         name = layer.name if layer.part == "unet" else f"text_model.{layer.name}"
@@ -62,7 +62,7 @@ def write_diffusers(layers: list[Layer], path: Path) -> None:
 
 
 def write_attention_processors(layers: list[Layer], path: Path) -> None:
-    """`unet.down_blocks....attn1.processor.to_q_lora.down.weight`, of diffusers before 0.21; alpha is the rank."""
+    """Names from before diffusers 0.21: `unet.down_blocks....processor.to_q_lora.down.weight`; alpha is the rank."""
     state = {}
     for layer in layers:
         if layer.part == "unet":
@@ -74,5 +74,5 @@ def write_attention_processors(layers: list[Layer], path: Path) -> None:
     safetensors.torch.save_file(state, path, metadata={"format": "pt"})
 
 
-# How each form is written, and the alpha that it can say.
+# How each form is written, and the alpha that it can state.
 FORMS = {"kohya": (write_kohya, 2.0), "diffusers": (write_diffusers, 2.0), "processors": (write_attention_processors, RANK)}

@@ -1,4 +1,4 @@
-"""Stable Diffusion in one file, as its authors and trainers publish it; see docs/models.md for the sources."""
+"""Stable Diffusion in one file, as its authors and trainers publish it; docs/models.md names the sources."""
 
 import sys
 from pathlib import Path
@@ -12,12 +12,12 @@ from torch import nn
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "parity"))
 import original_layout
 
-# What lies beside the networks in a training checkpoint's state dict.
+# Entries beside the networks in a training checkpoint's state dict.
 _SCHEDULE = ("betas", "alphas_cumprod", "alphas_cumprod_prev", "sqrt_alphas_cumprod", "sqrt_one_minus_alphas_cumprod")
 
 
 def state_of(layout: Layout, networks: Networks) -> dict[str, torch.Tensor]:
-    """The state dict under the original names, with the schedule's buffers."""
+    """Returns the state dict under the original names, with the schedule's buffers."""
     state = original_layout.single_file(networks.unet, networks.vae, networks.text_encoder)
     if layout.pad == EOS:
         positions = torch.arange(77)[None]
@@ -30,7 +30,7 @@ def state_of(layout: Layout, networks: Networks) -> dict[str, torch.Tensor]:
 
 
 def open_clip_names(text_encoder: nn.Module) -> dict[str, torch.Tensor]:
-    """The text encoder as Stable Diffusion 2's files hold it: OpenCLIP's names, and a last block that is not used."""
+    """Returns the text encoder as in Stable Diffusion 2's files: OpenCLIP's names, and an unused last block."""
     source = {name.removeprefix("text_model."): tensor for name, tensor in text_encoder.state_dict().items()}
     width = text_encoder.config.hidden_size
     state = {
@@ -57,7 +57,7 @@ def open_clip_names(text_encoder: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def with_average(state: dict[str, torch.Tensor], unet: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """`state` with another UNet as its exponential moving average, whose names have lost their dots."""
+    """Returns `state` with another UNet as its exponential moving average, whose names have no dots."""
     averaged = {
         "model_ema." + name.removeprefix("model.").replace(".", ""): tensor
         for name, tensor in unet.items()
@@ -67,7 +67,7 @@ def with_average(state: dict[str, torch.Tensor], unet: dict[str, torch.Tensor]) 
 
 
 def write_ckpt(state: dict[str, torch.Tensor], path: Path) -> None:
-    """As PyTorch Lightning 1.4 wrote it, with its callbacks as pickled objects."""
+    """Writes a file like PyTorch Lightning 1.4, with its callbacks as pickled objects."""
     with foreign_class("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint") as callback:
         content = {
             "epoch": 12,

@@ -1,4 +1,4 @@
-"""What the reality tests share with the parity tests: the exporters in this process, and the program."""
+"""Shared with the parity tests: runs the exporters in this process, and the program."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,6 @@ __all__ = ["ROOT", "ExportTestCase", "export", "read_manifest", "run", "run_scri
 
 
 def export(script, *arguments: object) -> None:
-    """Runs an exporter, which must succeed."""
+    """Runs an exporter and checks that it succeeds."""
     code, _, stderr = run_script(script, *arguments)
     assert code == 0, stderr

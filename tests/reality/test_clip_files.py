@@ -1,4 +1,4 @@
-"""CLIP weights in files as OpenAI, open_clip and others leave them, held against open_clip's own reading."""
+"""Exports CLIP weights from files of OpenAI, open_clip and others, and compares them with open_clip's own reading."""
 
 import os
 import pickle
@@ -22,7 +22,7 @@ from sdsclip_export.clip_models import Weights, load_clip
 
 
 class Touch:
-    """Would make a file where it is unpickled in full."""
+    """Makes a file if it is unpickled completely."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -108,7 +108,7 @@ class ClipFiles(ExportTestCase):
         model, path, out = clip_files.random_model("tiny-file", True), self.scratch / "openai.pt", self.scratch / "openai"
         clip_files.write_openai_archive(model, path)
         expected = open_clip.load_openai_model(str(path), precision="fp32", device="cpu").eval()
-        # A twin's name raises no question: OpenAI's archives are known.
+        # A name with a twin raises no question, because OpenAI's archives are known.
         export(export_clip, self.twin, "--checkpoint", path, "--out", out)
         self.assertEqual(read_manifest(out)["activation"], "quick_gelu")
         exported = verify.load_exported(out / "clip.ts")
@@ -146,7 +146,7 @@ class ClipFiles(ExportTestCase):
 
 
 class Errors(ExportTestCase):
-    """What is no such file is one whole printable line that says what it is."""
+    """A file of another kind gives one complete printable line that names the kind."""
 
     def expect_line(self, path: Path, message: str) -> None:
         config = self.write_json("tiny-errors.json", clip_files.CONFIG)

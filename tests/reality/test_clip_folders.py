@@ -1,4 +1,4 @@
-"""CLIP as transformers folders hold it on the hub, exported and held against transformers."""
+"""Exports CLIP from transformers folders as on the hub, and compares it with transformers."""
 
 import sys
 import unittest
@@ -19,7 +19,7 @@ TEXTS = ["a cat", "two dogs on a sofa, asleep", "", "don't", "a photo of 12 caf\
 
 class ClipFolders(ExportTestCase):
     def assert_like_transformers(self, folder: Path, bundle: Path, variant: str | None = None) -> None:
-        """Embeddings equal transformers' own, from its own ids, and `sdsclip tokenize` gives these ids."""
+        """Checks that embeddings equal transformers' with its own ids, and that `sdsclip tokenize` gives these ids."""
         model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32, variant=variant)
         tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
         ids = torch.tensor(tokenizer(TEXTS, padding="max_length", max_length=77, truncation=True).input_ids)

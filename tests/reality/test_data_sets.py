@@ -1,8 +1,7 @@
-"""Benchmark data sets as their published archives unpack, each tiny, beside an independent reading of the same files.
+"""Tiny benchmark data sets in the layouts of published archives, compared with independent readings of the files.
 
-The reference of a zero-shot set is a plain image folder that this test fills from the set by a reader of its own:
-NumPy's for CIFAR and MNIST, torchvision's ImageFolder, CLIP_benchmark's own `build_dataset`. Scores and marks of the two
-must be equal. Sources of the layouts, looked up on 2026-11-28:
+The reference of a zero-shot set is a plain image folder. This test fills it with another reader: NumPy for CIFAR and
+MNIST, torchvision's ImageFolder, CLIP_benchmark's own `build_dataset`. Scores and marks of the two must be equal. Sources of the layouts, looked up on 2026-11-28:
 
 - CIFAR: cs.toronto.edu/~kriz/cifar.html ("Binary version"); the archive unpacks to cifar-10-batches-bin/, cifar-100-binary/
 - MNIST: ossci-datasets.s3.amazonaws.com/mnist/*.gz, which torchvision keeps in MNIST/raw/
@@ -62,7 +61,7 @@ def add_to_tar(tar: tarfile.TarFile, name: str, content: bytes) -> None:
 
 class DataSets(ProgramTest):
     def scores(self, benchmark: str, data: Path) -> tuple[np.ndarray, dict]:
-        """The scores of each image of each case, in an order that the files' names do not decide, and the metrics."""
+        """Returns the scores of each image of each case, in an order independent of file names, and the metrics."""
         out = self.folder / f"run-{len(list(self.folder.glob('run-*')))}"
         self.check_succeeds("eval", benchmark, "--data", data, "--out", out, "--threads", 1, "--quiet")
         with sqlite3.connect(out / "scores.sqlite") as database:
@@ -80,7 +79,7 @@ class DataSets(ProgramTest):
         self.assertEqual(metrics, expected_metrics)
 
     def check_zeroshot(self, data: Path, classes: list[str], labelled: list[tuple[Image.Image, int]]) -> None:
-        """`data` scores as `labelled` does, written as PNG into a folder per class."""
+        """Checks that `data` scores like `labelled` when written as PNGs into one folder per class."""
         plain = data.with_name(data.name + "-plain")
         write(plain / "classnames.txt", "".join(name + "\n" for name in classes))
         write(plain / "folders.txt", "".join(f"{label:03}\n" for label in range(len(classes))))

@@ -1,4 +1,4 @@
-"""What the exporters make of libraries' exceptions: one whole printable line with the useful part."""
+"""The exporters turn libraries' exceptions into one complete printable line with the useful part."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ def raised(function) -> Exception:
 
 
 class Response:
-    """As much of an HTTP response as the hub's errors look at."""
+    """The parts of an HTTP response that the hub's errors use."""
 
     def __init__(self, status: int):
         self.status_code = status
@@ -37,7 +37,7 @@ class Response:
 
 
 def hub_error(kind: type, status: int) -> Exception:
-    """As transformers passes the hub's errors on: within an OSError whose text advises at length."""
+    """Raises the hub's error as transformers does: inside an OSError with long advice."""
     try:
         try:
             raise kind("401 Client Error. (Request ID: Root=1-66)\n\nCannot access", response=Response(status))

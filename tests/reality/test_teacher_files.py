@@ -1,4 +1,4 @@
-"""Stable Diffusion in single files, and fine-tunes of it: exported and held against the libraries."""
+"""Exports Stable Diffusion from single files and fine-tunes, and compares it with the libraries."""
 
 import dataclasses
 import sys
@@ -23,7 +23,7 @@ DEEP = {"num_hidden_layers": 23}
 
 
 def config_of(layout: hub_teachers.Layout) -> dict:
-    """The layout as a `--config` file for single files."""
+    """Writes the layout as a `--config` file for single files."""
     pad = "eot" if layout.pad == hub_teachers.EOS else 0
     parts = {"unet": layout.unet, "vae": layout.vae, "text_encoder": layout.text_encoder, "scheduler": layout.scheduler}
     return parts | {"tokenizer": {"merges": "openai", "pad": pad}}
@@ -43,7 +43,7 @@ class SingleFiles(ExportTestCase):
             cls.config[name] = cls.write_json(cls, f"{name}.json", config_of(layout))
 
     def assert_weights(self, teacher: teacher_models.TeacherSource, name: str) -> None:
-        """The loaded networks have the generator's weights, bit for bit."""
+        """Checks that the loaded networks have the generator's weights, bit for bit."""
         expected = self.networks[name]
         pairs = ((teacher.unet, expected.unet), (teacher.vae, expected.vae), (teacher.text_encoder, expected.text_encoder))
         for found, wanted in pairs:
@@ -138,7 +138,7 @@ class FineTunes(ExportTestCase):
                 self.assert_merged(lora, 0.5, teacher.text_encoder, self.networks.text_encoder, "text_encoder")
 
     def assert_merged(self, lora: list, scale: float, merged: torch.nn.Module, plain: torch.nn.Module, part: str) -> None:
-        """Each weight is W + scale * alpha / rank * up @ down where the LoRA has one, and W elsewhere."""
+        """Checks that each weight is W + scale * alpha / rank * up @ down where the LoRA has one, and W elsewhere."""
         expected = {name: tensor.clone() for name, tensor in plain.state_dict().items()}
         layers = [layer for layer in lora if layer.part == part]
         self.assertGreater(len(layers), 2)

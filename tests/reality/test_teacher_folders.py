@@ -1,4 +1,4 @@
-"""Stable Diffusion as it lies on the hub, in folders: exported, held against the libraries, and trained with."""
+"""Exports Stable Diffusion from folders as on the hub, compares it with the libraries, and trains with it."""
 
 import json
 import os
@@ -34,7 +34,7 @@ class TeacherFolders(ExportTestCase):
         return self.scratch / folder
 
     def assert_networks(self, bundle: Path, networks: hub_teachers.Networks) -> None:
-        """The bundle's three graphs give what the libraries' networks give."""
+        """Checks that the bundle's three graphs give what the libraries' networks give."""
         generator = torch.Generator().manual_seed(1)
         z, context = torch.randn(2, 4, 8, 8, generator=generator), torch.randn(2, 77, 32, generator=generator)
         t, pixels = torch.tensor([3, 700]), torch.rand(2, 3, 32, 32, generator=generator) * 2 - 1

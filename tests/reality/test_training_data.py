@@ -1,4 +1,4 @@
-"""Training data in the layouts of published archives: every sample beside an independent reading, and two steps each.
+"""Tiny training data in the layouts of published archives: compares every sample, then trains two steps.
 
 The data sets are tiny and generated (training_layouts.py).
 """
@@ -36,7 +36,7 @@ class Checks(unittest.TestCase):
         self.folder.mkdir()
 
     def check(self, layout: layouts.Layout) -> None:
-        """All samples as the independent reading has them, each bad record named, then two steps of training."""
+        """Checks all samples against the independent reading, each bad record's message, and two training steps."""
         options = layout.options | ({"max_bad": 1} if layout.bad or layout.missing else {})
         done = run(PROBE, "samples", *(f"{key}={yaml(value)}" for key, value in options.items()))
         self.assertEqual(done.returncode, 0, done.stderr)
@@ -55,7 +55,7 @@ class Checks(unittest.TestCase):
 
     def train(self, options: dict[str, object]) -> None:
         out = self.folder.parent / "run"
-        shutil.rmtree(out, ignore_errors=True)  # of another layout in this test
+        shutil.rmtree(out, ignore_errors=True)  # from another layout of this test
         settings = {f"data.{key}": yaml(value) for key, value in options.items()}
         settings |= {"train.steps": 2, "train.batch_size": 2, "sds.lambda": 0, "train.evaluate_every": 0}
         words = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
@@ -64,7 +64,7 @@ class Checks(unittest.TestCase):
         self.assertEqual(len((out / "log.jsonl").read_text().splitlines()), 2)
 
     def check_refused(self, layout: layouts.Layout) -> None:
-        """With `fail`, before the first step, in one printable line."""
+        """With `fail`, the run ends before the first step with one printable line."""
         options = layout.options | {"on_bad_sample": "fail"}
         done = run(PROBE, "samples", *(f"{key}={yaml(value)}" for key, value in options.items()))
         self.assertEqual(done.returncode, 3)
@@ -128,7 +128,7 @@ class TrainingData(Checks):
         self.check(layouts.image_text_folder(self.folder))
 
     def test_lists_of_addresses_as_published(self):
-        """CC3M's and CC12M's own files hold addresses; the message says what makes shards of them."""
+        """CC3M's and CC12M's own files hold addresses; the message says how to make shards of them."""
         for name, text in (
             ("Train_GCC-training.tsv", "a very typical bus station\thttp://lh6.ggpht.com/-IvRtNLNcG8o/a.jpg\n"),
             ("cc12m.tsv", "https://us.123rf.com/a.jpg?ver=6\tMetal Design Within A White Circle\n"),
@@ -141,14 +141,14 @@ class TrainingData(Checks):
             self.assertIn("img2dataset", done.stderr)
 
     def test_files_of_another_kind(self):
-        """One printable line that says what the file is, for every format, from the program itself."""
+        """For every format, the program says in one printable line what the file is."""
         kinds = {"parquet": b"PAR1" + os.urandom(64), "gzip": b"\x1f\x8b\x08" + os.urandom(64),
                  "binary": b"\0\1\2" * 99, "UTF-16": "filepath\ttitle\n".encode("utf-16")}  # fmt: skip
         for kind, content in kinds.items():
             path = layouts.put(self.folder / "file", content)
             for name in ("coco", "tsv", "karpathy", "json", "jsonl", "webdataset"):
                 if (kind, name) == ("binary", "webdataset"):
-                    continue  # a tar is binary too: told by libarchive
+                    continue  # a tar is binary too: libarchive recognizes it
                 done = run(PROBE, "samples", f"format={name}", f"annotations={yaml(path)}")
                 self.assertEqual(done.returncode, 3, (kind, name, done.stdout))
                 self.assertIn(kind, done.stderr.lower() if kind != "UTF-16" else done.stderr, name)

@@ -1,6 +1,6 @@
 """Writes tiny training data sets in the layouts, and with the quirks, of published ones.
 
-Each function writes one data set below a folder and gives how `sdsclip` is told of it, and what is in it by an independent
+Each function writes one data set below a folder. It returns the options for `sdsclip`, and the content by an independent
 reading (json, csv, webdataset): a list of (image's name, captions). docs/datasets.md has the sources of the layouts.
 """
 
@@ -46,7 +46,7 @@ def put(path: Path, content: bytes | str) -> Path:
 
 
 def coco_2017(folder: Path) -> Layout:
-    """annotations_trainval2017.zip and train2017.zip, unpacked side by side."""
+    """Writes annotations_trainval2017.zip and train2017.zip, unpacked side by side."""
     images, annotations = [], []
     for number, image_id in enumerate((391895, 522418, 184613)):
         name = f"{image_id:012}.jpg"
@@ -56,7 +56,7 @@ def coco_2017(folder: Path) -> Layout:
             "height": 10, "width": 12 + number, "date_captured": "2013-11-14 11:18:45",
             "flickr_url": "http://farm9.staticflickr.com/a.jpg", "id": image_id,
         })  # fmt: skip
-    for number, caption in enumerate(CAPTIONS * 3):  # in no order of the images, as in the published file
+    for number, caption in enumerate(CAPTIONS * 3):  # not in the order of the images, as in the published file
         annotations.append({"image_id": images[number * 7 % 3]["id"], "id": 700 + number, "caption": caption})
     info = {"description": "COCO 2017 Dataset", "url": "http://cocodataset.org", "version": "1.0", "year": 2017}
     licenses = [{"url": "http://creativecommons.org/licenses/by-nc-sa/2.0/", "id": 1, "name": "Attribution"}]
@@ -71,7 +71,7 @@ def coco_2017(folder: Path) -> Layout:
 
 
 def coco_with_bad_records(folder: Path) -> Layout:
-    """A subset that a user made: an annotation without its image, NaN, a null caption, a lone surrogate, text ids."""
+    """Writes a user's subset: an annotation without its image, NaN, a null caption, a lone surrogate, text ids."""
     layout = coco_2017(folder)
     path = Path(layout.options["annotations"])
     document = json.loads(path.read_text())
@@ -91,7 +91,7 @@ def coco_with_bad_records(folder: Path) -> Layout:
 
 
 def karpathy(folder: Path, name: str, with_folders: bool) -> Layout:
-    """caption_datasets.zip: dataset_coco.json has `filepath` and `cocoid`, the Flickr ones have not."""
+    """Writes caption_datasets.zip: dataset_coco.json has `filepath` and `cocoid`, the Flickr files do not."""
     images = []
     for number, split in enumerate(("train", "test", "restval", "val")):
         filepath = "val2014" if split != "train" else "train2014"
@@ -115,7 +115,7 @@ def karpathy(folder: Path, name: str, with_folders: bool) -> Layout:
 
 
 def blip(folder: Path) -> Layout:
-    """coco_karpathy_train.json: one record per caption; and of test files, a list per image."""
+    """Writes coco_karpathy_train.json: one record per caption; test files have one list per image."""
     records = []
     for number, caption in enumerate(CAPTIONS):
         name = f"val2014/COCO_val2014_{number // 2:012}.jpg"
@@ -128,7 +128,7 @@ def blip(folder: Path) -> Layout:
 
 
 def hub_image_folder(folder: Path) -> Layout:
-    """The hub's `imagefolder`: metadata.jsonl beside the images."""
+    """Writes the hub's `imagefolder`: metadata.jsonl beside the images."""
     lines = []
     for number, caption in enumerate(CAPTIONS):
         put(folder / f"{number:04}.png", image(number, "PNG"))
@@ -139,7 +139,7 @@ def hub_image_folder(folder: Path) -> Layout:
 
 
 def open_clip_table(folder: Path, name: str, separator: str) -> Layout:
-    """What open_clip's README writes with pandas: to_csv(sep="\\t"), whatever the file's ending."""
+    """Writes what open_clip's README makes with pandas: to_csv(sep="\t"), for any file ending."""
     path = folder / name
     for number in range(len(CAPTIONS)):
         put(folder / f"{number}.jpg", image(number))
@@ -153,7 +153,7 @@ def open_clip_table(folder: Path, name: str, separator: str) -> Layout:
 
 
 def flickr8k_tokens(folder: Path) -> Layout:
-    """Flickr8k_text.zip: Flickr8k.token.txt names an image `....jpg.1` that Flickr8k_Dataset.zip has not."""
+    """Writes Flickr8k_text.zip: Flickr8k.token.txt names an image `....jpg.1` that Flickr8k_Dataset.zip lacks."""
     lines = [f'{n % 2}_693b08cb0e.jpg#{n // 2}\t"A dog" runs , n {n} .' for n in range(4)]
     lines.insert(2, "2258277193_586949ec62.jpg.1#0\tA child and a woman are at waters edge in a big city .")
     path = put(folder / "Flickr8k.token.txt", "".join(line + "\n" for line in lines))
@@ -165,7 +165,7 @@ def flickr8k_tokens(folder: Path) -> Layout:
 
 
 def flickr8k_captions(folder: Path) -> Layout:
-    """The archive that most users have of Flickr8k: captions.txt, commas, Images/."""
+    """Writes the usual archive of Flickr8k: captions.txt, commas, Images/."""
     path = folder / "captions.txt"
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -181,7 +181,7 @@ def flickr8k_captions(folder: Path) -> Layout:
 
 
 def flickr30k_results(folder: Path) -> Layout:
-    """flickr30k_images/results.csv: `|` and spaces; the row of 2199200615.jpg lacks a separator."""
+    """Writes flickr30k_images/results.csv: `|` and spaces; the row of 2199200615.jpg lacks a separator."""
     path = put(folder / "results.csv", "image_name| comment_number| comment\n1000092795.jpg| 0| Two young guys .\n"
                "2199200615.jpg| 4   A dog runs across the grass .\n1000092795.jpg| 1| Two men , \"big\" ones .\n")  # fmt: skip
     put(folder / "flickr30k_images" / "1000092795.jpg", image(1))
@@ -192,7 +192,7 @@ def flickr30k_results(folder: Path) -> Layout:
 
 
 def flickr30k_hub(folder: Path) -> Layout:
-    """flickr_annotations_30k.csv: a row per image, the captions as a JSON list in a cell, a column `split`."""
+    """Writes flickr_annotations_30k.csv: one row per image, captions as a JSON list in a cell, a column `split`."""
     path = folder / "flickr_annotations_30k.csv"
     rows = [("train", "1.jpg", CAPTIONS[:2]), ("test", "2.jpg", CAPTIONS[2:3]), ("train", "3.jpg", CAPTIONS[2:])]
     folder.mkdir(parents=True, exist_ok=True)
@@ -210,7 +210,7 @@ def flickr30k_hub(folder: Path) -> Layout:
 
 
 def negclip(folder: Path) -> Layout:
-    """train_neg_clip.tsv as pandas writes it: Python lists in a column."""
+    """Writes train_neg_clip.tsv like pandas: Python lists in a column."""
     path = folder / "train_neg_clip.tsv"
     put(folder / "a.jpg", image(1))
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -221,13 +221,13 @@ def negclip(folder: Path) -> Layout:
 
 
 def img2dataset_shards(folder: Path) -> Layout:
-    """img2dataset's `webdataset` output: jpg, json, txt per key; empty texts; a parquet and _stats.json per shard."""
+    """Writes img2dataset's `webdataset` output: jpg, json, txt per key; empty texts; a parquet file per shard."""
     for shard in range(2):
         with webdataset.TarWriter(str(folder / f"{shard:05}.tar")) as tar:
             for number in range(3):
                 key = f"{shard:05}{number:04}"
                 if number == 1 and shard == 0:
-                    continue  # a download that failed
+                    continue  # a failed download
                 caption = "" if number == 2 else CAPTIONS[number + shard]
                 meta = {"key": key, "url": "http://e.org/x.jpg", "caption": caption, "status": "success"}
                 tar.write({"__key__": key, "jpg": image(number), "txt": caption, "json": json.dumps(meta, indent=4)})
@@ -247,7 +247,7 @@ def read_shards(folder: Path, captions: Callable[[str], list[str]]) -> list[tupl
 
 
 def clip_benchmark_retrieval(folder: Path) -> Layout:
-    """clip_benchmark_export_wds of a retrieval set: train/0.tar, train/nshards.txt, a caption per line."""
+    """Writes clip_benchmark_export_wds of a retrieval set: train/0.tar, train/nshards.txt, one caption per line."""
     split = folder / "train"
     split.mkdir()
     with webdataset.TarWriter(str(split / "0.tar")) as tar:
@@ -261,7 +261,7 @@ def clip_benchmark_retrieval(folder: Path) -> Layout:
 
 
 def cut_shard(folder: Path) -> Layout:
-    """A download that broke off: the second of three shards ends inside its second image."""
+    """Writes an interrupted download: the second of three shards ends inside its second image."""
     for shard in range(3):
         with webdataset.TarWriter(str(folder / f"{shard:05}.tar")) as tar:
             for number in range(2):
@@ -277,7 +277,7 @@ def cut_shard(folder: Path) -> Layout:
 
 
 def image_text_folder(folder: Path) -> Layout:
-    """img2dataset's `files` output, and what many trainers use: NAME.jpg beside NAME.txt, here with a .json more."""
+    """Writes img2dataset's `files` output, which many trainers use: NAME.jpg beside NAME.txt, here with a .json."""
     for number, caption in enumerate(CAPTIONS):
         stem = folder / f"{number // 2:05}" / f"{number:09}"
         put(stem.with_suffix(".JPG" if number == 1 else ".jpg"), image(number))
@@ -289,7 +289,7 @@ def image_text_folder(folder: Path) -> Layout:
 
 
 def hub_parquet(folder: Path) -> list[Path]:
-    """train-00000-of-00002.parquet and so on: structs of bytes and path, several captions, row groups; two bad rows."""
+    """Writes train-00000-of-00002.parquet and so on: structs of bytes and path, several captions, two bad rows."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for part in range(2):

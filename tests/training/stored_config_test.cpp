@@ -53,8 +53,8 @@ TEST_F(StoredConfigTest, AnotherRunIsRefusedOptionByOption) {
   config_.evaluate.benchmarks = {"winoground"};
   expect_error(ExitCode::kUsage,
                {"config.yaml", "another run", "train.lr was 5e-05 and is 1 now",
-                "sds.timesteps is uniform there and logit_normal here",
-                "evaluate.benchmarks is [] there and [\"winoground\"] here"},
+                "sds.timesteps was uniform and is logit_normal now",
+                "evaluate.benchmarks was [] and is [\"winoground\"] now"},
                [&] { check_same_run(file(), config_); });
 }
 
