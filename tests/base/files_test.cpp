@@ -55,8 +55,8 @@ TEST(WriteFileAtomically, RemovesWhatKilledWritersOfTheSameNameLeft) {
 }
 
 TEST(WriteFileAtomically, OnAFullDiskIsARuntimeFailure) {
-  // /dev/full answers every write with "no space left"; the temporary name beside it cannot be made, so link
-  // to it.
+  // /dev/full answers every write with "no space left". No temporary file can be created beside it, so this
+  // links to it.
   const testing::TemporaryFolder folder;
   fs::create_symlink("/dev/full", folder.path() / ("a.tmp-" + std::to_string(::getpid())));
   testing::expect_error(ExitCode::kRuntime, {"cannot write", "No space left"},

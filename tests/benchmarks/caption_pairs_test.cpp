@@ -134,7 +134,7 @@ TEST_F(Mmvp, ReadsQuotedStatements) {
   EXPECT_EQ(table.images[1].id, "MLLM_VLM Images/Color/2.jpg");
 }
 
-// evaluate_vlm.py: the first image where its probability is above 0.5. Worked by hand with both ties.
+// evaluate_vlm.py takes the first image if its probability is above 0.5. Worked by hand with both ties.
 TEST_F(Mmvp, JudgesWhichImageAStatementIsOf) {
   write_questions("1,Color,a\n2,Color,b\n3,Texts,c\n4,Texts,d\n");
   const CaseTable table = load("mmvp");

@@ -40,12 +40,12 @@ TEST(MetricValue, IsThePlainMeanWithoutGroups) {
 }
 
 TEST(MetricValue, AveragesGroupMeansWithGroups) {
-  // Group 7: 1 of 1; group 2: 1 of 3. Macro (1 + 1/3) / 2, where the plain mean is 1/2.
+  // Group 7 has 1 of 1 right, group 2 has 1 of 3. The macro average is (1 + 1/3) / 2, the plain mean 1/2.
   EXPECT_DOUBLE_EQ(metric_value(marks_of({1, 1, 0, 0}, {7, 2, 2, 2})), 2.0 / 3.0);
 }
 
-// A resample's number of right answers is binomial, so the interval's ends are known exactly, up to a step of
-// 1/n for the 10,000 draws.
+// The number of right answers in a resample is binomial, so the interval's ends are known exactly, within a
+// step of 1/n for the 10,000 draws.
 TEST(Bootstrap, AgreesWithTheExactBinomialDistribution) {
   for (const int right : {12, 124, 200, 390}) {
     const int n = 400;
@@ -85,8 +85,7 @@ TEST(Bootstrap, RecomputesTheMacroAverageInEachResample) {
   EXPECT_DOUBLE_EQ(narrow.high, 0.5);
 }
 
-// Five marks a case that are all equal carry the information of one: the interval is that of 100 cases, not
-// of 500.
+// Five equal marks per case carry the information of one: the interval is that of 100 cases, not of 500.
 TEST(Bootstrap, DrawsWholeCases) {
   MetricMarks marks{.name = "clustered", .case_index = {}, .mark = {}, .group = {}, .ties = 0};
   for (std::int32_t index = 0; index < 100; ++index) {
@@ -183,7 +182,7 @@ TEST(ProportionInterval, HasTheStatedCoverage) {
   for (const int n : {4, 6, 10, 15, 19}) EXPECT_GE(coverage_of(n).least, 0.95) << n;  // exact: never less
 }
 
-// Drawn and not summed: 2,000 samples a place, whose share has a standard error of half a point at 95%.
+// By simulation: 2,000 samples per p. The share has a standard error of half a point at 95%.
 TEST(ProportionInterval, CoverageInASimulationEqualsTheSums) {
   RandomSequence random(5, stream_of("metrics-test/coverage"));
   for (const int n : {4, 19, 20, 100, 400}) {
@@ -287,8 +286,8 @@ TEST(CompareMarks, PairsTheRunsCaseByCase) {
   EXPECT_GE(difference.ci95.high, difference.difference);
 }
 
-// Cases on which both agree widen nothing: with one discordant case in 400 the paired interval is a few cases
-// wide, where the two accuracies' own intervals are 9 points wide.
+// Cases on which both agree do not widen the interval. With one discordant case in 400, the paired interval
+// is a few cases wide; the two accuracies' own intervals are 9 points wide.
 TEST(CompareMarks, IsNarrowIfTheRunsAgree) {
   const MetricMarks a = accuracy(124, 400);
   const MetricMarks b = accuracy(125, 400);

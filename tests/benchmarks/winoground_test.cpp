@@ -91,7 +91,7 @@ TEST_F(Winoground, CountsATieOnlyIfItDecides) {
   write(example(0, "Object", 1));
   const CaseTable table = load();
   CaseScores scores(table);
-  set_scores(scores, 0, {{0.5, 0.5}, {0.9, 0.1}});  // image 1 is wrong whatever image 0's tie is
+  set_scores(scores, 0, {{0.5, 0.5}, {0.9, 0.1}});  // image 1 is wrong, however image 0's tie is decided
   const std::vector<MetricMarks> marks = find_benchmark("winoground").judge(table, scores);
   EXPECT_EQ(find_marks(marks, "winoground/text")->ties, 0);
 }

@@ -130,7 +130,7 @@ TEST_F(Zeroshot, RefusesAnEmptyLineWithoutAMeaning) {
   expect_error(ExitCode::kInput, {"templates.txt: line 2", "empty template"}, [&] { load(); });
 }
 
-// As torchvision's ImageFolder: what is no image is passed over, folders inside a class are walked into.
+// Like torchvision's ImageFolder, skips files that are not images and walks into folders inside a class.
 TEST_F(Zeroshot, SkipsStrayFilesAndWalksIntoFolders) {
   write_names("cat\ndog\n");
   for (const char* name :

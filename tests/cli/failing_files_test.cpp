@@ -1,6 +1,6 @@
-// Each file operation of a run fails once, as on a full or broken disk: the run says so in one line and with
-// the right exit code, and --resume ends with the results of the run that nothing happened to. The commands
-// run in this process, so that hundreds of them take seconds.
+// Each file operation of a run fails once, as on a full or broken disk. The run must report it in one line
+// with the right exit code, and --resume must end with the results of an undisturbed run. The commands run in
+// this process, so that hundreds of them take seconds.
 
 #include <gtest/gtest.h>
 
@@ -42,13 +42,13 @@ std::string text_of(const fs::path& file) {
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
-/// What a command returned and printed to stderr.
+/// A command's exit code and its output on stderr.
 struct Outcome {
   int code = 0;
   std::string errors;
 };
 
-/// Standard output and error go to files while this lives.
+/// While alive, redirects standard output and error to files.
 class Redirected {
  public:
   Redirected(int stream, const fs::path& file) : stream_(stream), kept_(::dup(stream)) {
@@ -83,7 +83,7 @@ Outcome run(const Words& words, const fs::path& scratch) {
   return outcome;
 }
 
-/// The values that two runs of the same settings share, whatever times and memory they took.
+/// The values that two runs of the same settings share, without times and memory.
 json results_of(const fs::path& out) {
   json results = json::parse(text_of(out / "result.json"));
   for (const char* key : {"seconds", "seconds_a_match", "work"}) results.erase(key);
@@ -100,7 +100,7 @@ json results_of(const fs::path& out) {
   return all;
 }
 
-/// The names of a run's files, but for event files, of which each life has its own.
+/// The names of a run's files without event files, because each start writes a new one.
 std::set<std::string> files_of(const fs::path& out) {
   std::set<std::string> names;
   for (const fs::directory_entry& entry : fs::recursive_directory_iterator(out)) {
@@ -155,9 +155,9 @@ class FailingFiles : public ::testing::Test {
     }
   }
 
-  /// Whether a run may be done although `call` failed: a removal that fails and a folder that is not flushed
-  /// cost nothing. Nor does the evaluation's own store once its marks were read, when SQLite writes its log
-  /// back at the end: the store is deleted next.
+  /// Whether a run may succeed although `call` failed: a failed removal and an unflushed folder lose nothing.
+  /// Nor does the evaluation's own store after its marks were read, when SQLite writes its log back: the
+  /// store is deleted next.
   static bool costs_nothing(const std::string& call) {
     const bool is_read_already = call.ends_with("/evaluation.tmp/scores.sqlite") &&
                                  (call.starts_with("write ") || call.starts_with("truncate "));

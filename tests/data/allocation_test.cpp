@@ -1,6 +1,6 @@
-// Every allocation on the decoders' path fails once: the decoder says that memory is out (exit code 4) or
-// gives the image all the same; it never calls a sound image damaged, and never crashes. The program has its
-// own malloc for it.
+// Every allocation in the decoders fails once. The decoder must report that memory ran out (exit code 4) or
+// still return the image. It must never call a sound image damaged, and never crash. The program has its own
+// malloc for this.
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -88,8 +88,8 @@ TEST_P(Allocations, FailOneByOneWithoutHarm) {
   EXPECT_GT(refused, 0);
 }
 
-// Neither lossless WebP nor TIFF: libwebp 1.2.4 and libtiff 4.5 themselves crash where one of their tables
-// gets no memory. The decoders look for enough of it before they call them (`require_memory`).
+// Lossless WebP and TIFF are missing, because libwebp 1.2.4 and libtiff 4.5 themselves crash if they get no
+// memory for a table. The decoders check for enough memory first (`require_memory`).
 INSTANTIATE_TEST_SUITE_P(Formats, Allocations,
                          ::testing::Values("baseline.jpg", "progressive.jpg", "cmyk.jpg", "rgba.png",
                                            "palette.png", "interlaced.png", "wide-grey.png", "lossy.webp",

@@ -122,7 +122,7 @@ TEST_F(CaptionFormats, ReadsListsOfRecords) {
   EXPECT_EQ(read_json(R"([{"i": "a", "c": "x", "split": "train"}, {"i": "b", "c": "y", "split": "val"}])",
                       false, {"i", "c", {"train"}}),
             Texts{"a: x"});
-  // A caption that is none costs the others nothing, and is not dropped without a word.
+  // A bad caption is reported and does not affect the others.
   constexpr std::string_view kPartly = R"([{"image": "a.jpg", "caption": ["A", null]}])";
   EXPECT_EQ(read_json(kPartly, false, {}, kSkip), Texts{"a.jpg: A"});
   expect_error(ExitCode::kInput, {"record 0", "'caption'"}, [&] { read_json(kPartly, false); });
@@ -141,7 +141,7 @@ TEST_F(CaptionFormats, ABadLineOfJsonLinesLosesNothingElse) {
 
 TEST_F(CaptionFormats, ReadsTheTablesColumnsAndSeparator) {
   EXPECT_EQ(read_table("filepath\ttitle\na.jpg\tone, two\n"),
-            Texts{"a.jpg: one, two"});  // whatever the ending
+            Texts{"a.jpg: one, two"});  // for any file ending
   EXPECT_EQ(read_table("title;filepath\none, two;a.jpg\n"), Texts{"a.jpg: one, two"});
   const TableOptions kaggle = {
       .separator = Separator::kDetect, .columns = {"image_name", "comment", {}}, .rule = kSkip};

@@ -300,7 +300,7 @@ TEST(WebDatasetCaptions, UsesTheSoundSamplesOfADamagedShard) {
   testing::expect_error(ExitCode::kInput, {"s1.tar", "ends inside 'b.jpg'"},
                         [&] { (void)open_webdataset_captions(shards); });
   for (const std::uintmax_t size :
-       {7168U, 6700U, 6656U}) {  // in b.jpg's header or before it; behind a.txt's text
+       {7168U, 6700U, 6656U}) {  // in b.jpg's header or before it, after a.txt's text
     fs::resize_file(folder / "s1.tar", size);
     ASSERT_EQ(samples()->size(), 5) << size;
   }

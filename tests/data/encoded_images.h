@@ -6,7 +6,7 @@
 
 namespace sdsclip::testing {
 
-/// The bytes that a text of hexadecimal digits stands for.
+/// Converts hexadecimal digits to bytes.
 inline std::string from_hex(std::string_view digits) {
   std::string bytes;
   for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
@@ -15,7 +15,7 @@ inline std::string from_hex(std::string_view digits) {
   return bytes;
 }
 
-// Written by Pillow 13.0.0; what Pillow makes of them stands beside the tests that use them.
+// Written by Pillow 13.0.0. The tests that use them state the pixels that Pillow reads.
 
 /// 8 x 8 pixels, RGB 200, 100, 50, quality 50.
 constexpr std::string_view kJpeg =

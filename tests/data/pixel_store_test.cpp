@@ -23,7 +23,7 @@ Bytes images(std::size_t count) {
   return bytes;
 }
 
-/// Sets an environment variable for as long as it lives.
+/// Sets an environment variable during its lifetime.
 class EnvironmentVariable {
  public:
   EnvironmentVariable(const char* name, const std::string& value) : name_(name) {

@@ -61,7 +61,7 @@ TEST(ResizeBicubic, RefusesAnEmptySize) {
 }
 
 TEST(ResizeAndCrop, CutsTheMiddleOfTheResizedImage) {
-  // 8 x 5 becomes 6 x 4 (int(4 * 8 / 5)), of which the columns 1 to 4 stay.
+  // 8 x 5 becomes 6 x 4 (int(4 * 8 / 5)); columns 1 to 4 are kept.
   const PreprocessOptions options = {.size = 4};
   EXPECT_EQ(cropped(counting_image(8, 5), options),
             (Pixels{7,  8,  9,  11, 12, 13, 16, 17,  18,  20,  21,  22,  37,  38,  39,  41,

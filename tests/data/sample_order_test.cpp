@@ -34,7 +34,7 @@ TEST(SampleOrder, DependsOnlyOnSeedAndEpoch) {
 }
 
 TEST(SampleOrder, ShowsNoTraceOfTheOriginalOrder) {
-  // The correlation of position and sample, of standard deviation 1 / sqrt(n) for a random permutation.
+  // The correlation of position and sample has standard deviation 1 / sqrt(n) for a random permutation.
   constexpr std::int64_t kSize = 3000;
   for (std::int64_t epoch = 0; epoch < 5; ++epoch) {
     const std::vector<std::int64_t> samples = whole_order(kSize, 0, epoch);

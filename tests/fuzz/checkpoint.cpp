@@ -1,5 +1,4 @@
-// `state.json` of a checkpoint. Its tensors are of the target `safetensors`: their digest stands in the
-// state.
+// `state.json` of a checkpoint. The target `safetensors` covers its tensors, whose digest is in the state.
 #include "sdsclip/training/checkpoint.h"
 
 #include <torch/script.h>

@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     TrainConfig config;
     bind_options(parse_yaml(text, "f.yaml"), config);
     check_train_config(config);
-    // What a run writes down is read again when it resumes.
+    // A resumed run reads the configuration that a run wrote.
     TrainConfig again;
     bind_options(parse_yaml(to_yaml(list_options(config)), "config.yaml"), again);
     if (to_yaml(list_options(again)) != to_yaml(list_options(config))) std::abort();

@@ -1,6 +1,5 @@
-// Runs a fuzz target: every seed and every file that is named, then inputs mutated from them for some
-// seconds. The same seed makes the same inputs. A child process runs them, so that the input that ends it can
-// be kept.
+// Runs a fuzz target on every seed and every named file, then on inputs mutated from them for some seconds.
+// The same seed makes the same inputs. A child process runs them, so that an input that ends it can be saved.
 //
 // usage: fuzz_NAME [--seconds N] [--seed N] [--most-seconds N] [--most-mib N] [FILE|FOLDER]...
 #include <sys/mman.h>
@@ -37,11 +36,11 @@ struct Options {
   double seconds = 0;
   std::uint64_t seed = 1;
   long most_seconds = kSanitized ? 40 : 10;  // of processor time, for one input
-  long most_mib = 2048;                      // beyond what the process has at its start
+  long most_mib = 2048;                      // beyond the process's memory at its start
   std::vector<fs::path> inputs;
 };
 
-/// What both processes see: the input that runs.
+/// Shared by both processes: the current input.
 struct Shared {
   std::size_t size = 0;
   std::uint64_t runs = 0;
@@ -185,7 +184,7 @@ class Mutator {
     }
   }
 
-  /// Another number where digits stand, the commonest of what hurts in a text format.
+  /// Replaces digits by another number, the most frequent cause of failures in text formats.
   void replace_number(std::string& input, std::size_t from) {
     constexpr const char* kDigits = "0123456789";
     const std::size_t start = input.find_first_of(kDigits, from);
@@ -215,7 +214,7 @@ void run(const std::string& input, long most_seconds, Shared& shared) {
   std::memcpy(shared.bytes, input.data(), shared.size);
   const itimerval limit{{0, 0}, {most_seconds, 0}};
   ::setitimer(ITIMER_PROF, &limit, nullptr);  // its signal ends the process
-  // A copy of exactly the input's size, so that a read behind it is seen.
+  // The copy has exactly the input's size, so that a read beyond it is detected.
   const std::vector<std::uint8_t> bytes(shared.bytes, shared.bytes + shared.size);
   LLVMFuzzerTestOneInput(bytes.data(), bytes.size());
   ++shared.runs;
@@ -245,7 +244,7 @@ std::string describe(int status, const Options& options) {
 
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
-  // Readers that want a path get a file for each input: where files are in memory, many times as many.
+  // Readers that need a path get a file per input; a file system in memory makes this many times faster.
   if (fs::is_directory("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", /*overwrite=*/0);
   void* const memory =
       ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -15,7 +15,7 @@
 // it. The driver (`driver.cpp`) calls it with many inputs and looks for crashes, hangs, sanitizer reports,
 // and exceptions other than `sdsclip::Error`.
 
-/// Small sound inputs to start from, made by the project's own writers where it has them.
+/// Small valid inputs to start from, made by the project's own writers if there are any.
 std::vector<std::string> fuzz_seeds();
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);

@@ -13,7 +13,7 @@ std::vector<std::string> fuzz_seeds() {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   fuzz::read(data, size, [](std::string_view text) {
-    // What is shown of a value is text that can be read again.
+    // The printed form of a value is text that can be parsed again.
     if (parse_json_value(text, "f.json").dump() == "") std::abort();
   });
   return fuzz::read(data, size, [](std::string_view text) { parse_json(terminal_text(text), "f.json"); });

@@ -29,7 +29,7 @@ TEST(RankingLoss, OfTwoCandidatesIsTheHandWorkedValue) {
               expected, 1e-5);
 }
 
-/// The same formula in plain loops over doubles, with lists of candidates in the place of padding.
+/// The same formula in plain loops over doubles, with lists of candidates instead of padding.
 double plain_loss(const at::Tensor& images, const at::Tensor& texts, double logit_scale,
                   const std::vector<std::int64_t>& rows,
                   const std::vector<std::vector<std::int64_t>>& candidates,

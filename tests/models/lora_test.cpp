@@ -27,7 +27,7 @@ std::map<std::string, at::Tensor> parameters_of(const ClipModel& model) {
   return {list.begin(), list.end()};
 }
 
-/// Puts `value` in the place of the parameter `name` of the model's graph, with its own history.
+/// Replaces the parameter `name` in the model's graph by `value` with its own history.
 void replace_parameter(const ClipModel& model, const std::string& name, const at::Tensor& value) {
   const std::vector<std::string> path = split(name, '.');
   torch::jit::Module owner = model.module();
@@ -47,7 +47,7 @@ at::Tensor loss_of(const ClipModel& model) {
   return (images * torch::randn_like(images)).sum() + (texts * torch::randn_like(texts)).sum();
 }
 
-/// Adapters whose B has left zero: at the start the gradient of A would be zero whatever the code did.
+/// Adapters with a B that is not zero. At the start, A's gradient would be zero even with wrong code.
 std::vector<LoraAdapter> add_moved_lora(const ClipModel& model, const LoraOptions& options) {
   const std::vector<LoraAdapter> adapters = add_lora(model, options, kSeed);
   const at::NoGradGuard no_grad;

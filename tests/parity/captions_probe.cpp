@@ -1,4 +1,4 @@
-// Reads tables and caption data sets and prints what it found as JSON, for the Python tests beside it:
+// Reads tables and caption data sets and prints them as JSON, for the Python tests in this folder:
 //
 //   captions_probe tables SEPARATOR FILE...       per file: [{line, fields}, ...], or the text of an error
 //   captions_probe samples KEY=VALUE...           {samples: [{name, captions, negatives, bytes}, ...]}

@@ -82,7 +82,7 @@ double processor_seconds() {
   return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
 }
 
-/// What a loader's worker does with an image, from the file to floats, `rounds` times.
+/// Decodes and normalises an image `rounds` times, like a worker of the loader.
 std::string measured(const std::string& path, const PreprocessOptions& options, int rounds) {
   const double start = processor_seconds();
   for (int i = 0; i < rounds; ++i) (void)preprocessed(path, options);

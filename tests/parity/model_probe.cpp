@@ -5,7 +5,7 @@
 //   model_probe load BUNDLE FILE PRECISION                   time and peak memory of loading
 //   model_probe sds BUNDLE SIZE PRECISION DEVICE             time and peak memory of a UNet gradient
 //
-// INPUTS and OUT are safetensors files; CAPTIONS has a caption a line. Prints one JSON object.
+// INPUTS and OUT are safetensors files; CAPTIONS has one caption per line. Prints one JSON object.
 #include <ATen/ATen.h>
 
 #include <chrono>

@@ -2,7 +2,7 @@
 //
 //   score_probe noise SEED SAMPLES CHANNELS SIZE OUT                    float32 noise of samples 0, 1, ...
 //   score_probe clip BENCHMARK DATA BUNDLE OUT                          scores to OUT, metrics as JSON
-//   score_probe diffusion BENCHMARK DATA BUNDLE OUT [SETTING...]        likewise
+//   score_probe diffusion BENCHMARK DATA BUNDLE OUT [SETTING...]        the same for a teacher
 //   score_probe measure BENCHMARK DATA BUNDLE OUT [SETTING...]          work and processor time as JSON
 //
 // OUT is a scores.sqlite; a SETTING is preset=NAME or key=value.

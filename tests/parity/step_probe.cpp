@@ -3,7 +3,7 @@
 //   step_probe gradients DEVICE INPUTS OUT [SETTING...]            one step's losses, draws and gradients
 //   step_probe measure DEVICE INPUTS WARM_UP STEPS [SETTING...]    time of optimizer steps, peak memory
 //
-// The time is the processor's on one thread; where the device is a GPU, that of the clock on the wall.
+// Time is processor time on one thread, or wall-clock time if the device is a GPU.
 // A SETTING is a key=value of a training configuration, `clip` and `teacher` among them. INPUTS is a
 // safetensors file:
 //
@@ -104,7 +104,8 @@ struct OwnedBatch {
   StepBatch batch;
 };
 
-/// The models of a configuration and what trains, as `train` sets them up, with start values of the caller's.
+/// Sets up the models and the trained parameters of a configuration like `train`, with the given start
+/// values.
 struct Setup {
   Setup(const TrainConfig& config, const Inputs& inputs, const std::string& device)
       : placement(prepare_compute({.device = device, .precision = config.train.precision, .threads = 1})),
@@ -179,7 +180,7 @@ void add_losses(const StepResult& result, std::vector<NamedTensor>& outputs) {
   if (result.rank) add("loss.rank", result.rank->loss);
 }
 
-/// What the step draws, so that the other side can use the same.
+/// Returns the step's draws, so that the Python side can use the same.
 void add_draws(const TrainConfig& config, const Bundle& teacher, std::int64_t images,
                std::vector<NamedTensor>& outputs) {
   const std::uint64_t seed = static_cast<std::uint64_t>(config.seed);

@@ -123,7 +123,7 @@ TEST_F(Report, InterruptsLossCurvesAtValuesThatAreNotFinite) {
   const std::size_t first = page.find("<polyline");
   EXPECT_NE(first, std::string::npos);
   EXPECT_NE(page.find("<polyline", first + 1), std::string::npos);
-  EXPECT_EQ(page.find("Beside the paper"), std::string::npos);  // nothing to put beside it
+  EXPECT_EQ(page.find("Beside the paper"), std::string::npos);  // no run compares with the paper
 }
 
 // Sums over the paper's columns, added up from its Table 1 by hand.

@@ -139,7 +139,7 @@ TEST_F(ClipScorer, CompletesMissingUnitsWithTheSameScores) {
 TEST_F(ClipScorer, ContinuesWithASmallerBatchAndKeepsStoredEmbeddings) {
   const CaseTable table = testing::readable_swap_table(folder_.path(), 5);
   const ClipScoring whole = score(table);
-  // 10 images in 4 units of 3: the rows 0 to 2 and 6 to 8 are left, of which units of 2 take 0, 1 and 6, 7.
+  // 10 images in 4 units of 3. Rows 0 to 2 and 6 to 8 are left; units of 2 use 0, 1 and 6, 7 of them.
   Database(folder_ / "scores.sqlite", Database::Mode::kExisting)
       .execute("DELETE FROM embedding WHERE kind = 'image' AND unit IN (1, 3)");
   options_.image_batch = 2;

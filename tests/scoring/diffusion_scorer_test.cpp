@@ -275,7 +275,7 @@ TEST_F(DiffusionScorer, ContinuesWithTheMicroBatchThatItChose) {
   options_.micro_batch = 0;
   score(model, table_);
   EXPECT_TRUE(stored(table_).choice("micro_batch").has_value());
-  // As if another machine had chosen 4: three blocks of 4 pairs instead of one of 12.
+  // Simulates a machine that chose 4: three blocks of 4 pairs instead of one of 12.
   execute("UPDATE choice SET value = 4 WHERE key = 'micro_batch'");
   execute("DELETE FROM error WHERE image_id >= 4 AND sample >= 2");
   const std::int64_t before = model.work().unet_evaluations;

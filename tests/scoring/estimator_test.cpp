@@ -33,11 +33,11 @@ TEST(NestedGrid, HasOneSampleInEachEqualPartOfTheRange) {
   for (const std::int64_t samples : {1, 2, 4, 8, 64, 256}) {
     options.samples = samples;
     for (options.seed = 0; options.seed < 20; ++options.seed) {
-      // Parts of the circle that start at the first sample, which is where the seed has shifted the grid to.
+      // Parts of the circle start at the first sample, to which the seed has shifted the grid.
       const Timesteps timesteps = sample_timesteps(options, 1'024'000);
       std::set<std::int64_t> parts;
       for (const std::int64_t t : timesteps) {
-        // Half a part is added so that the rounding of t cannot move a sample into the part before.
+        // Half a part is added, so that rounding of t cannot move a sample into the previous part.
         const std::int64_t offset = t - timesteps.front() + 1'024'000 + 512'000 / samples;
         parts.insert(offset % 1'024'000 * samples / 1'024'000);
       }

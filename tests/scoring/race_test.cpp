@@ -289,7 +289,7 @@ TEST(Race, EndsAtOnceIfCandidatesAreEqual) {
 
 TEST(Race, KeepsThePairsOfACrossedCaseTogether) {
   const CaseTable table = swap_table(1);
-  // Rows are decided at once; the images of caption 0 differ by noise alone.
+  // Rows are decided at once; the images of caption 0 differ only by noise.
   const ErrorTable errors = errors_from(caption_pairs(table, unique_texts(table)), 32,
                                         [](std::int32_t image, std::int32_t text, std::int32_t k) {
                                           const double offset = image == 0 && text == 1 ? 40 : 0;

@@ -51,7 +51,7 @@ class Targets : public ::testing::Test {
     options_.quiet = true;
   }
 
-  /// Scores the table by the tiny teacher; the store lies at `path_`.
+  /// Scores the table with the tiny teacher into the store at `path_`.
   DiffusionScoring score(const std::string& benchmark = "captions") {
     DiffusionTeacher teacher(testing::write_tiny_teacher(folder_ / "teacher", "epsilon"), {}, Placement());
     ScoreStore store(path_, diffusion_run_identity(teacher, benchmark, options_), table_, StoreOpening::kNew);

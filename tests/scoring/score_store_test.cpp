@@ -330,7 +330,7 @@ TEST_F(Store, SaysThatTheDiskIsFullAndKeepsWhatWasWritten) {
   open(StoreOpening::kNew);
   const pid_t child = ::fork();
   if (child == 0) {
-    // A limit on the size of files stands for a full disk.
+    // A file-size limit simulates a full disk.
     ::signal(SIGXFSZ, SIG_IGN);
     const rlimit limit{.rlim_cur = 300'000, .rlim_max = 300'000};
     ::setrlimit(RLIMIT_FSIZE, &limit);

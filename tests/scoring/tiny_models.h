@@ -13,7 +13,7 @@
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/models/bundle.h"
 
-// Bundles whose networks are a few lines of arithmetic, so that a test can compute by hand what they give.
+// Bundles whose networks are a few lines of arithmetic, so that tests can compute their output by hand.
 namespace sdsclip::testing {
 
 inline constexpr std::int64_t kTinyVocabulary = 256 * 2 + 1 + 2;  // bytes, one merge, start and end
@@ -113,7 +113,7 @@ def encode_text(self, ids):
                        5, /*any_length=*/false);
 }
 
-/// The same, with a text tower that takes what stands at the text's end, and says that it takes any length.
+/// The same with a text tower that uses only the id at the text's end, and accepts any length.
 /// Its embeddings' last element is the number of columns that it was given.
 inline Bundle write_tiny_clip_of_any_length(const std::filesystem::path& folder) {
   return write_clip_of(folder, R"(

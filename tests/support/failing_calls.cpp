@@ -46,7 +46,7 @@ State& state() {
   return *only;
 }
 
-/// The function that this library stands before.
+/// The original function that this library wraps.
 template <typename Function>
 Function next(const char* name) {
   return reinterpret_cast<Function>(::dlsym(RTLD_NEXT, name));

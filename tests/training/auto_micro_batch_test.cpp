@@ -13,7 +13,7 @@
 namespace sdsclip {
 namespace {
 
-/// 100 bytes whatever the items, and 10 an item.
+/// 100 bytes, and 10 more per item.
 std::int64_t bytes_of(std::int64_t items) {
   return 100 + 10 * items;
 }

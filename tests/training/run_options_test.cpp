@@ -1,5 +1,5 @@
-// What a run does beside its plain steps: evaluation, early stopping, automatic micro-batches, float16, and
-// the losses beyond L_CLIP and L_SDS.
+// Options beyond plain training steps: evaluation, early stopping, automatic micro-batches, fp16, and the
+// losses beside L_CLIP and L_SDS.
 
 #include <gtest/gtest.h>
 #include <torch/script.h>
@@ -123,7 +123,7 @@ TEST(TrainEvaluation, ResumedBetweenAStepAndItsEvaluationEqualsTheUninterruptedR
   fs::remove(folder / "killed" / "tuned.safetensors");
   fs::remove(folder / "killed" / "best.safetensors");
   fs::remove_all(folder / "killed" / "checkpoints" / "step-6");
-  // What an interrupt during the evaluation after step 4 leaves.
+  // The state after an interrupt during the evaluation of step 4.
   const fs::path file = folder / "killed" / "checkpoints" / "step-4" / "state.json";
   nlohmann::json state = nlohmann::json::parse(read_file(file));
   const nlohmann::json before =
@@ -204,7 +204,7 @@ TEST(TrainAuto, ChoosesTheMicroBatchesOncePerRun) {
   EXPECT_EQ(choices["micro_batch_clip"], 4);
   EXPECT_EQ(choices["micro_batch_unet"], 8);
 
-  // The trial steps leave nothing behind: the run is the one with these numbers.
+  // The trial steps leave nothing behind: the run equals one with these numbers.
   TrainConfig given = config;
   given.train.micro_batch_clip = 4;
   given.train.micro_batch_unet = 8;
@@ -212,7 +212,7 @@ TEST(TrainAuto, ChoosesTheMicroBatchesOncePerRun) {
   EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"),
             read_file(folder / "given" / "tuned.safetensors"));
 
-  // Another life takes what the first one chose, whatever the memory is now.
+  // A resumed run uses the first choice, whatever memory is free now.
   fs::remove_all(folder / "run" / "checkpoints");
   write_file_atomically(folder / "run" / "auto.json", R"({"micro_batch_clip": 2, "micro_batch_unet": 3})");
   train(config, run_in(folder / "run", /*resume=*/true));

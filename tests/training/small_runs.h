@@ -10,7 +10,7 @@
 #include "sdsclip/training/trainer.h"
 #include "support/temporary_folder.h"
 
-// What tests of whole training runs share.
+// Shared by the tests of whole training runs.
 namespace sdsclip::testing {
 
 /// A shapes world in a folder of its own, with so many training images and Winoground cases.
@@ -39,7 +39,7 @@ inline TrainRun run_in(const std::filesystem::path& out, bool resume = false) {
   return run;
 }
 
-/// The objects of a file with one a line.
+/// The objects of a JSON Lines file.
 inline std::vector<nlohmann::json> lines_of(const std::filesystem::path& file) {
   std::vector<nlohmann::json> lines;
   std::ifstream stream(file);

@@ -20,8 +20,7 @@ constexpr double kLambda = 0.05;
 constexpr std::uint64_t kSeed = 7;
 constexpr std::int64_t kStep = 3;
 
-/// The shipped models with everything that the check asks for: L_SDS, a tuned temperature, two
-/// samples an image.
+/// The shipped models with L_SDS, a tuned temperature and two samples per image.
 class StepTest : public ::testing::Test {
  protected:
   StepTest()
@@ -264,7 +263,7 @@ TEST_F(StepTest, WithoutATeacherIsOnlyTheContrastiveLoss) {
 
 TEST_F(StepTest, WithoutAnyTermLeavesNoGradient) {
   StepOptions without = options(0, 0);
-  without.contrastive_weight = 0;  // L_rank alone, and no image of the batch has targets
+  without.contrastive_weight = 0;  // only L_rank, and no image of the batch has targets
   without.rank_weight = 1;
   const StepResult result = accumulate_gradients({.clip = &clip_}, batch_, without);
   EXPECT_EQ(result.total, 0);

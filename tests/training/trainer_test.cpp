@@ -47,7 +47,7 @@ TrainConfig small_config() {
   return config;
 }
 
-/// The parts of a log that do not tell the time.
+/// The parts of a log that do not depend on time.
 std::vector<nlohmann::json> untimed_log(const fs::path& out) {
   std::vector<nlohmann::json> lines = lines_of(out / "log.jsonl");
   for (nlohmann::json& line : lines) {
@@ -92,8 +92,7 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUninterruptedRun) {
   config.train.keep_checkpoints = 10;
   train(config, run_in(folder / "whole"));
   for (const std::int64_t step : {4, 8}) {
-    // What a killed run leaves: some checkpoints, and a log that may be ahead of them or cut off within a
-    // line.
+    // A killed run leaves some checkpoints, and a log that may be ahead of them or end within a line.
     const fs::path out = folder / ("from-" + std::to_string(step));
     fs::copy(folder / "whole", out, fs::copy_options::recursive);
     fs::remove(out / "tuned.safetensors");
