@@ -34,7 +34,7 @@ class CheckReal(ProgramTest):
         rows = [line.split("\t") for line in (out / "table.tsv").read_text().splitlines()[1:]]
         return finished.returncode, rows
 
-    def test_what_is_sound_is_said_to_be(self) -> None:
+    def test_sound_models_and_data_are_reported_as_sound(self) -> None:
         code, rows = self.check(self.models, self.data)
         self.assertEqual(code, 0, rows)
         results = {(what, of): result for what, of, result, _ in rows}

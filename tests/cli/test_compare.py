@@ -65,7 +65,7 @@ class Compare(ProgramTest):
             # Both draw from their own generators, so the ends agree within a step of 1/n.
             np.testing.assert_allclose([low, high], drawn_interval(b.astype(float) - a), atol=1.01 / CASES + 0.0005)
 
-    def test_a_run_beside_itself_shows_no_difference(self):
+    def test_a_run_compared_with_itself_shows_no_difference(self):
         for cells in self.rows(self.check_succeeds("compare", self.clip, self.clip)).values():
             self.assertEqual(cells[2:6], ["+0.000 [+0.000, +0.000]", "0", "0", "1"])
             self.assertEqual(cells[7], "not shown")
@@ -85,7 +85,7 @@ class Compare(ProgramTest):
         self.check_succeeds("eval", "winoground", "--data", data, "--out", fewer, "--limit", "50", "--quiet")
         self.check_fails(3, ["other cases", "--limit"], "compare", self.clip, fewer)
 
-    def test_what_is_no_finished_run_is_refused(self):
+    def test_an_unfinished_run_is_refused(self):
         unfinished, foreign = self.folder / "unfinished", self.folder / "foreign"
         shutil.copytree(self.clip, unfinished)
         with sqlite3.connect(unfinished / "scores.sqlite") as connection:

@@ -103,7 +103,7 @@ class DamagedFiles(ProgramTest):
                 self.check_refused(3, [file.name], "export", "--clip", "models/shapes-clip", "--tuned", file,
                                    "--format", "bundle", "--out", self.folder / "exported")  # fmt: skip
 
-    def test_pipes_in_the_place_of_weights_and_stores(self):
+    def test_pipes_instead_of_weights_and_stores(self):
         pipe = self.folder / "weights.safetensors"
         os.mkfifo(pipe)
         run = self.folder / "piped"
@@ -114,7 +114,7 @@ class DamagedFiles(ProgramTest):
         self.check_refused(3, ["scores.sqlite"], *evaluate, "--out", run)
         self.check_refused(3, ["scores.sqlite"], "compare", run, run)
 
-    def test_counts_that_no_machine_holds(self):
+    def test_counts_beyond_any_machines_memory(self):
         most = 2**63 - 1
         score = ["diffusion-score", "winoground", "--data", self.world / "winoground", "--limit", 1]
         self.check_refused(2, ["samples", "1 to 1000000"], *score, "--samples", most, "--out", self.folder / "s")
@@ -132,7 +132,7 @@ class DamagedFiles(ProgramTest):
         shard = REGRESSIONS / "webdataset" / "sparse-entry.tar"
         self.check_refused(3, ["sparse-entry.tar"], *self.train("data.format=webdataset", f"data.annotations={shard}"))
 
-    def test_names_that_would_steer_the_terminal(self):
+    def test_names_with_terminal_controls(self):
         """Checks that escape sequences from a result file are escaped."""
         run = self.folder / "escapes"
         run.mkdir()

@@ -35,14 +35,14 @@ class DiffusionScore(ProgramTest):
             self.assertEqual(self.stored("extended", view), self.stored("fresh", view))
         self.assertEqual(len(self.stored("fresh", "sample_error")), LIMIT * 4 * 50)
 
-    def test_a_presets_grid_that_is_not_nested_cannot_be_extended_nor_raced(self):
+    def test_a_presets_grid_that_is_not_nested_is_neither_extended_nor_adaptive(self):
         for preset in ("diffusion-itm", "diffusion-classifier"):
             self.score(preset, "--preset", preset, "--samples", 5)
             more = self.words(preset, "--preset", preset, "--samples", 10, "--resume")
             self.check_fails(2, ["samples: got 10", "has 5"], *more)
             self.check_fails(2, ["adaptive"], *self.words(preset, "--preset", preset, "--judge-only", "--adaptive"))
 
-    def test_a_judged_run_states_what_it_was_made_with(self):
+    def test_a_judged_run_states_its_options(self):
         made = self.score("judged", "--samples", 6, "--t-range", 0.2, 0.8, "--seed", 3, "--precision", "bf16")
         timesteps = [row[2] for row in self.stored("judged", "sample_error")]
         self.assertTrue(all(200 <= timestep < 800 for timestep in timesteps))
@@ -53,7 +53,7 @@ class DiffusionScore(ProgramTest):
         self.check_fails(2, ["precision is bf16"], *self.words("judged", "--samples", 6, "--t-range", 0.2, 0.8,
                                                                "--seed", 3, "--resume"))  # fmt: skip
 
-    def test_a_uniform_runs_errors_can_be_raced(self):
+    def test_a_uniform_run_can_be_judged_adaptively(self):
         race = ["--adaptive", "--min-samples", 2, "--budget", 4]
         raced = self.score("raced", "--samples", 30, *race)
         self.score("uniform", "--samples", 30)
@@ -64,7 +64,7 @@ class DiffusionScore(ProgramTest):
         self.assertEqual(replayed["metrics"], raced["metrics"])
         self.check_fails(2, ["scored adaptively with", "budget 4"], *self.words("raced", "--judge-only", "--adaptive"))
 
-    def test_its_time_a_match_is_reported_beside_clips(self):
+    def test_its_time_per_match_is_reported_beside_clips(self):
         self.score("teacher", "--samples", 2)
         self.check_succeeds(*self.words("clip", command="eval"))
         lines = self.check_succeeds("report", self.folder / "clip", self.folder / "teacher").splitlines()

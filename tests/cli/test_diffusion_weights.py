@@ -39,7 +39,7 @@ class DiffusionWeights(ProgramTest):
         self.check_succeeds("eval", "winoground", "--data", data, "--out", clip, "--limit", 3, "--quiet")
         self.check_fails(3, ["'eval'", "diffusion-score"], "diffusion-weights", clip, "--out", weights)
 
-    def test_options_of_the_race_need_the_race(self):
+    def test_options_of_adaptive_need_adaptive(self):
         self.check_fails(
             2, ["--adaptive"], "diffusion-score", "winoground", "--data", "tests", "--budget", 4
         )  # fmt: skip

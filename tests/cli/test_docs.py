@@ -125,20 +125,20 @@ class Documents(ProgramTest):
             chosen = [word for value in sorted(values) for word in ("--set", value)]
             self.check_succeeds("train", "--config", config, "--print-config", *chosen)
 
-    def test_every_configuration_that_is_named_is_there_and_every_one_is_named(self) -> None:
+    def test_every_named_configuration_exists_and_every_one_is_named(self) -> None:
         text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
         named = set(re.findall(r"\b([\w-]+\.yaml)\b", text)) - {"config.yaml"}
         there = {path.name for path in (ROOT / "configs").glob("*.yaml")}
         self.assertEqual(named - there, set())
         self.assertEqual({name for name in there if not name.startswith("_")} - named, set())
 
-    def test_every_file_that_is_named_is_there(self) -> None:
+    def test_every_named_file_exists(self) -> None:
         for page in ALL_PAGES:
             text = LINK.sub("", page.read_text(encoding="utf-8"))
             for path in [path for path in PATH.findall(text) if not PLACEHOLDER.search(path)]:
                 self.assertTrue((ROOT / path).exists(), f"{page.relative_to(ROOT)}: {path}")
 
-    def test_every_source_file_of_the_architecture_is_there(self) -> None:
+    def test_every_source_file_of_the_architecture_exists(self) -> None:
         there = {path.name for folder in ("src", "include", "scripts") for path in (ROOT / folder).rglob("*.*")}
         named = set(SOURCE.findall((ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")))
         named = {name for name in named if not PLACEHOLDER.search(name) and not name.startswith("_")}

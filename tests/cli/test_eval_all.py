@@ -42,7 +42,7 @@ class EvaluateAll(ProgramTest):
                 self.assertEqual(rows[name][0], f"{metric['value']:.3f} [{low:.3f}, {high:.3f}]")
                 self.assertEqual(rows[name][1:], [str(metric["n"]), str(metric["ties"])])
 
-    def test_a_benchmarks_run_ends_with_the_time_a_match(self):
+    def test_a_benchmarks_run_ends_with_the_time_per_match(self):
         out = self.folder / "winoground"
         where = ["--data", self.root / "winoground", "--out", out, "--limit", LIMIT, "--threads", 1, "--quiet"]
         last = self.check_succeeds("eval", "winoground", *where).splitlines()[-1]

@@ -158,7 +158,7 @@ class FullDisk(ProgramTest):
         self.check_failure(done, 4)
         self.check_goes_on(name, out)
 
-    def test_a_limit_on_files_sizes(self):
+    def test_a_file_size_limit(self):
         for name in self.whole:
             with self.subTest(name):
                 self.check_limited_files(name, max(files_of(self.whole[name]).values()) // 2)

@@ -53,7 +53,7 @@ class Gpu(ProgramTest):
                 self.assertNotIn("peak_gpu_memory_bytes", expected)
                 self.assertGreater(actual["peak_gpu_memory_bytes"], 1 << 20)
 
-    def test_lower_precisions_stay_near_float32(self):
+    def test_lower_precisions_stay_close_to_fp32(self):
         exact = self.train("fp32", "cuda", {})
         for precision in ("bf16", "fp16"):
             for step, line in enumerate(self.train(precision, "cuda", {"train.precision": precision})):

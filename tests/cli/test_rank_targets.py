@@ -52,7 +52,7 @@ class RankTargets(ProgramTest):
         with sqlite3.connect(self.folder / out / "scores.sqlite") as store:
             return store.execute("SELECT * FROM pair_score").fetchall()
 
-    def test_a_run_killed_and_resumed_gives_the_scores_of_the_unbroken_one(self):
+    def test_a_run_killed_and_resumed_gives_the_scores_of_the_uninterrupted_one(self):
         self.check_succeeds(*self.words("whole", "--samples", 4))
         kills = 0
         for _ in range(50):
@@ -87,7 +87,7 @@ class RankTargets(ProgramTest):
         except sqlite3.OperationalError:
             return 0
 
-    def test_training_learns_from_them_where_it_knows_image_and_caption(self):
+    def test_training_uses_targets_of_known_images_and_captions(self):
         self.check_succeeds(*self.words("targets", "--samples", 2))
         out = self.folder / "trained"
         settings = {"data.format": "tsv", "data.annotations": self.candidates, "train.batch_size": 8,

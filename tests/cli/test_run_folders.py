@@ -62,7 +62,7 @@ class RunFolders(ProgramTest):
         first.send_signal(signal.SIGKILL)
         first.communicate()
 
-    def test_the_precision_of_the_command_line_wins_also_where_it_is_the_default(self):
+    def test_the_command_lines_precision_wins_even_if_it_is_the_default(self):
         for given, expected in ((["--precision", "fp32"], "fp32"), ([], "bf16"), (["--precision", "fp16"], "fp16")):
             words = ["train", "--config", "quickstart.yaml", "--set", "train.precision=bf16", *given]
             self.assertIn(f"precision: {expected}\n", self.check_succeeds(*words, "--print-config"))

@@ -65,7 +65,7 @@ class SameRun(ProgramTest):
         weights.write_bytes(b"\0" * weights.stat().st_size)
         self.assertEqual(self.check_succeeds(*command), printed)
 
-    def test_an_unfinished_run_goes_on_without_being_told(self):
+    def test_an_unfinished_run_continues_without_resume(self):
         for name, table in (("eval", "embedding"), ("diffusion-score", "error")):
             out = self.copy_of(name)
             (out / "result.json").unlink()
@@ -98,7 +98,7 @@ class SameRun(ProgramTest):
             *[0.8 if word == 0.9 else word for word in self.command("adaptive", self.done["adaptive"])],
         )
 
-    def test_what_only_judges_is_refused_too_unless_it_is_asked_for(self):
+    def test_judging_options_are_refused_too_without_judge_only(self):
         out = self.copy_of("diffusion-score")
         more = self.command("diffusion-score", out)
         more[more.index("--samples") + 1] = 6
@@ -110,7 +110,7 @@ class SameRun(ProgramTest):
         self.check_succeeds(*other_norm, "--resume")
         self.check_refused(['estimator.norm is "l1"', 'is "l2"'], *more)
 
-    def test_a_smaller_batch_goes_on_with_resume(self):
+    def test_a_smaller_batch_continues_with_resume(self):
         for name, option in (("eval", "--batch"), ("diffusion-score", "--micro-batch")):
             out = self.copy_of(name)
             (out / "result.json").unlink()
@@ -123,7 +123,7 @@ class SameRun(ProgramTest):
             counts = [{key: n for key, n in result["work"].items()} for result in results]
             self.assertEqual(counts[0]["unet_evaluations"], counts[1]["unet_evaluations"])
 
-    def test_a_training_runs_folder_is_no_scoring_runs(self):
+    def test_a_training_runs_folder_is_refused_for_scoring(self):
         out = self.folder / "trained"
         out.mkdir()
         result = json.loads((self.done["eval"] / "result.json").read_text())
@@ -131,7 +131,7 @@ class SameRun(ProgramTest):
         self.check_refused(["command is train", "is eval"], *self.command("eval", out))
         self.assertEqual([path.name for path in out.iterdir()], ["result.json"])
 
-    def test_a_result_that_cannot_be_read_is_written_anew(self):
+    def test_an_unreadable_result_is_written_again(self):
         out = self.copy_of("eval")
         (out / "result.json").write_text("{")
         done = run(*self.command("eval", out))

@@ -80,7 +80,7 @@ class Sweep(ProgramTest):
         arguments = self.arguments(out, "--grid", "train.lr=1e-5", *settings, "--resume", "--metric", "winoground/tex")
         self.check_fails(2, ["winoground/tex", *known], *arguments)
 
-    def test_a_killed_sweep_goes_on_and_leaves_done_points_alone(self):
+    def test_a_killed_sweep_continues_and_keeps_finished_points(self):
         out = self.folder / "killed"
         for point, how, code in ((POINTS[1], signal.SIGKILL, -signal.SIGKILL), (POINTS[2], signal.SIGINT, 130)):
             process = subprocess.Popen(
@@ -131,7 +131,7 @@ class Sweep(ProgramTest):
                          *self.arguments(out, *GRID, "--metric", "winoground/text"))  # fmt: skip
         self.assertFalse(out.exists())
 
-    def test_another_sweeps_folder_is_left_alone(self):
+    def test_another_sweeps_folder_is_not_changed(self):
         self.check_fails(2, ["whole", "--resume"], *self.arguments(self.whole, *GRID))
         other = self.arguments(self.whole, *GRID, "--resume", "--set", "train.weight_decay=0")
         self.check_fails(2, ["config.yaml", "another run"], *other)

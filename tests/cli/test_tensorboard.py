@@ -69,7 +69,7 @@ class TensorBoard(ProgramTest):
         self.check_succeeds(*self.command(out)[1:])
         self.check_shows_the_log(out)
 
-    def test_what_a_killed_life_wrote_after_its_checkpoint_is_not_shown_twice(self):
+    def test_steps_after_a_killed_runs_checkpoint_are_not_shown_twice(self):
         out = self.folder / "killed"
         for step in (2, 8):  # before the first checkpoint, and after one
             process = subprocess.Popen(self.command(out), stdout=subprocess.DEVNULL, cwd=ROOT)

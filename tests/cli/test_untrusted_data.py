@@ -46,7 +46,7 @@ class UntrustedData(ProgramTest):
         data = self.winoground("in.png")
         self.assertEqual(run("data", "check", "winoground", "--data", data, "--confine-data").returncode, 0)
 
-    def test_what_is_no_regular_file_is_refused_at_once(self):
+    def test_files_that_are_not_regular_are_refused_at_once(self):
         pipe = self.folder / "pipe.png"
         os.mkfifo(pipe)
         for path in (pipe, Path("/dev/zero"), self.folder):

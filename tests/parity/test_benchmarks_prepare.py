@@ -127,7 +127,7 @@ class AroOrder(WithFolder):
     def test_captions_are_cut_after_thirty_words(self):
         self.assertEqual(len(prepare_aro_order.clean("word " * 40).split()), 30)
 
-    def test_what_is_written_is_read(self):
+    def test_written_files_are_read(self):
         captions = ["a red cat on the mug", "dogs beside a mug"]
         cases = [{"image": "coco/a.jpg", "caption_options": self.options(caption)} for caption in captions]
         (self.folder / "coco_order.json").write_text(json.dumps(cases))

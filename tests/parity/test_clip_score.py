@@ -51,7 +51,7 @@ class ClipScore(unittest.TestCase):
     def texts(self, texts: list[str]) -> torch.Tensor:
         return F.normalize(self.model.encode_text(self.tokenizer(texts)), dim=-1)
 
-    def test_texts_are_cut_behind_the_longest(self) -> None:
+    def test_padding_after_the_longest_text_is_cut(self) -> None:
         """Returns ids without padding, which the other tests compare with open_clip's whole contexts."""
         self.assertIs(json.loads((self.bundle / "bundle.json").read_text())["tokenizer"]["any_length"], True)
 

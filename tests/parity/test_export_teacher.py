@@ -232,7 +232,7 @@ class DiffusersFolder(ExportTestCase):
                 manifest, reference = read_manifest(out), read_manifest(from_folder)
                 self.assertEqual({k: manifest[k] for k in same}, {k: reference[k] for k in same})
 
-    def test_what_a_bundle_cannot_say_is_refused(self) -> None:
+    def test_options_that_a_bundle_cannot_hold_are_refused(self) -> None:
         out = self.scratch / "refused"
         cosine = self.write_folder("cosine", "!", {"beta_schedule": "squaredcos_cap_v2"})
         self.expect_error(export_teacher, 3, "squaredcos_cap_v2", "--diffusers", cosine, "--out", out)

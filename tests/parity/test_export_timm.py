@@ -182,7 +182,7 @@ class Preprocessing(ExportTestCase):
                 self.assertEqual(image["interpolation"], given["interpolation"])
                 self.assertEqual(image["mean"], list(given["mean"]))
 
-    def test_what_is_not_supported_is_named(self) -> None:
+    def test_unsupported_parts_are_named(self) -> None:
         for changes in ({"resize_mode": "longest"}, {"interpolation": "nearest"}, {"size": (224, 256)}):
             with self.subTest(**changes), self.assertRaisesRegex(ExportError, "expected a square, bicubic or bilinear"):
                 self.image(**changes)

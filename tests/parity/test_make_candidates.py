@@ -61,7 +61,7 @@ class Tagger(unittest.TestCase):
 
 
 class Swaps(unittest.TestCase):
-    def test_of_colours_and_of_things_with_their_articles(self):
+    def test_swap_colours_and_things_with_their_articles(self):
         caption = "an orange square to the left of a purple circle"
         self.assertEqual(candidates(caption, "adjective"), ["a purple square to the left of an orange circle"])
         self.assertEqual(candidates(caption, "noun"), ["an orange circle to the left of a purple square"])
@@ -80,11 +80,11 @@ class Swaps(unittest.TestCase):
             ["a small blue ring and a large red cross", "a large red ring and a small blue cross"],
         )
 
-    def test_leave_other_numbers_and_missing_determiners_alone(self):
+    def test_keep_other_numbers_and_missing_determiners(self):
         self.assertEqual(candidates("Two dogs sit on a bench.", "noun"), [])
         self.assertEqual(candidates("A zebra drinks water.", "noun"), [])
 
-    def test_take_no_place_of_the_picture_for_a_thing(self):
+    def test_a_place_in_the_picture_is_not_a_thing(self):
         self.assertEqual(candidates("a picture of a dog on the left side", "noun"), [])
 
     def test_move_a_compound_as_a_whole(self):
@@ -126,7 +126,7 @@ class Table(unittest.TestCase):
         self.assertEqual(pairs, [("1.jpg", awkward), ("2.jpg", "A cat on a mat.")])
         self.assertEqual(ast.literal_eval(rows[1]["neg_caption"]), ["A mat on a cat."])
 
-    def test_is_the_same_for_the_same_seed_and_whatever_else_the_data_set_holds(self):
+    def test_depends_on_the_seed_and_not_on_the_rest_of_the_data_set(self):
         captions = [(number, f"A red dog, a blue cat and a green bird near house {number}.") for number in range(6)]
         source = self.coco(captions)
         outputs = []
@@ -138,7 +138,7 @@ class Table(unittest.TestCase):
         self.run_script(self.coco(captions[3:]), "--out", self.folder / "part.tsv", "--per-caption", 2)
         self.assertEqual(read_rows(self.folder / "part.tsv"), outputs[0][3:])
 
-    def test_draws_every_kind_of_swap_even_where_few_are_wanted(self):
+    def test_draws_every_kind_of_swap_even_if_few_are_wanted(self):
         captions = [(number, f"A red dog chases a blue cat near hut {number}.") for number in range(30)]
         done = self.run_script(self.coco(captions), "--out", self.folder / "out.tsv", "--per-caption", 1)
         counts = dict(re.findall(r"(noun|adjective|phrase) (\d+)", done.stdout))

@@ -62,7 +62,7 @@ class Decoding(unittest.TestCase):
                 self.assertIn("save it as PNG", str(answer))
         print(f"BMP, TIFF, PPM, animations: {len(read)} as Pillow reads them, {len(refused)} refused")
 
-    def test_what_is_cut_short_is_an_error_that_names_the_file(self):
+    def test_a_truncated_file_is_an_error_that_names_it(self):
         whole = [case for part in (jpegs, pngs, webps, others) for case in part((64, 48), 7)]
         cut = [Case(case.name, case.data[: int(len(case.data) * share)])
                for case in whole for share in (0.02, 0.3, 0.6, 0.9, 0.99)]
@@ -72,7 +72,7 @@ class Decoding(unittest.TestCase):
                 self.assertIsInstance(answer, probe.ProbeError)
                 self.assertIn(case.name, str(answer))
 
-    def test_what_is_damaged_is_an_error_or_pillows_pixels(self):
+    def test_a_damaged_file_gives_an_error_or_pillows_pixels(self):
         """Overwrites bytes at random places: never gives an image that Pillow does not give, and never crashes."""
         generator = np.random.default_rng(3)
         damaged = []

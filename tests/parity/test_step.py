@@ -276,7 +276,7 @@ class Step(ExportTestCase):
             with self.subTest(**keys):
                 self.check(Case(SDS | keys, **fields))
 
-    def test_whatever_the_micro_batches(self) -> None:
+    def test_any_micro_batches(self) -> None:
         self.check(Case(SDS | {"sds.samples": 3}), micro_batches=(0, 4, 3, 1))
 
     def test_the_shipped_student(self) -> None:
@@ -312,7 +312,7 @@ class Step(ExportTestCase):
         images_alone = {name for name in layer_norm_names(self.students["tiny-vit"].model) if name.startswith("visual")}
         self.check(Case(SDS | {"contrastive.weight": 0}), images_alone)
 
-    def test_the_warm_up_trains_the_map_alone(self) -> None:
+    def test_the_warm_up_trains_only_the_map(self) -> None:
         self.check(Case(SDS | {"sds.warmup_steps": 100}), set())
 
     def test_all_parameters(self) -> None:

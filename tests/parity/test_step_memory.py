@@ -87,7 +87,7 @@ def small_teacher(folder: Path) -> Path:
 
 
 class StepMemory(unittest.TestCase):
-    def test_a_large_batch_takes_the_memory_of_a_small_one(self) -> None:
+    def test_a_large_batch_needs_no_more_memory_than_a_small_one(self) -> None:
         with tempfile.TemporaryDirectory() as scratch:
             folder = Path(scratch)
             for script, arguments in (

@@ -88,7 +88,7 @@ class ClipFiles(ExportTestCase):
         for name, tensor in model.state_dict().items():
             self.assertTrue(torch.equal(loaded.towers.state_dict()[name], tensor), name)
 
-    def test_objects_of_other_libraries_are_passed_over(self) -> None:
+    def test_objects_of_other_libraries_are_skipped(self) -> None:
         with foreign_class("wandb.sdk.wandb_run", "Run") as kind:
             run = kind()
             run.history = [kind, {"step": 3}]

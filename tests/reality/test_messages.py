@@ -63,7 +63,7 @@ class OneLine(unittest.TestCase):
     def test_a_long_text_keeps_its_start_and_its_end(self) -> None:
         self.assert_line(ValueError("start " + "x" * 5000 + " end"), "^start x.* \\.\\.\\. .*x end$")
 
-    def test_what_pytorch_refuses_to_unpickle_is_named(self) -> None:
+    def test_objects_that_pytorch_refuses_to_unpickle_are_named(self) -> None:
         advice = "Weights only load failed. \x1b[1mdo those steps only if you trust the source\x1b[0m. " + "advice " * 200
         error = pickle.UnpicklingError(
             advice + "WeightsUnpickler error: Unsupported global: GLOBAL a.b.C was not an allowed global by default. Please use"

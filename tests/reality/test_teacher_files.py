@@ -117,7 +117,7 @@ class FineTunes(ExportTestCase):
         cls.folder = cls.scratch / "sd-v1-5"
         hub_teachers.write_folder(cls.layout, cls.networks, cls.folder)
 
-    def test_a_tuned_unet_takes_the_place_of_the_models_own(self) -> None:
+    def test_a_tuned_unet_replaces_the_models_own(self) -> None:
         tuned = hub_teachers.random_networks(self.layout, seed=7)
         hub_teachers.write_folder(self.layout, tuned, self.scratch / "tuned")
         for folder in (self.scratch / "tuned", self.scratch / "tuned/unet"):
@@ -127,7 +127,7 @@ class FineTunes(ExportTestCase):
                 self.assertTrue(all(torch.equal(tensor, expected[name]) for name, tensor in teacher.unet.state_dict().items()))
                 self.assertEqual(teacher.source["checkpoint"], f"sd-v1-5 + unet {folder.name}")
 
-    def test_a_lora_is_merged_as_its_formula_says(self) -> None:
+    def test_a_lora_is_merged_by_its_formula(self) -> None:
         for form, (write, alpha) in loras.FORMS.items():
             with self.subTest(form):
                 lora = loras.random_lora(self.networks.unet, self.networks.text_encoder, alpha)

@@ -64,7 +64,7 @@ class TeacherFolders(ExportTestCase):
         export(export_teacher, "--diffusers", self.write("sd-v1-5", "bin", suffix="bin"), "--out", out)
         self.assert_networks(out, self.networks["sd-v1-5"])
 
-    def test_a_folder_of_half_precision_alone_asks_for_its_variant(self) -> None:
+    def test_a_folder_with_only_half_precision_asks_for_its_variant(self) -> None:
         for suffix in ("safetensors", "bin"):
             with self.subTest(suffix):
                 folder = self.write("sd-v1-5", f"fp16-{suffix}", variants=("fp16",), suffix=suffix)
@@ -73,7 +73,7 @@ class TeacherFolders(ExportTestCase):
                 export(export_teacher, "--diffusers", folder, "--variant", "fp16", "--out", out)
                 self.assert_networks(out, self.networks["sd-v1-5"])
 
-    def test_a_variant_that_only_some_parts_have_leaves_the_others_plain(self) -> None:
+    def test_a_variant_of_some_parts_keeps_the_others_plain(self) -> None:
         folder = self.write("sd-v2-1", "mixed")
         plain = folder / "unet/diffusion_pytorch_model.safetensors"
         plain.rename(plain.with_name("diffusion_pytorch_model.fp16.safetensors"))

@@ -180,7 +180,7 @@ class Parquet(Checks):
                    "captions_per_file": "lines"}  # fmt: skip
         self.check(layouts.Layout(options, samples))
 
-    def test_goes_on_where_it_was_stopped(self):
+    def test_continues_where_it_stopped(self):
         paths = layouts.hub_parquet(self.folder / "data")
         self.convert(paths, "--shard-size", 5)
         whole = self.shards()
