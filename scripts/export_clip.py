@@ -96,13 +96,13 @@ def takes_any_length(exported: torch.jit.ScriptModule, tokenizer: BundleTokenize
     """
     ids = tokenizer.example_ids(8, seed=4)
     ends = (ids == tokenizer.eot).int().argmax(dim=1)
-    shorter = ends + 1 < tokenizer.context_length  # nothing could be cut from the others
+    shorter = ends + 1 < tokenizer.context_length  # the others have no padding to cut
     ids, length = ids[shorter], int(ends[shorter].max()) + 1
     with torch.no_grad():
         whole = exported.encode_text(ids)
         try:
             cut = exported.encode_text(ids[:, :length])
-        except RuntimeError:  # a graph of one length
+        except RuntimeError:  # the graph accepts only one length
             return False
     spread = float((whole - whole.mean()).abs().max())
     return float((cut - whole).abs().max()) <= TOLERANCE * spread
@@ -129,13 +129,13 @@ def compare(clip: ClipSource, folder: Path) -> None:
 
 
 def example_images(clip: ClipSource, batch: int) -> torch.Tensor:
-    """Random pixels as preprocessing would leave them, f32[batch, 3, size, size]."""
+    """Returns random pixels in the range of preprocessed ones, f32[batch, 3, size, size]."""
     size = clip.image["size"]
     return torch.randn(batch, 3, size, size, generator=torch.Generator().manual_seed(batch))
 
 
 def first_text_norm(towers: nn.Module) -> str:
-    """The name of the weight of the text tower's first LayerNorm, whose gradient passes through the whole tower."""
+    """Returns the weight name of the text tower's first LayerNorm, whose gradient passes through the whole tower."""
     return next(
         f"{name}.weight"
         for name, module in towers.named_modules()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lists open_clip's models with pretrained weights: whether export_clip.py takes each, or why not.
+"""Lists open_clip's models with pretrained weights, and says for each whether export_clip.py exports it or why not.
 
 Only configurations are read; nothing is downloaded. Run it with .venv/bin/python.
 """

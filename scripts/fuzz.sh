@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Looks for inputs that a reader fails on, in the build with the sanitizers: `scripts/fuzz.sh [TARGET|all] [HOURS]`, with
-# a target of tests/fuzz/ such as image, and 1 hour per target by default. Each run has another random seed, which it
-# prints. An input that fails is written into build-asan/; move it into tests/fuzz/regressions/TARGET.
+# Searches for inputs on which a reader fails, in the sanitizer build: `scripts/fuzz.sh [TARGET|all] [HOURS]`. TARGET is one of
+# tests/fuzz/, such as image; the default is 1 hour per target. Each run prints its random seed. A failing input is written into
+# build-asan/; move it into tests/fuzz/regressions/TARGET.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=${1:-all}

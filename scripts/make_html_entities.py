@@ -13,13 +13,13 @@ from ftfy.chardata import HTML_ENTITIES
 
 
 def literal(text: str) -> str:
-    """A C++ string literal of the UTF-8 bytes."""
+    """Returns the UTF-8 bytes as a C++ string literal."""
     plain = all(" " <= character <= "~" and character not in '"\\?' for character in text)
     return '"' + (text if plain else "".join(f"\\{byte:03o}" for byte in text.encode())) + '"'
 
 
 def table(name: str, entries: dict[str, str]) -> str:
-    """A C++ array, sorted by name as `std::string_view` compares."""
+    """Returns a C++ array, sorted by name like `std::string_view` compares."""
     rows = "".join(f"    {{{literal(key)}, {literal(entries[key])}}},\n" for key in sorted(entries))
     return f"constexpr HtmlEntity {name}[] = {{\n{rows}}};\n"
 

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""How often the race's paired test decides between two candidates that are equally good.
+"""Measures how often the paired test of adaptive scoring decides between two equally good candidates.
 
   measure_decisions.py        half a minute on one core
 
-Samples lie as the nested grid puts them: at van der Corput's points with a random shift. Their differences have a mean
-of zero over the range of timesteps, so every decision is a wrong one. Printed is the share of decisions at 95% and at
-99.8% by three tests: the variance of successive differences with n - 1 degrees of freedom, with the
-2 (n - 1)^2 / (3 n - 4) that it has for samples of one variance, and the one in use (src/scoring/paired_test.h): the
-differences taken around the circle, with Satterthwaite's degrees of freedom.
+The samples are those of the nested grid: van der Corput's points with a random shift. Their differences have a mean of
+zero over the range of timesteps, so every decision is wrong. The script prints the share of decisions at 95% and 99.8%
+confidence for three tests:
+
+- the variance of successive differences with n - 1 degrees of freedom;
+- the same with 2 (n - 1)^2 / (3 n - 4) degrees of freedom, the value for samples of equal variance;
+- the test in use (src/scoring/paired_test.h): differences around the circle, Satterthwaite's degrees of freedom.
 """
 
 import numpy as np
@@ -43,14 +45,14 @@ def radical_inverse(index: int) -> float:
 
 
 def draw(random: np.random.Generator, samples: int, mean, deviation) -> np.ndarray:
-    """Differences, a row per trial, in the order of their timesteps."""
+    """Returns differences, one row per trial, in the order of their timesteps."""
     grid = np.array([radical_inverse(k) for k in range(samples)])
     u = np.sort((grid + random.random((TRIALS, 1))) % 1, axis=1)
     return mean(u) + deviation(u) * random.standard_normal(u.shape)
 
 
 def wrong_decisions(differences: np.ndarray) -> list[list[float]]:
-    """For each of the three tests, the shares at the two confidences."""
+    """Returns for each of the three tests the shares at the two confidences."""
     samples = differences.shape[1]
     around = (differences - np.roll(differences, 1, axis=1)) ** 2 / 2
     line = around[:, 1:]

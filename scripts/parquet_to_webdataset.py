@@ -5,7 +5,7 @@
   parquet_to_webdataset.py data/*.parquet --out data/mine --image-column jpg --caption-column text --shard-size 5000
 
 The image column holds the encoded images, as the Hugging Face hub stores them: bytes, or a struct with a field `bytes`.
-The caption column holds a text or a list of texts; of a list, the shards' `.txt` has one caption per line.
+The caption column holds a text or a list of texts. A list becomes a `.txt` with one caption per line.
 Images are copied as they are. Files are read a few rows at a time. Each shard appears whole or not at all, and the same
 command continues where it stopped. Needs pyarrow.
 """
@@ -28,13 +28,13 @@ from sdsclip_export.errors import INPUT, RUNTIME, USAGE, ExportError, one_line, 
 IMAGE_COLUMNS = ("image", "jpg", "img")
 CAPTION_COLUMNS = ("caption", "captions", "text", "txt")
 ROWS_AT_A_TIME = 32
-SETTINGS = "parquet_to_webdataset.json"  # in the output folder: what its shards were made from
+SETTINGS = "parquet_to_webdataset.json"  # in the output folder: the settings and files of its shards
 ENDINGS = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"RIFF": "webp", b"BM": "bmp", b"II*\0": "tif", b"MM\0*": "tif"}
 
 
 @dataclass
 class Counts:
-    """What the run met."""
+    """Counts and problems of the run."""
 
     samples: int = 0
     bad_rows: int = 0
@@ -86,7 +86,7 @@ def count_rows(path: Path) -> int:
 
 
 def find_columns(arguments: argparse.Namespace) -> tuple[str, str]:
-    """The image's and the caption's column, the same in all files."""
+    """Returns the image column and the caption column, which are the same in all files."""
     first = open_parquet(arguments.parquet[0]).schema_arrow.names
     image = arguments.image_column or next((name for name in IMAGE_COLUMNS if name in first), "")
     caption = arguments.caption_column or next((name for name in CAPTION_COLUMNS if name in first), "")
@@ -108,7 +108,7 @@ def holds_lists(path: Path, column: str) -> bool:
 
 
 def keep_settings(arguments: argparse.Namespace, columns: tuple[str, str], rows: list[int]) -> None:
-    """Shards that other settings made would not fit beside these."""
+    """Refuses an output folder with shards of other settings, because they would not fit together."""
     settings = {
         "files": [path.name for path in arguments.parquet],
         "rows": rows,
@@ -129,7 +129,7 @@ def keep_settings(arguments: argparse.Namespace, columns: tuple[str, str], rows:
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """The file appears when `write` is through with it."""
+    """Writes a file with `write`; it appears when it is complete."""
     temporary = path.with_name(path.name + ".tmp")
     try:
         with temporary.open("wb") as file:
@@ -146,7 +146,7 @@ def shard_name(number: int, shards: int) -> str:
 
 
 def write_shards(arguments: argparse.Namespace, columns: tuple[str, str], rows: list[int]) -> Counts:
-    """Shard k holds the rows from k * size on, so that each can be made by itself."""
+    """Writes shard k with the rows from k * size on. Each shard can therefore be made independently."""
     counts = Counts()
     size = arguments.shard_size
     shards = math.ceil(sum(rows) / size)
@@ -182,7 +182,7 @@ def write_shard(file: BinaryIO, rows: Iterable[tuple[int, str, object, object]],
 
 
 def sample_of(image, caption) -> tuple[str, bytes, bytes] | str:
-    """The image's ending, its bytes and the text; or why the row is none."""
+    """Returns the image's ending, its bytes and the text, or the reason why the row is bad."""
     content = image.get("bytes") if isinstance(image, dict) else image
     if isinstance(content, str):
         return "the image is a text; if it is an address, download the images with img2dataset"
@@ -202,7 +202,7 @@ def sample_of(image, caption) -> tuple[str, bytes, bytes] | str:
 def read_rows(
     paths: list[Path], rows: list[int], columns: tuple[str, str], first: int, last: int
 ) -> Iterator[tuple[int, str, object, object]]:
-    """Rows [first, last) of all files, as (number, where, image, caption)."""
+    """Yields rows [first, last) of all files as (number, where, image, caption)."""
     from pyarrow import ArrowException
 
     start = 0
@@ -217,7 +217,7 @@ def read_rows(
 
 
 def read_file_rows(path: Path, columns: tuple[str, str], first: int, last: int) -> Iterator[tuple[int, dict]]:
-    """Rows [first, last) of one file. Row groups outside are not read, others a few rows at a time."""
+    """Yields rows [first, last) of one file. Reads only their row groups, a few rows at a time."""
     file = open_parquet(path)
     number = 0
     for group in range(file.num_row_groups):
