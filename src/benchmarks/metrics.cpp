@@ -55,7 +55,7 @@ std::optional<Metric> find_metric(std::span<const Metric> metrics, std::string_v
 PairedDifference compare_marks(const MetricMarks& a, const MetricMarks& b, const BootstrapOptions& options) {
   if (a.name != b.name || a.case_index != b.case_index || a.group != b.group) {
     throw input_error(
-        "compare: '{}' with {} marks and '{}' with {} marks are not of the same cases; both runs need the "
+        "compare: '{}' with {} marks and '{}' with {} marks do not cover the same cases; both runs need the "
         "same "
         "benchmark, data and --limit",
         a.name, a.mark.size(), b.name, b.mark.size());

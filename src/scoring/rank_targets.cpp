@@ -37,7 +37,7 @@ Database open_target_store(const fs::path& path) {
                       identity.benchmark, kCommand);
   }
   if (database.integer("SELECT count(*) FROM (SELECT 1 FROM score LIMIT 1)") == 0) {
-    throw input_error("{}: the run was not finished and has no scores; complete it by --resume",
+    throw input_error("{}: the run was not finished and has no scores; complete it with --resume",
                       path.string());
   }
   return database;
@@ -47,8 +47,9 @@ double latent_elements(Database& database, const fs::path& path) {
   StoredRows query(database, path, "choice", "SELECT value FROM choice WHERE key = ?");
   query.start(kLatentElementsChoice, std::string_view(kLatentElementsChoice));
   if (!query.step()) {
-    throw input_error("{}: does not say how many elements the teacher's latent has; run it again by --resume",
-                      path.string());
+    throw input_error(
+        "{}: does not say how many elements the teacher's latent has; run it again with --resume",
+        path.string());
   }
   return static_cast<double>(query.integer(0, 1, kMostCounted));
 }

@@ -163,7 +163,7 @@ void check_identity(const fs::path& path, const RunIdentity& stored, const RunId
   if (!other.empty()) refuse(path, opening, other, kAdvice);
   const std::string batch = first_difference(stored.settings, own.settings, is_batch);
   if (!batch.empty() && opening == StoreOpening::kNew) {
-    refuse(path, opening, batch, "continue with the new one by --resume, or give another --out");
+    refuse(path, opening, batch, "use --resume to continue with the new one, or give another --out");
   }
 }
 

@@ -60,7 +60,7 @@ StoredMarks read_stored_marks(const fs::path& path) {
                      .table_sha256 = read_table_digest(database, path),
                      .metrics = read_marks(database, path)};
   if (stored.metrics.empty()) {
-    throw input_error("{}: the run was not finished and has no marks; complete it by --resume",
+    throw input_error("{}: the run was not finished and has no marks; complete it with --resume",
                       path.string());
   }
   return stored;

@@ -325,7 +325,7 @@ TEST(CompareMarks, RequiresBothTheIntervalAndTheTest) {
 }
 
 TEST(CompareMarks, RefusesRunsOfOtherCases) {
-  testing::expect_error(ExitCode::kInput, {"a/metric", "not of the same cases"},
+  testing::expect_error(ExitCode::kInput, {"a/metric", "do not cover the same cases"},
                         [] { compare_marks(accuracy(1, 4), accuracy(1, 5)); });
 }
 
