@@ -10,7 +10,7 @@ namespace sdsclip {
 
 /// Cuts `ids` i64[B, L] to i64[B, l]: removes the columns after the end of the longest text if the tower
 /// gives the same embeddings without them, within float32 rounding (`BundleTokenizer::any_length`). Otherwise
-/// returns `ids`. Most captions use only a fifth of the context, so this saves most of the text tower's time.
+/// returns `ids`. Most captions use only a fifth of the context.
 at::Tensor cut_padding(const at::Tensor& ids, const BundleTokenizer& tokenizer);
 
 /// i64[count, context_length]: texts that fill the context, the most expensive input of a text tower.
