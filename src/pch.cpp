@@ -1,1 +1,1 @@
-// Carries the precompiled header of the rooms that use LibTorch; see CMakeLists.txt.
+// Carries the precompiled header of the modules that use LibTorch; see CMakeLists.txt.

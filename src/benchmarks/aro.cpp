@@ -160,7 +160,7 @@ bool is_published(const std::string& tag, const TagCount& count) {
 }
 
 void judge_visual_genome(const CaseTable& table, const std::vector<Verdict>& verdicts, std::string_view task,
-                         std::string_view group_prefix, MarkBook& book) {
+                         std::string_view group_prefix, MarkCollector& marks) {
   const std::map<std::string, TagCount> groups = count_tags(table, group_prefix);
   const std::string prefix = fmt::format("aro/{}/", task);
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
@@ -169,22 +169,22 @@ void judge_visual_genome(const CaseTable& table, const std::vector<Verdict>& ver
     const std::string tag = std::string(group_prefix).append(tag_value(question, group_prefix));
     const TagCount& group = groups.at(tag);
     if (is_published(tag, group)) {
-      book.add(prefix + "macro", index, verdicts[index], group.number, tag);
-      book.add(prefix + "micro_filtered", index, verdicts[index]);
+      marks.add(prefix + "macro", index, verdicts[index], group.number, tag);
+      marks.add(prefix + "micro_filtered", index, verdicts[index]);
     }
-    book.add(prefix + "micro", index, verdicts[index]);
+    marks.add(prefix + "micro", index, verdicts[index]);
   }
 }
 
 // The paper does not define its "ARO-Overall"; its values are the means of VG-Relation's and VG-Attribution's
 // micro accuracies, with equal weights.
-void judge_overall(const CaseTable& table, const std::vector<Verdict>& verdicts, MarkBook& book) {
+void judge_overall(const CaseTable& table, const std::vector<Verdict>& verdicts, MarkCollector& marks) {
   if (tags_of(table, "task/vg_").size() != 2) return;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     if (has_tag(table.cases[index], "task/vg_relation"))
-      book.add("aro/overall", index, verdicts[index], 0, "vg_relation");
+      marks.add("aro/overall", index, verdicts[index], 0, "vg_relation");
     if (has_tag(table.cases[index], "task/vg_attribution"))
-      book.add("aro/overall", index, verdicts[index], 1, "vg_attribution");
+      marks.add("aro/overall", index, verdicts[index], 1, "vg_attribution");
   }
 }
 
@@ -193,17 +193,17 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     verdicts.push_back(judge_case(table, scores, index));
   }
-  MarkBook book;
-  judge_overall(table, verdicts, book);
-  judge_visual_genome(table, verdicts, "vg_relation", "relation/", book);
-  judge_visual_genome(table, verdicts, "vg_attribution", "attributes/", book);
+  MarkCollector marks;
+  judge_overall(table, verdicts, marks);
+  judge_visual_genome(table, verdicts, "vg_relation", "relation/", marks);
+  judge_visual_genome(table, verdicts, "vg_attribution", "attributes/", marks);
   for (const std::string_view task : {"coco_order", "flickr_order"}) {
     for (std::size_t index = 0; index < table.cases.size(); ++index) {
       if (!has_tag(table.cases[index], fmt::format("task/{}", task))) continue;
-      book.add(fmt::format("aro/{}/accuracy", task), index, verdicts[index]);
+      marks.add(fmt::format("aro/{}/accuracy", task), index, verdicts[index]);
     }
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

@@ -37,6 +37,14 @@ std::int32_t CaseTable::caption_at(std::size_t index, std::int64_t column) const
                                    : question.captions[static_cast<std::size_t>(column)];
 }
 
+std::int64_t match_count(const CaseTable& table) {
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < table.cases.size(); ++i) {
+    count += static_cast<std::int64_t>(table.cases[i].images.size()) * table.caption_count(i);
+  }
+  return count;
+}
+
 CaseScores::CaseScores(const CaseTable& table) {
   std::size_t total = 0;
   offsets_.reserve(table.cases.size());

@@ -65,11 +65,11 @@ CaseTable refuse_to_load(const LoadOptions&) {
 }
 
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
-    book.add("captions/own_first", index, first_is_best(scores.row(index, 0), TieRule::kWrong));
+    marks.add("captions/own_first", index, first_is_best(scores.row(index, 0), TieRule::kWrong));
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

@@ -72,13 +72,13 @@ CaseTable load(const LoadOptions& options) {
 
 // diffusion-itm takes `argmax == 0` with the true caption first, so a tie is right.
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const Verdict verdict = first_is_best(scores.row(index, 0), TieRule::kRight);
-    book.add("clevr/accuracy", index, verdict);
-    book.add(fmt::format("clevr/{}/accuracy", tag_value(table.cases[index], "task/")), index, verdict);
+    marks.add("clevr/accuracy", index, verdict);
+    marks.add(fmt::format("clevr/{}/accuracy", tag_value(table.cases[index], "task/")), index, verdict);
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

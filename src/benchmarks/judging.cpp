@@ -21,7 +21,7 @@ Verdict both(const Verdict& a, const Verdict& b) {
   return {.right = a.right && b.right, .tied = decided_by_tie};
 }
 
-MetricMarks& MarkBook::marks_of(std::string_view metric) {
+MetricMarks& MarkCollector::marks_of(std::string_view metric) {
   for (MetricMarks& marks : metrics_) {
     if (marks.name == metric) return marks;
   }
@@ -29,8 +29,8 @@ MetricMarks& MarkBook::marks_of(std::string_view metric) {
   return metrics_.back();
 }
 
-void MarkBook::add(std::string_view metric, std::size_t case_index, const Verdict& verdict,
-                   std::int32_t group, std::string_view group_name) {
+void MarkCollector::add(std::string_view metric, std::size_t case_index, const Verdict& verdict,
+                        std::int32_t group, std::string_view group_name) {
   MetricMarks& marks = marks_of(metric);
   marks.case_index.push_back(static_cast<std::int32_t>(case_index));
   marks.mark.push_back(verdict.right ? 1.0 : 0.0);
@@ -41,7 +41,7 @@ void MarkBook::add(std::string_view metric, std::size_t case_index, const Verdic
   if (verdict.tied) ++marks.ties;
 }
 
-std::vector<MetricMarks> MarkBook::take() {
+std::vector<MetricMarks> MarkCollector::take() {
   return std::exchange(metrics_, {});
 }
 

@@ -30,7 +30,7 @@ Verdict first_is_best(std::span<const double> row, TieRule ties);
 Verdict both(const Verdict& a, const Verdict& b);
 
 /// Collects the marks of a benchmark's metrics, in the order in which the metrics first appear.
-class MarkBook {
+class MarkCollector {
  public:
   static constexpr std::int32_t kNoGroup = -1;
 
@@ -38,7 +38,7 @@ class MarkBook {
   /// is its name in messages.
   void add(std::string_view metric, std::size_t case_index, const Verdict& verdict,
            std::int32_t group = kNoGroup, std::string_view group_name = "");
-  /// Returns the metrics and leaves the book empty.
+  /// Returns the metrics and leaves none behind.
   std::vector<MetricMarks> take();
 
  private:

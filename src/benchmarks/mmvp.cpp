@@ -95,16 +95,16 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
   std::map<std::string, std::int32_t> numbers;
   for (const std::string& tag : tags_of(table))
     numbers.emplace(tag, static_cast<std::int32_t>(numbers.size()));
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const std::string& tag = table.cases[index].tags.front();
-    book.add("mmvp/accuracy", index, judge_case(scores, index), numbers.at(tag), tag);
+    marks.add("mmvp/accuracy", index, judge_case(scores, index), numbers.at(tag), tag);
   }
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
-    book.add(fmt::format("mmvp/{}/accuracy", table.cases[index].tags.front()), index,
-             judge_case(scores, index));
+    marks.add(fmt::format("mmvp/{}/accuracy", table.cases[index].tags.front()), index,
+              judge_case(scores, index));
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

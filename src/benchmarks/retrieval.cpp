@@ -199,21 +199,21 @@ std::vector<CaptionQuery> rank_images(const CaseTable& table, const CaseScores& 
 }
 
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const Rank rank = rank_of_best_caption(scores.row(index, 0), table.cases[index].positives);
     for (const std::int64_t k : kCutoffs) {
       if (k > static_cast<std::int64_t>(table.captions.size())) continue;
-      book.add(fmt::format("retrieval/text/recall@{}", k), index, within(rank, k));
+      marks.add(fmt::format("retrieval/text/recall@{}", k), index, within(rank, k));
     }
   }
   for (const CaptionQuery& query : rank_images(table, scores)) {
     for (const std::int64_t k : kCutoffs) {
       if (k > static_cast<std::int64_t>(table.cases.size())) continue;
-      book.add(fmt::format("retrieval/image/recall@{}", k), query.case_index, within(query.rank, k));
+      marks.add(fmt::format("retrieval/image/recall@{}", k), query.case_index, within(query.rank, k));
     }
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

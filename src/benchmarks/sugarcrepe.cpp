@@ -62,15 +62,15 @@ CaseTable load(const LoadOptions& options) {
 
 // The authors' `text_retrieval` is `pos_score > neg_score`. The overall score is the mean over the splits.
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const Verdict verdict = first_is_best(scores.row(index, 0), TieRule::kWrong);
     const std::string_view split = tag_value(table.cases[index], "split/");
     const auto position = std::find(kSplits.begin(), kSplits.end(), split) - kSplits.begin();
-    book.add("sugarcrepe/accuracy", index, verdict, static_cast<std::int32_t>(position), split);
-    book.add(fmt::format("sugarcrepe/{}/accuracy", split), index, verdict);
+    marks.add("sugarcrepe/accuracy", index, verdict, static_cast<std::int32_t>(position), split);
+    marks.add(fmt::format("sugarcrepe/{}/accuracy", split), index, verdict);
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

@@ -117,11 +117,11 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
   for (std::size_t index = 0; index < table.cases.size(); ++index)
     verdicts.push_back(judge_case(scores, index));
 
-  MarkBook book;
+  MarkCollector marks;
   const auto add = [&](const std::string& prefix, std::size_t index) {
-    book.add(prefix + "text", index, verdicts[index].text);
-    book.add(prefix + "image", index, verdicts[index].image);
-    book.add(prefix + "group", index, verdicts[index].group);
+    marks.add(prefix + "text", index, verdicts[index].text);
+    marks.add(prefix + "image", index, verdicts[index].image);
+    marks.add(prefix + "group", index, verdicts[index].group);
   };
   for (std::size_t index = 0; index < table.cases.size(); ++index) add("winoground/", index);
   for (const std::string& tag : tags_of(table)) {
@@ -129,7 +129,7 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
       if (has_tag(table.cases[index], tag)) add("winoground/" + tag + "/", index);
     }
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

@@ -91,18 +91,18 @@ Verdict in_top(std::span<const double> row, std::int32_t label, std::int64_t k) 
 }
 
 std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores) {
-  MarkBook book;
+  MarkCollector marks;
   for (std::size_t index = 0; index < table.cases.size(); ++index) {
     const std::int32_t label = table.cases[index].positives.front();
     const std::span<const double> row = scores.row(index, 0);
     const Verdict top1 = in_top(row, label, 1);
-    book.add("zeroshot/acc1", index, top1);
+    marks.add("zeroshot/acc1", index, top1);
     // With fewer than five classes the right one is always in the top five.
-    if (table.captions.size() >= 5) book.add("zeroshot/acc5", index, in_top(row, label, 5));
-    book.add("zeroshot/mean_per_class_recall", index, top1, label,
-             table.captions[static_cast<std::size_t>(label)].id);
+    if (table.captions.size() >= 5) marks.add("zeroshot/acc5", index, in_top(row, label, 5));
+    marks.add("zeroshot/mean_per_class_recall", index, top1, label,
+              table.captions[static_cast<std::size_t>(label)].id);
   }
-  return book.take();
+  return marks.take();
 }
 
 }  // namespace

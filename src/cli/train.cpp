@@ -23,8 +23,8 @@ void print_summary(const TrainSummary& summary, const fs::path& out) {
   Table table{{"training run", out.string()}, {}};
   const auto row = [&](const char* name, const std::string& value) { table.rows.push_back({name, value}); };
   row("steps", fmt::format("{}", summary.steps));
-  row("steps in this life", fmt::format("{}", summary.steps_this_life));
-  row("trained numbers", fmt::format("{}", summary.trained_parameters));
+  row("steps in this process", fmt::format("{}", summary.steps_this_process));
+  row("trainable parameters", fmt::format("{}", summary.trained_parameters));
   const auto loss_row = [&](const char* name, const std::optional<StepTerm>& term) {
     if (term) row(name, fmt::format("{:.5g}", term->loss));
   };

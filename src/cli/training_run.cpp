@@ -79,7 +79,7 @@ TrainSummary train_and_record(const TrainConfig& config, const TrainRun& run) {
   const FolderLock lock(run.out);
   const TrainSummary summary = train(config, run);
   const fs::path file = run.out / "result.json";
-  const bool finished_before = summary.steps_this_life == 0;
+  const bool finished_before = summary.steps_this_process == 0;
   if (finished_before) log_info("{}: had finished already", run.out.string());
   if (!finished_before || !fs::exists(file)) write_result(file, to_result(config, summary, run.out));
   return summary;

@@ -17,9 +17,11 @@
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
-#include "units.h"
+#include "unit_inputs.h"
+#include "unit_shape.h"
 
 namespace sdsclip {
 namespace {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/scoring/score_store.h"
 
 // Computes scores from embeddings.

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "units.h"
+#include "unit_shape.h"
 
 namespace sdsclip {
 namespace {

@@ -17,6 +17,7 @@
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
+#include "sdsclip/benchmarks/text_table.h"
 
 namespace sdsclip {
 namespace {

@@ -6,6 +6,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/random.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sdsclip/benchmarks/benchmark.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/scoring/diffusion_options.h"
 #include "sdsclip/scoring/score_store.h"
 

@@ -7,6 +7,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/random.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/noise_schedule.h"
 

@@ -8,11 +8,12 @@
 #include <vector>
 
 #include "diffusion_plan.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/data/preprocess.h"
 #include "sdsclip/data/tokenizer.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/scoring/diffusion_options.h"
-#include "units.h"
+#include "unit_cache.h"
 
 namespace sdsclip {
 

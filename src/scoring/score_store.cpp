@@ -1,11 +1,11 @@
 #include "sdsclip/scoring/score_store.h"
 
 #include <limits>
-#include <unordered_map>
 
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sqlite.h"
 #include "store_file.h"
 #include "stored_rows.h"
@@ -46,31 +46,6 @@ ScoringWork operator-(const ScoringWork& a, const ScoringWork& b) {
           .text_encodings = a.text_encodings - b.text_encodings,
           .image_encodings = a.image_encodings - b.image_encodings,
           .seconds = a.seconds - b.seconds};
-}
-
-TextTable unique_texts(const CaseTable& table) {
-  TextTable unique;
-  std::unordered_map<std::string, std::int32_t> row_of;
-  const auto row_for = [&](const std::string& text) {
-    const auto [entry, is_new] = row_of.try_emplace(text, static_cast<std::int32_t>(unique.texts.size()));
-    if (is_new) unique.texts.push_back(text);
-    return entry->second;
-  };
-  for (const BenchmarkCaption& caption : table.captions) {
-    std::vector<std::int32_t>& rows = unique.of_caption.emplace_back();
-    for (const std::string& text : caption.texts) rows.push_back(row_for(text));
-  }
-  unique.caption_texts = static_cast<std::int32_t>(unique.texts.size());
-  unique.unconditional = row_for("");
-  return unique;
-}
-
-std::int64_t match_count(const CaseTable& table) {
-  std::int64_t count = 0;
-  for (std::size_t i = 0; i < table.cases.size(); ++i) {
-    count += static_cast<std::int64_t>(table.cases[i].images.size()) * table.caption_count(i);
-  }
-  return count;
 }
 
 class ScoreStore::Implementation {

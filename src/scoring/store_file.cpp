@@ -12,6 +12,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "stored_rows.h"
 
 namespace sdsclip {

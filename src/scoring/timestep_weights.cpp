@@ -10,6 +10,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/options.h"
+#include "sdsclip/benchmarks/text_table.h"
 
 namespace sdsclip {
 namespace {

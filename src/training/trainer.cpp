@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "auto_micro_batch.h"
+#include "batch_assembly.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/freed_memory.h"
@@ -24,7 +25,7 @@
 #include "sdsclip/training/run_log.h"
 #include "sdsclip/training/stored_config.h"
 #include "sdsclip/training/tensorboard.h"
-#include "session.h"
+#include "training_setup.h"
 
 namespace sdsclip {
 namespace {
@@ -126,26 +127,26 @@ std::string progress_note(const StepResult& result) {
   return note;
 }
 
-/// One life of a training run, from its folder's state to the end or an interrupt.
-class Life {
+/// One process's part of a training run: from its folder's state to the end or an interrupt.
+class TrainingLoop {
  public:
-  Life(const TrainConfig& config, const TrainRun& run)
+  TrainingLoop(const TrainConfig& config, const TrainRun& run)
       : config_(config),
         run_(run),
         start_(Clock::now()),
-        session_(config, prepare_compute({run.device, config.train.precision, run.threads})),
-        before_(copies_of(session_.outcome)),
-        optimizer_(session_.trained, config.train) {
+        setup_(config, prepare_compute({run.device, config.train.precision, run.threads})),
+        before_(copies_of(setup_.tuned)),
+        optimizer_(setup_.trained, config.train) {
     if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate);
-    steps_ = total_steps(config.train, session_.dataset->size() / config.train.batch_size);
+    steps_ = total_steps(config.train, setup_.dataset->size() / config.train.batch_size);
     state_.loss_scale = first_loss_scale(config.train.precision);
     if (claim_folder(config, run)) resume();
-    std::vector<NamedTensor> touched = session_.trained;
-    touched.insert(touched.end(), session_.outcome.begin(), session_.outcome.end());
-    settle_micro_batches(config_.train, session_.models(), scaled_step_options(config_, state_), touched,
+    std::vector<NamedTensor> touched = setup_.trained;
+    touched.insert(touched.end(), setup_.tuned.begin(), setup_.tuned.end());
+    settle_micro_batches(config_.train, setup_.models(), scaled_step_options(config_, state_), touched,
                          run.out);
     // Trial steps of `auto` are not work of the run.
-    if (session_.teacher) work_before_ = session_.teacher->work();
+    if (setup_.teacher) work_before_ = setup_.teacher->work();
   }
 
   TrainSummary run();
@@ -162,8 +163,8 @@ class Life {
   TrainConfig config_;
   TrainRun run_;
   Clock::time_point start_;
-  Session session_;
-  std::vector<at::Tensor> before_;  // the bundle's values of the outcome
+  TrainingSetup setup_;
+  std::vector<at::Tensor> before_;  // the bundle's values of `tuned`
   Optimizer optimizer_;
   std::optional<Evaluation> evaluation_;
   TrainingState state_;
@@ -177,40 +178,40 @@ class Life {
   TrainSummary summary_;
 };
 
-void Life::resume() {
+void TrainingLoop::resume() {
   const std::int64_t batch = config_.train.batch_size;
   const CheckpointLimits limits{
-      .batch_size = batch, .batches_per_epoch = session_.dataset->size() / batch, .total_steps = steps_};
+      .batch_size = batch, .batches_per_epoch = setup_.dataset->size() / batch, .total_steps = steps_};
   const std::optional<TrainingState> found =
-      load_newest_checkpoint(run_.out, limits, session_.trained, optimizer_);
+      load_newest_checkpoint(run_.out, limits, setup_.trained, optimizer_);
   if (found) {
     state_ = *found;
     saved_step_ = state_.step;
   }
-  merge_lora(session_.lora);
+  merge_lora(setup_.lora);
   log_info("{}: continues after step {}", run_.out.string(), state_.step);
 }
 
 /// Saves a checkpoint. An evaluation changes only the state, so its step's tensors are not written again.
-void Life::save() {
+void TrainingLoop::save() {
   if (saved_step_ == state_.step) {
     save_checkpoint_state(run_.out, state_, config_.train.keep_checkpoints);
   } else {
     with_advice(state_.step, run_.out, [&] {
-      save_checkpoint(run_.out, state_, session_.trained, optimizer_, config_.train.keep_checkpoints);
+      save_checkpoint(run_.out, state_, setup_.trained, optimizer_, config_.train.keep_checkpoints);
     });
   }
   saved_step_ = state_.step;
   saved_ = Clock::now();
 }
 
-bool Life::evaluation_due() const {
+bool TrainingLoop::evaluation_due() const {
   if (!evaluation_ || state_.evaluated_step == state_.step || state_.step == 0) return false;
   const std::int64_t every = config_.train.evaluate_every;
   return state_.step == steps_ || (every > 0 && state_.step % every == 0);
 }
 
-bool Life::checkpoint_due() const {
+bool TrainingLoop::checkpoint_due() const {
   const std::int64_t every = config_.train.checkpoint_every;
   const double minutes = config_.train.checkpoint_minutes;
   return state_.step == steps_ || (every > 0 && state_.step % every == 0) ||
@@ -218,34 +219,34 @@ bool Life::checkpoint_due() const {
 }
 
 /// Writes the tensors that differ from the bundle, and h_w.
-void Life::write_tuned(const char* file) const {
+void TrainingLoop::write_tuned(const char* file) const {
   std::vector<NamedTensor> changed;
-  for (std::size_t i = 0; i < session_.outcome.size(); ++i) {
-    const NamedTensor& tensor = session_.outcome[i];
+  for (std::size_t i = 0; i < setup_.tuned.size(); ++i) {
+    const NamedTensor& tensor = setup_.tuned[i];
     const bool is_map = tensor.first.find(".h_w.") != std::string::npos;
     if (is_map || !at::equal(tensor.second, before_[i])) changed.push_back(tensor);
   }
   with_advice(state_.step, run_.out, [&] { check_finite_tensors(changed); });
   write_safetensors(run_.out / file, changed,
                     {{"format", "pt"},
-                     {"clip", session_.clip_bundle.name},
-                     {"clip_sha256", session_.clip_bundle.sha256},
+                     {"clip", setup_.clip_bundle.name},
+                     {"clip_sha256", setup_.clip_bundle.sha256},
                      {"teacher", config_.teacher}});
 }
 
 /// Does one optimizer step and fills in the log's values beside the losses.
-StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
+StepResult TrainingLoop::step(CaptionLoader& loader, StepTimes& times) {
   const Clock::time_point start = Clock::now();
   const Batch batch = loader.next();
   const double wait = loader.statistics().wait_seconds - waited_;
   waited_ += wait;
   times.loss_scale = state_.loss_scale.value;
-  const StepResult result = accumulate_gradients(session_.models(), step_batch(config_, session_, batch),
+  const StepResult result = accumulate_gradients(setup_.models(), assemble_batch(config_, setup_, batch),
                                                  scaled_step_options(config_, state_));
   check_finite(result, state_.step, run_.out);
-  project_lora_gradients(session_.lora);
+  project_lora_gradients(setup_.lora);
   if (config_.train.precision == Precision::kFp16) {
-    times.skipped = !unscale_gradients(session_.trained, state_.loss_scale);
+    times.skipped = !unscale_gradients(setup_.trained, state_.loss_scale);
     update_loss_scale(state_.loss_scale, !times.skipped);
   }
   const double factor = learning_rate_factor(config_.train, state_.step, steps_);
@@ -254,9 +255,9 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
     optimizer_.drop_gradients();
   } else {
     times.gradient_norm = with_advice(state_.step + 1, run_.out, [&] { return optimizer_.step(factor); });
-    merge_lora(session_.lora);
+    merge_lora(setup_.lora);
   }
-  at::Tensor logit_scale = session_.clip.logit_scale();
+  at::Tensor logit_scale = setup_.clip.logit_scale();
   if (logit_scale.requires_grad()) {
     const at::NoGradGuard no_grad;
     logit_scale.clamp_(0.0, kLargestLogitScale);
@@ -270,13 +271,13 @@ StepResult Life::step(CaptionLoader& loader, StepTimes& times) {
   times.images_per_second = static_cast<double>(config_.train.batch_size) / seconds;
   times.wait_share = wait / seconds;
   times.peak_memory_bytes = peak_memory_bytes();
-  times.peak_gpu_memory_bytes = gpu_memory(session_.clip.placement().device).peak;
+  times.peak_gpu_memory_bytes = gpu_memory(setup_.clip.placement().device).peak;
   return result;
 }
 
 /// Evaluates the student and keeps its weights if they are the best so far.
-void Life::evaluate() {
-  summary_.evaluation = evaluation_->run(session_.clip, run_.out / kScratch);
+void TrainingLoop::evaluate() {
+  summary_.evaluation = evaluation_->run(setup_.clip, run_.out / kScratch);
   const std::string name = deciding_metric(config_.evaluate);
   const std::optional<Metric> deciding = find_metric(summary_.evaluation, name);
   if (!deciding) throw runtime_failure("the evaluation has no metric {}", name);  // checked at the start
@@ -300,13 +301,13 @@ void Life::evaluate() {
   }
 }
 
-TrainSummary Life::run() {
+TrainSummary TrainingLoop::run() {
   const KeepFreedMemory keep_freed_memory;
-  CaptionLoader loader(*session_.dataset, session_.clip_tokenizer, loader_options(config_, session_),
+  CaptionLoader loader(*setup_.dataset, setup_.clip_tokenizer, loader_options(config_, setup_),
                        state_.position);
-  summary_.trained_parameters = element_count(session_.trained);
-  log_info("{} pairs, {} steps of {}, {} trained numbers in {} tensors", session_.dataset->size(), steps_,
-           config_.train.batch_size, summary_.trained_parameters, session_.trained.size());
+  summary_.trained_parameters = element_count(setup_.trained);
+  log_info("{} pairs, {} steps of {}, {} trainable parameters in {} tensors", setup_.dataset->size(), steps_,
+           config_.train.batch_size, summary_.trained_parameters, setup_.trained.size());
   RunLog log(run_.out / "log.jsonl", state_.step);
   if (evaluation_) evaluations_.emplace(run_.out / "evaluations.jsonl", state_.evaluated_step);
   events_.emplace(run_.out / "tensorboard", state_.step);
@@ -321,7 +322,7 @@ TrainSummary Life::run() {
     if (state_.step >= steps_ || state_.stopped) break;
     StepTimes times;
     summary_.last = step(loader, times);
-    ++summary_.steps_this_life;
+    ++summary_.steps_this_process;
     const nlohmann::ordered_json line = step_line(state_.step, summary_.last, times);
     log.write(line);
     events_->write(state_.step, flatten_scalars(line));
@@ -336,17 +337,17 @@ TrainSummary Life::run() {
   remove_old_checkpoints(run_.out, state_, config_.train.keep_checkpoints);
   std::error_code ignored;
   fs::remove_all(run_.out / kScratch, ignored);
-  if (summary_.steps_this_life == 0) summary_.last = read_last_losses(run_.out / "log.jsonl");
+  if (summary_.steps_this_process == 0) summary_.last = read_last_losses(run_.out / "log.jsonl");
   if (evaluation_ && summary_.evaluation.empty()) {
     summary_.evaluation = read_last_evaluation(run_.out / "evaluations.jsonl");
   }
   summary_.steps = state_.step;
   summary_.best_step = state_.best_step;
-  summary_.image_encodings = summary_.steps_this_life * config_.train.batch_size;
+  summary_.image_encodings = summary_.steps_this_process * config_.train.batch_size;
   summary_.bad_samples = loader.statistics().bad_samples;
   summary_.seconds = seconds_since(start_);
   summary_.wait_share = waited_ / summary_.seconds;
-  if (session_.teacher) summary_.work = work_since(work_before_, session_.teacher->work());
+  if (setup_.teacher) summary_.work = work_since(work_before_, setup_.teacher->work());
   return summary_;
 }
 
@@ -371,7 +372,7 @@ StepOptions step_options(const TrainConfig& config, std::int64_t step) {
 
 TrainSummary train(const TrainConfig& config, const TrainRun& run) {
   check_train_config(config);
-  return Life(config, run).run();
+  return TrainingLoop(config, run).run();
 }
 
 }  // namespace sdsclip

@@ -44,7 +44,7 @@ class Resume(ProgramTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual((out / "tuned.safetensors").read_bytes(), (self.whole / "tuned.safetensors").read_bytes())
         self.assertEqual(untimed_log(out), untimed_log(self.whole))
-        row = next(line for line in done.stdout.splitlines() if line.startswith("steps in this life"))
+        row = next(line for line in done.stdout.splitlines() if line.startswith("steps in this process"))
         again = int(row.split()[-1])
         self.assertLessEqual(steps_before + again, STEPS + CHECKPOINT_EVERY)
 

@@ -63,7 +63,7 @@ class TrainKills(ProgramTest):
         start = time.monotonic()
         done = subprocess.run(self.command(whole), capture_output=True, text=True, cwd=ROOT)
         self.assertEqual(done.returncode, 0, done.stderr)
-        life = time.monotonic() - start
+        elapsed = time.monotonic() - start
 
         draws = random.Random(SEED)
         # The last steps are left out, so that the run cannot end before the signal. If a step is already in the log,
@@ -71,7 +71,7 @@ class TrainKills(ProgramTest):
         steps = sorted(draws.choices(range(STEPS - 8), k=KILLS))
         reached, redone = 0, []
         for step in steps:
-            went_on = self.kill_once(broken, step, delay=draws.uniform(0, 2 * life / STEPS))
+            went_on = self.kill_once(broken, step, delay=draws.uniform(0, 2 * elapsed / STEPS))
             if went_on >= 0:
                 redone.append(reached - went_on)
             reached = logged_steps(broken)
@@ -80,7 +80,7 @@ class TrainKills(ProgramTest):
         redone.append(reached - int(re.search(r"continues after step (\d+)", done.stderr)[1]))
 
         print(f"killed after steps {steps}; {sum(redone)} steps done twice, at most {max(redone)} a kill")
-        self.assertGreater(len(redone), KILLS // 2, "most lives should have come as far as their first step")
+        self.assertGreater(len(redone), KILLS // 2, "most processes should have come as far as their first step")
         self.assertLessEqual(max(redone), CHECKPOINT_EVERY)
         for file in ("tuned.safetensors", "best.safetensors", "evaluations.jsonl"):
             self.assertEqual((broken / file).read_bytes(), (whole / file).read_bytes(), file)

@@ -32,7 +32,7 @@ MICRO_BATCH, LARGE_BATCH = map(int, COUNTS)
 SMALL_BATCH = 32
 del sys.argv[1:]
 PICTURES = 64  # number of files; the table repeats them
-READY = "trained numbers"  # what the log says when all is loaded
+READY = "trainable parameters"  # what the log says when all is loaded
 LARGEST_DIFFERENCE = 0.1
 
 

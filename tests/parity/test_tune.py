@@ -71,7 +71,7 @@ class Tune(ExportTestCase):
             encoding="utf-8",
         )
         log = run("train", "--config", config, "--out", out, "--device", "cpu", "--threads", 1, *settings)
-        count = int(re.search(r"(\d+) trained numbers", log)[1])
+        count = int(re.search(r"(\d+) trainable parameters", log)[1])
         return safetensors.torch.load_file(out / "tuned.safetensors"), count
 
     def check(self, name: str, expected: set[str], *settings: str) -> dict[str, torch.Tensor]:

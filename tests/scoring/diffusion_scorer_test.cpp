@@ -5,6 +5,7 @@
 #include "sample_evaluator.h"
 #include "scoring/tiny_models.h"
 #include "sdsclip/base/random.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sqlite.h"
 #include "support/expect_error.h"

@@ -7,6 +7,7 @@
 
 #include "diffusion_plan.h"
 #include "scoring/case_tables.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/scoring/timestep_weights.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"

@@ -10,6 +10,7 @@
 #include "paired_test.h"
 #include "scoring/case_tables.h"
 #include "sdsclip/base/random.h"
+#include "sdsclip/benchmarks/text_table.h"
 
 namespace sdsclip {
 namespace {

@@ -8,6 +8,7 @@
 #include "estimator.h"
 #include "scoring/case_tables.h"
 #include "sdsclip/base/random.h"
+#include "sdsclip/benchmarks/text_table.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
 

@@ -108,7 +108,7 @@ TEST(TrainEvaluation, StopsEarlyAndKeepsTheBestCheckpointAndWeights) {
   EXPECT_TRUE(fs::exists(folder / "run" / "tuned.safetensors"));
 
   const TrainSummary again = train(config, run_in(folder / "run", /*resume=*/true));
-  EXPECT_EQ(again.steps_this_life, 0);
+  EXPECT_EQ(again.steps_this_process, 0);
   EXPECT_EQ(again.steps, 6);
   ASSERT_FALSE(again.evaluation.empty());
   EXPECT_EQ(again.evaluation.front().value, summary.evaluation.front().value);
@@ -154,7 +154,7 @@ TEST(TrainEvaluation, ThatFailsLosesNoStep) {
   expect_error(ExitCode::kInput, {image.filename().string()}, [&] { train(config, run_in(folder / "run")); });
   EXPECT_EQ(checkpoints_of(folder / "run"), std::set<std::string>{"step-4"});
   write_file_atomically(image, bytes);
-  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_life, 2);
+  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_process, 2);
   EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"),
             read_file(folder / "whole" / "tuned.safetensors"));
   EXPECT_EQ(read_file(folder / "run" / "evaluations.jsonl"),

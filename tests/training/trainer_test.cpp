@@ -102,7 +102,7 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUninterruptedRun) {
     const std::string log = read_file(out / "log.jsonl");
     write_file_atomically(out / "log.jsonl", log.substr(0, log.size() - 30));
     const TrainSummary summary = train(config, run_in(out, /*resume=*/true));
-    EXPECT_EQ(summary.steps_this_life, kSteps - step);
+    EXPECT_EQ(summary.steps_this_process, kSteps - step);
     EXPECT_EQ(read_file(out / "tuned.safetensors"), read_file(folder / "whole" / "tuned.safetensors"));
     EXPECT_EQ(untimed_log(out), untimed_log(folder / "whole"));
   }
@@ -113,7 +113,7 @@ TEST(Train, ResumingAFinishedRunReturnsItsLastLosses) {
   const TrainConfig config = small_config();
   const TrainSummary first = train(config, run_in(folder / "run"));
   const TrainSummary again = train(config, run_in(folder / "run", /*resume=*/true));
-  EXPECT_EQ(again.steps_this_life, 0);
+  EXPECT_EQ(again.steps_this_process, 0);
   EXPECT_EQ(again.last.total, first.last.total);
   EXPECT_EQ(again.last.contrastive->loss, first.last.contrastive->loss);
   EXPECT_EQ(again.last.sds->loss, first.last.sds->loss);
@@ -148,7 +148,7 @@ TEST(Train, WithLoraWritesMergedWeightsOfTheTargetsAndResumesToTheSameBits) {
   fs::copy(folder / "whole", folder / "killed", fs::copy_options::recursive);
   fs::remove(folder / "killed" / "tuned.safetensors");
   fs::remove_all(folder / "killed" / "checkpoints" / "step-10");
-  EXPECT_EQ(train(config, run_in(folder / "killed", /*resume=*/true)).steps_this_life, kSteps - 8);
+  EXPECT_EQ(train(config, run_in(folder / "killed", /*resume=*/true)).steps_this_process, kSteps - 8);
   EXPECT_EQ(read_file(folder / "killed" / "tuned.safetensors"),
             read_file(folder / "whole" / "tuned.safetensors"));
   EXPECT_EQ(untimed_log(folder / "killed"), untimed_log(folder / "whole"));
@@ -164,7 +164,7 @@ TEST(Train, FallsBackFromADamagedCheckpointToTheOneBefore) {
   bytes.back() = static_cast<char>(bytes.back() ^ 1);
   write_file_atomically(newest, bytes);
   const TrainSummary summary = train(config, run_in(folder / "run", /*resume=*/true));
-  EXPECT_EQ(summary.steps_this_life, 2);
+  EXPECT_EQ(summary.steps_this_process, 2);
   EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"), expected);
 }
 
@@ -228,7 +228,7 @@ TEST(Train, RepeatedForACompleteRunReturnsItsResult) {
   const TrainSummary first = train(config, run_in(folder / "run"));
   const std::string tuned = read_file(folder / "run" / "tuned.safetensors");
   const TrainSummary again = train(config, run_in(folder / "run"));
-  EXPECT_EQ(again.steps_this_life, 0);
+  EXPECT_EQ(again.steps_this_process, 0);
   EXPECT_EQ(again.steps, first.steps);
   EXPECT_EQ(again.last.total, first.last.total);
   EXPECT_EQ(read_file(folder / "run" / "tuned.safetensors"), tuned);
@@ -279,7 +279,7 @@ TEST(Train, ContinuesWithOtherMicroBatchesAndRecordsThemInItsConfiguration) {
   fs::remove_all(folder / "run" / "checkpoints" / "step-10");
   config.train.micro_batch_clip = 2;
   config.train.micro_batch_unet = 3;
-  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_life, 2);
+  EXPECT_EQ(train(config, run_in(folder / "run", /*resume=*/true)).steps_this_process, 2);
   const std::vector<nlohmann::json> after = untimed_log(folder / "run");
   ASSERT_EQ(after.size(), before.size());
   const double expected = before.back()["loss"]["total"];

@@ -79,6 +79,9 @@ struct CaseTable {
   [[nodiscard]] std::int32_t caption_at(std::size_t index, std::int64_t column) const;
 };
 
+/// The number of (case, image, caption) scores of all cases, by which "time per match" divides.
+std::int64_t match_count(const CaseTable& table);
+
 /// Scores of all cases, higher is better: `S[image, caption]`, row major, case by case. All are finite,
 /// because scorers refuse other scores.
 class CaseScores {

@@ -38,15 +38,6 @@ struct RunIdentity {
   std::vector<std::pair<std::string, std::string>> data{};
 };
 
-/// The texts of a table's captions, each once, in order of appearance.
-struct TextTable {
-  std::vector<std::string> texts;                     ///< the captions' texts, and the empty text
-  std::vector<std::vector<std::int32_t>> of_caption;  ///< rows of `texts` for each caption of the table
-  std::int32_t unconditional = 0;  ///< row of the empty text, which is last if no caption has it
-  std::int32_t caption_texts = 0;  ///< number of texts of captions; they come first
-};
-TextTable unique_texts(const CaseTable& table);
-
 /// The timestep of sample k of the diffusion score.
 struct SamplePoint {
   std::int64_t timestep = 0;
@@ -151,8 +142,5 @@ class ScoreStore {
   class Implementation;
   std::unique_ptr<Implementation> implementation_;
 };
-
-/// The number of (case, image, caption) scores of all cases, by which "time per match" divides.
-std::int64_t match_count(const CaseTable& table);
 
 }  // namespace sdsclip

@@ -24,7 +24,7 @@ struct TrainRun {
 /// The outcome of a finished run.
 struct TrainSummary {
   std::int64_t steps = 0;               ///< steps done, with those before a resume
-  std::int64_t steps_this_life = 0;     ///< steps since the start or the last resume
+  std::int64_t steps_this_process = 0;  ///< steps since the start or the last resume
   std::int64_t trained_parameters = 0;  ///< trainable parameters, with h_w's
   StepResult last;                      ///< the last step's losses
   std::vector<Metric> evaluation;       ///< the last evaluation's metrics; empty without `evaluate`

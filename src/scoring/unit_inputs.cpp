@@ -1,4 +1,4 @@
-#include "units.h"
+#include "unit_inputs.h"
 
 #include <ATen/ATen.h>
 
@@ -14,22 +14,12 @@
 namespace sdsclip {
 namespace {
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return a / b + (a % b != 0 ? 1 : 0);
-}
-
 /// The number of rows from `first` on, at most `size`.
 std::int64_t rows_there(std::size_t total, std::int64_t first, std::int64_t size) {
   return std::clamp(static_cast<std::int64_t>(total) - first, std::int64_t{0}, size);
 }
 
 }  // namespace
-
-UnitShape even_units(std::int64_t count, std::int64_t at_most) {
-  if (count == 0) return {};
-  const std::int64_t units = divide_up(count, at_most);
-  return {.units = units, .size = divide_up(count, units)};
-}
 
 at::Tensor decode_unit(std::span<const BenchmarkImage> images, std::int64_t first, std::int64_t size,
                        const PreprocessOptions& options, std::int64_t workers) {
@@ -88,27 +78,6 @@ at::Tensor tokenize_unit(const Tokenizer& tokenizer, std::span<const std::string
       .copy_(tokenize(tokenizer,
                       texts.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(count))));
   return ids;
-}
-
-UnitCache::UnitCache(Encode encode, std::int64_t unit_size, std::int64_t capacity_bytes)
-    : encode_(std::move(encode)), unit_size_(unit_size), capacity_bytes_(capacity_bytes) {}
-
-at::Tensor UnitCache::row(std::int64_t row) {
-  const std::int64_t unit = row / unit_size_;
-  const auto found = find_.find(unit);
-  if (found != find_.end()) {
-    by_use_.splice(by_use_.begin(), by_use_, found->second);
-  } else {
-    by_use_.push_front({.unit = unit, .rows = encode_(unit * unit_size_, unit_size_)});
-    find_[unit] = by_use_.begin();
-    bytes_ += static_cast<std::int64_t>(by_use_.front().rows.nbytes());
-    while (bytes_ > capacity_bytes_ && by_use_.size() > 1) {
-      bytes_ -= static_cast<std::int64_t>(by_use_.back().rows.nbytes());
-      find_.erase(by_use_.back().unit);
-      by_use_.pop_back();
-    }
-  }
-  return by_use_.front().rows.select(0, row % unit_size_);
 }
 
 }  // namespace sdsclip

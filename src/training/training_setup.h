@@ -17,9 +17,9 @@
 namespace sdsclip {
 
 /// The models, maps and data of a training run, as its configuration names them.
-struct Session {
+struct TrainingSetup {
   /// Throws like `train`.
-  Session(const TrainConfig& config, const Placement& placement);
+  TrainingSetup(const TrainConfig& config, const Placement& placement);
 
   [[nodiscard]] StepModels models();
 
@@ -27,7 +27,7 @@ struct Session {
   ClipModel clip;
   Tokenizer clip_tokenizer;
   std::vector<NamedTensor> trained;  ///< tensors that the optimizer changes and checkpoints store
-  std::vector<NamedTensor> outcome;  ///< tensors of `tuned.safetensors`: low-rank updates merged
+  std::vector<NamedTensor> tuned;    ///< tensors of `tuned.safetensors`: low-rank updates merged
   std::vector<LoraAdapter> lora;     ///< empty unless `train.tune` is lora
   std::optional<DiffusionTeacher> teacher;
   std::optional<Tokenizer> teacher_tokenizer;
@@ -37,10 +37,6 @@ struct Session {
   std::unique_ptr<CaptionDataset> dataset;
 };
 
-LoaderOptions loader_options(const TrainConfig& config, const Session& session);
-
-/// Turns a loader's batch into the step's: text columns of the captions, then of hard negatives, then of
-/// candidates that are not there yet. `batch` must outlive the result.
-StepBatch step_batch(const TrainConfig& config, const Session& session, const Batch& batch);
+LoaderOptions loader_options(const TrainConfig& config, const TrainingSetup& setup);
 
 }  // namespace sdsclip
