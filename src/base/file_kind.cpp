@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 
 namespace sdsclip {
 namespace {
@@ -57,9 +57,7 @@ constexpr std::array<Signature, 24> kSignatures = {{
 }};
 
 bool starts_like_a_web_page(std::string_view bytes) {
-  std::string start(bytes.substr(0, 256));
-  std::transform(start.begin(), start.end(), start.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  const std::string start = lower_case(bytes.substr(0, 256));
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (first == std::string::npos) return false;
   const std::string_view page = std::string_view(start).substr(first);

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <cstring>
 #include <system_error>
 #include <vector>
@@ -188,6 +189,11 @@ void AtomicFolder::commit() {
   fs::remove_all(old, error);
   flush_folder(parent_of(final_));
   remove_leftovers(final_);
+}
+
+fs::path folder_from_environment(const char* variable, const char* fallback) {
+  const char* value = std::getenv(variable);
+  return value != nullptr && *value != '\0' ? value : fallback;
 }
 
 }  // namespace sdsclip

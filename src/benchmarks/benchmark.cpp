@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sdsclip/base/files.h"
+
 namespace sdsclip {
 namespace {
 
@@ -24,6 +26,10 @@ std::vector<fs::path> data_sets(const Benchmark& benchmark, const fs::path& fold
   std::sort(sets.begin(), sets.end());
   if (sets.empty()) return {folder};
   return sets;
+}
+
+fs::path default_data_folder() {
+  return folder_from_environment("SDSCLIP_DATA", "data");
 }
 
 std::int64_t CaseTable::caption_count(std::size_t index) const {

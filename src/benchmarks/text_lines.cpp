@@ -67,13 +67,6 @@ bool is_utf8(const std::string& text) {
   }
 }
 
-std::string lower_case(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char letter) {
-    return letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
-  });
-  return text;
-}
-
 std::vector<TextLine> read_text_lines(const std::filesystem::path& path) {
   const std::string content = read_file(path);
   std::string_view rest = content;

@@ -19,9 +19,6 @@ std::vector<TextLine> read_text_lines(const std::filesystem::path& path);
 
 bool is_utf8(const std::string& text);
 
-/// Lowers ASCII letters only, which is enough for file name endings.
-std::string lower_case(std::string text);
-
 /// Reads the whole of `text` as a number of 0 or more. Throws `Error(kInput)` that starts with `where`.
 std::int32_t parse_count(const std::string& text, const std::string& where);
 

@@ -5,6 +5,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/text.h"
 #include "text_lines.h"
 #include "zeroshot_layouts.h"
 

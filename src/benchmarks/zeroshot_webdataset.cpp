@@ -3,6 +3,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/text.h"
 #include "tar_index.h"
 #include "text_lines.h"
 #include "zeroshot_layouts.h"

@@ -17,6 +17,7 @@
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
 #include "sdsclip/scoring/diffusion_scorer.h"
+#include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {
 namespace {
@@ -25,7 +26,6 @@ namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
 constexpr const char* kCommand = "diffusion-score";
-constexpr std::string_view kLearned = "learned:";
 
 DiffusionScoreOptions score_options(const Arguments& arguments) {
   const DiffusionScoreArguments& given = arguments.diffusion_score;
@@ -124,9 +124,8 @@ nlohmann::ordered_json judging_of(const DiffusionScoreOptions& options) {
   nlohmann::ordered_json judging = {{"sampling", {{"samples", options.sampling.samples}}},
                                     {"estimator", all["estimator"]},
                                     {"adaptive", all["adaptive"]}};
-  const std::string& weight = options.estimator.weight;
-  if (weight.starts_with(kLearned))
-    judging["weights_sha256"] = sha256_of_file(weight.substr(kLearned.size()));
+  const std::optional<std::string> weights = learned_weights_file(options.estimator.weight);
+  if (weights) judging["weights_sha256"] = sha256_of_file(*weights);
   return judging;
 }
 

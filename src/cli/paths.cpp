@@ -1,20 +1,16 @@
 #include "paths.h"
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
 #include "sdsclip/base/text.h"
+#include "sdsclip/benchmarks/benchmark.h"
 
 namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-
-fs::path from_environment(const char* variable, const char* fallback) {
-  const char* value = std::getenv(variable);
-  return value != nullptr && *value != '\0' ? value : fallback;
-}
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -32,13 +28,13 @@ std::vector<fs::path> config_folders() {
 
 fs::path bundle_path(const std::string& name) {
   if (is_there(name)) return name;
-  const fs::path below = from_environment("SDSCLIP_MODELS", "models") / name;
+  const fs::path below = folder_from_environment("SDSCLIP_MODELS", "models") / name;
   const bool is_name = fs::path(name).filename() == fs::path(name);
   return is_name || is_there(below) ? below : fs::path(name);
 }
 
 fs::path data_path(const std::string& data, const std::string& benchmark) {
-  const fs::path path = !data.empty() ? fs::path(data) : from_environment("SDSCLIP_DATA", "data") / benchmark;
+  const fs::path path = !data.empty() ? fs::path(data) : default_data_folder() / benchmark;
   if (!is_there(path)) {
     throw usage_error(
         "--data: {}: no such folder; docs/datasets.md says how to prepare {}, and 'sdsclip synth --out data' "
@@ -72,8 +68,8 @@ ConvertOrder convert_order_of(const std::string& name) {
 }
 
 Precision precision_of(const std::string& name) {
-  if (name == "bf16") return Precision::kBf16;
-  return name == "fp16" ? Precision::kFp16 : Precision::kFp32;
+  const auto* const found = std::find(kPrecisionNames.begin(), kPrecisionNames.end(), name);
+  return static_cast<Precision>(found - kPrecisionNames.begin());
 }
 
 std::string precision_or_default(const CommonArguments& common) {

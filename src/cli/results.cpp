@@ -184,8 +184,7 @@ std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& r
   result.settings = std::move(settings);
   result.seconds = seconds;
   result.skipped_missing = table.skipped_missing;
-  result.work = {scored.work.unet_evaluations, scored.work.vae_encodings, scored.work.text_encodings,
-                 scored.work.image_encodings};
+  result.work = scored.work;
   result.matches = scored.matches;
   if (scored.matches > 0) result.seconds_a_match = scored.work.seconds / static_cast<double>(scored.matches);
   result.metrics = summarise(marks);

@@ -60,7 +60,7 @@ void print_result(const RunResult& result, const CaseTable& table);
 struct ScoredRun {
   RunIdentity identity;
   CaseScores scores;
-  ScoringWork work;
+  WorkCounters work;
   std::int64_t matches = 0;
 };
 

@@ -21,9 +21,7 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
   result.model = {config.clip, sha256_of_file(out / "tuned.safetensors")};
   result.settings = settings_json(list_options(config));
   result.seconds = summary.seconds;
-  result.work.unet_evaluations = summary.work.unet_evaluations;
-  result.work.text_encodings = summary.work.text_encodings;
-  result.work.image_encodings = summary.image_encodings;
+  result.work = summary.work;
   const auto add = [&](const std::string& name, std::optional<double> value) {
     if (value) result.metrics.push_back({name, *value, 1, {*value, *value}, 0});
   };

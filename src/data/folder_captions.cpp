@@ -9,6 +9,7 @@
 #include "file_reader.h"
 #include "image_endings.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
 #include "sdsclip/data/image.h"
 #include "sdsclip/data/limits.h"

@@ -12,13 +12,13 @@
 #include <utility>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 namespace {
 
 std::filesystem::path temporary_folder() {
-  const char* chosen = std::getenv("TMPDIR");
-  return chosen != nullptr && *chosen != '\0' ? chosen : "/tmp";
+  return folder_from_environment("TMPDIR", "/tmp");
 }
 
 Error file_failure(const char* what) {

@@ -21,7 +21,6 @@ namespace fs = std::filesystem;
 constexpr std::string_view kFormat = "sdsclip-bundle";
 constexpr std::int64_t kVersion = 1;
 constexpr std::array<std::string_view, 2> kKindNames = {"clip", "teacher"};
-constexpr std::array<std::string_view, 2> kResizeNames = {"shortest_edge", "squash"};
 constexpr std::array<std::string_view, 2> kInterpolationNames = {"bicubic", "bilinear"};
 constexpr std::array<std::string_view, 2> kCropNames = {"round", "floor"};
 constexpr std::array<std::string_view, 2> kPredictionNames = {"epsilon", "v_prediction"};

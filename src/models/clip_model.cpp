@@ -12,13 +12,13 @@
 #include "sdsclip/base/json.h"
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/models/safetensors.h"
+#include "sdsclip/models/trainable.h"
 #include "torchscript.h"
 
 namespace sdsclip {
 namespace {
 
 constexpr const char* kArchive = "clip.ts";
-constexpr std::string_view kMapName = ".h_w.";  // of L_SDS or the feature loss; not a part of CLIP
 
 void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const char* method) {
   if (embeddings.dim() != 2 || embeddings.size(1) != bundle.embed_dim) {
@@ -102,7 +102,7 @@ void load_tuned(ClipModel& model, const std::filesystem::path& file) {
   for (const NamedTensor& parameter : model.parameters()) own.insert(parameter);
   const at::NoGradGuard no_grad;
   for (const NamedTensor& tuned : read_safetensors(file).tensors) {
-    if (tuned.first.find(kMapName) != std::string::npos) continue;
+    if (owner_of(tuned.first) == ParameterOwner::kMap) continue;
     const auto found = own.find(tuned.first);
     if (found == own.end()) {
       throw input_error("{}: has a tensor '{}' that {} does not have; was it tuned from another model?",

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/freed_memory.h"
+#include "sdsclip/base/memory.h"
 
 namespace sdsclip {
 namespace {

@@ -22,11 +22,9 @@ TextCleaning cleaning_of(const std::string& name) {
 PreprocessOptions preprocess_options(const BundleImage& image) {
   PreprocessOptions options;
   options.size = static_cast<int>(image.size);
-  options.resize = image.resize == ResizeRule::kSquash ? ResizeMode::kSquash : ResizeMode::kShortestEdge;
-  options.interpolation = image.interpolation == InterpolationRule::kBilinear ? Interpolation::kBilinear
-                                                                              : Interpolation::kBicubic;
-  options.crop_rounding =
-      image.crop_rounding == CropRule::kFloor ? CropRounding::kFloor : CropRounding::kRound;
+  options.resize = image.resize;
+  options.interpolation = image.interpolation;
+  options.crop_rounding = image.crop_rounding;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     options.mean[channel] = static_cast<float>(image.mean[channel]);
     options.std[channel] = static_cast<float>(image.std[channel]);

@@ -10,6 +10,7 @@
 namespace sdsclip {
 namespace {
 
+constexpr std::string_view kMapName = ".h_w.";
 constexpr std::string_view kTemperature = "logit_scale";
 constexpr std::string_view kLogitBias = "logit_bias";
 constexpr std::string_view kImageTower = "visual";          // open_clip
@@ -91,6 +92,14 @@ std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, boo
     throw usage_error("{}: train.tune selects no parameter of this model", model.bundle().folder.string());
   }
   return selected;
+}
+
+ParameterOwner owner_of(std::string_view name) {
+  return name.find(kMapName) == std::string_view::npos ? ParameterOwner::kClip : ParameterOwner::kMap;
+}
+
+std::string map_parameter_name(std::string_view loss, std::string_view parameter) {
+  return fmt::format("{}{}{}", loss, kMapName, parameter);
 }
 
 bool any_in_image_tower(const std::vector<NamedTensor>& tensors) {

@@ -156,7 +156,7 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
                                       .to(at::kCPU, at::kFloat)
                                       .contiguous();
     check_finite(embeddings, rows.names, first);
-    ScoringWork work;
+    WorkCounters work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
     work.seconds = seconds_since(start);
     store.write_embeddings(
@@ -308,7 +308,7 @@ RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
                        .settings = {{"image_batch", std::to_string(options.image_batch)},
                                     {"text_batch", std::to_string(options.text_batch)},
                                     {"device", device_name(placement)},
-                                    {"precision", precision_name(placement)}}};
+                                    {"precision", precision_name(placement.precision)}}};
   // Only a value other than the default is stored, so that stores of older versions can be resumed.
   if (options.convert == ConvertOrder::kAfterResize)
     identity.settings.emplace_back("convert", "after_resize");

@@ -5,6 +5,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/text.h"
+#include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {
 namespace {
@@ -12,8 +13,6 @@ namespace {
 constexpr std::array<std::string_view, 3> kGridNames = {"nested", "even", "diffusion-itm"};
 constexpr std::array<std::string_view, 3> kNormNames = {"l2", "l1", "l2_unsquared"};
 constexpr std::array<std::string_view, 2> kTargetNames = {"eps", "v"};
-constexpr std::array<std::string_view, 3> kResizeNames = {"bundle", "shortest_edge", "squash"};
-constexpr std::string_view kLearned = "learned:";
 constexpr std::int64_t kMostSamples = 1'000'000;  // per pair; publications use up to 1,000
 
 void require(bool condition, std::string_view option, const std::string& got, std::string_view expected) {
@@ -83,7 +82,7 @@ void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options) {
   visitor.section("sampling", options.sampling, "what is drawn");
   visitor.section("estimator", options.estimator, "how errors become a score");
   visitor.section("adaptive", options.adaptive, "spending samples where a decision is open");
-  visitor.choice("resize", options.resize, kResizeNames, "how an image becomes a square");
+  visitor.choice_or("resize", options.resize, "bundle", kResizeNames, "how an image becomes a square");
   visitor.choice("convert", options.convert, kConvertNames,
                  "when a palette, alpha or CMYK image becomes RGB: before or after the resize");
   visitor.option("micro_batch", options.micro_batch,
@@ -106,10 +105,10 @@ void apply_preset(std::string_view name, DiffusionScoreOptions& options) {
     options.sampling.grid = TimestepGrid::kDiffusionItm;
     options.estimator.norm = ErrorNorm::kL2Unsquared;
     options.estimator.subtract_unconditional = true;
-    options.resize = ResizeChoice::kSquash;
+    options.resize = ResizeMode::kSquash;
   } else if (name == "diffusion-classifier") {
     options.sampling.grid = TimestepGrid::kEven;
-    options.resize = ResizeChoice::kShortestEdge;
+    options.resize = ResizeMode::kShortestEdge;
   } else {
     const std::vector<std::string> known = {"paper", "diffusion-itm", "diffusion-classifier"};
     throw usage_error("preset: got '{}', expected one of {}{}", name, join(known, ", "),
@@ -121,9 +120,8 @@ void check_options(const DiffusionScoreOptions& options) {
   check_sampling(options.sampling);
   check_adaptive(options.adaptive, options.sampling);
   const std::string& weight = options.estimator.weight;
-  const bool learned = weight.starts_with(kLearned) && weight.size() > kLearned.size();
-  require(weight == "uniform" || weight == "snr" || learned, "weight", fmt::format("'{}'", weight),
-          "uniform, snr or learned:FILE");
+  require(weight == "uniform" || weight == "snr" || learned_weights_file(weight), "weight",
+          fmt::format("'{}'", weight), "uniform, snr or learned:FILE");
   require(options.micro_batch >= 0, "micro_batch", std::to_string(options.micro_batch), "0 (auto) or more");
   require(options.encode_batch >= 1, "encode_batch", std::to_string(options.encode_batch), "1 or more");
   require(options.cache_mib >= 1, "cache_mib", std::to_string(options.cache_mib), "1 or more");

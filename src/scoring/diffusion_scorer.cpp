@@ -13,9 +13,9 @@
 #include "sample_evaluator.h"
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/freed_memory.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/memory.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/benchmarks/text_table.h"
 
@@ -105,21 +105,11 @@ void take_over_batch_sizes(const DiffusionScoreOptions& options, ScoreStore& sto
   }
 }
 
-ScoringWork work_of(const TeacherWork& work) {
-  return {.unet_evaluations = work.unet_evaluations,
-          .vae_encodings = work.vae_encodings,
-          .text_encodings = work.text_encodings};
-}
-
 /// Computes and stores the evaluations that are not stored yet.
 class UnitRunner {
  public:
   UnitRunner(DiffusionTeacher& teacher, SampleEvaluator& evaluator, ErrorTable& errors, ScoreStore& store)
-      : teacher_(teacher),
-        evaluator_(evaluator),
-        errors_(errors),
-        store_(store),
-        before_(work_of(teacher.work())) {}
+      : teacher_(teacher), evaluator_(evaluator), errors_(errors), store_(store), before_(teacher.work()) {}
 
   void run(const EvaluationUnits& units, Progress& progress, const std::string& note) {
     for (const std::vector<Evaluation>& unit : units.units) {
@@ -129,8 +119,8 @@ class UnitRunner {
       throw_if_interrupted();
       const Clock::time_point start = Clock::now();
       const std::vector<SampleErrorRow> rows = evaluate(missing, units.size);
-      const ScoringWork now = work_of(teacher_.work());
-      ScoringWork work = now - before_;
+      const WorkCounters now = teacher_.work();
+      WorkCounters work = now - before_;
       before_ = now;
       work.seconds = std::chrono::duration<double>(Clock::now() - start).count();
       store_.write_errors(rows, work);
@@ -165,7 +155,7 @@ class UnitRunner {
   SampleEvaluator& evaluator_;
   ErrorTable& errors_;
   ScoreStore& store_;
-  ScoringWork before_;
+  WorkCounters before_;
   std::int64_t evaluations_ = 0;  // with the stored ones
 };
 

@@ -5,11 +5,11 @@
 #include "run_settings.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/sha256.h"
+#include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {
 namespace {
 
-constexpr std::string_view kLearned = "learned:";
 // Settings that say how a score was computed; they are not options of the score.
 constexpr std::array<std::string_view, 3> kCircumstances = {"device", "precision", "weights_sha256"};
 constexpr std::array<std::string_view, 4> kNoInfluence = {"sampling.samples", "cache_mib", "workers",
@@ -32,11 +32,9 @@ std::vector<std::pair<std::string, std::string>> identity_settings(const Diffusi
     settings.emplace_back(option.path, option.value);
   }
   settings.emplace_back("device", device_name(placement));
-  settings.emplace_back("precision", precision_name(placement));
-  const std::string& weight = options.estimator.weight;
-  if (options.adaptive.enabled && weight.starts_with(kLearned)) {
-    settings.emplace_back("weights_sha256", sha256_of_file(weight.substr(kLearned.size())));
-  }
+  settings.emplace_back("precision", precision_name(placement.precision));
+  const std::optional<std::string> weights = learned_weights_file(options.estimator.weight);
+  if (options.adaptive.enabled && weights) settings.emplace_back("weights_sha256", sha256_of_file(*weights));
   return settings;
 }
 

@@ -12,7 +12,6 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::string_view kLearned = "learned:";
 constexpr std::int64_t kMaxPairs = 50'000'000;  // 50 samples of each take a month at 1 ms per evaluation
 
 std::uint64_t pair_key(std::int32_t image, std::int32_t text) {
@@ -69,12 +68,12 @@ std::vector<std::int64_t> diffusion_itm_timesteps(const SamplingOptions& options
 
 std::vector<double> weights_of(const std::string& weight, std::span<const SamplePoint> points) {
   std::vector<double> weights;
-  if (weight.starts_with(kLearned)) {
-    const TimestepWeights learned = read_timestep_weights(weight.substr(kLearned.size()));
+  if (const std::optional<std::string> file = learned_weights_file(weight)) {
+    const TimestepWeights learned = read_timestep_weights(*file);
     for (const SamplePoint& point : points) {
       if (point.timestep < 0 || point.timestep >= learned.train_timesteps) {
-        throw input_error("{}: is for {} timesteps, but a sample of this run is at timestep {}",
-                          weight.substr(kLearned.size()), learned.train_timesteps, point.timestep);
+        throw input_error("{}: is for {} timesteps, but a sample of this run is at timestep {}", *file,
+                          learned.train_timesteps, point.timestep);
       }
       weights.push_back(learned.at(point.timestep));
     }

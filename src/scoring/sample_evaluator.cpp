@@ -17,11 +17,9 @@ namespace {
 constexpr std::int64_t kBytesPerMib = 1 << 20;
 
 PreprocessOptions preprocessing_for(const Bundle& bundle, const DiffusionScoreOptions& score) {
-  const ResizeChoice choice = score.resize;
   PreprocessOptions options = preprocess_options(bundle.image);
   options.convert = score.convert;
-  if (choice == ResizeChoice::kShortestEdge) options.resize = ResizeMode::kShortestEdge;
-  if (choice == ResizeChoice::kSquash) options.resize = ResizeMode::kSquash;
+  options.resize = score.resize.value_or(options.resize);
   return options;
 }
 

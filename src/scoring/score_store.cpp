@@ -31,23 +31,6 @@ std::int64_t whole_table_matches(const CaseTable& table) {
 
 }  // namespace
 
-ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part) {
-  total.unet_evaluations += part.unet_evaluations;
-  total.vae_encodings += part.vae_encodings;
-  total.text_encodings += part.text_encodings;
-  total.image_encodings += part.image_encodings;
-  total.seconds += part.seconds;
-  return total;
-}
-
-ScoringWork operator-(const ScoringWork& a, const ScoringWork& b) {
-  return {.unet_evaluations = a.unet_evaluations - b.unet_evaluations,
-          .vae_encodings = a.vae_encodings - b.vae_encodings,
-          .text_encodings = a.text_encodings - b.text_encodings,
-          .image_encodings = a.image_encodings - b.image_encodings,
-          .seconds = a.seconds - b.seconds};
-}
-
 class ScoreStore::Implementation {
  public:
   Implementation(const fs::path& file, const CaseTable& table)
@@ -60,7 +43,7 @@ class ScoreStore::Implementation {
     return StoredRows(database, path, std::move(table), sql);
   }
 
-  void add_work(const ScoringWork& work) {
+  void add_work(const WorkCounters& work) {
     database
         .prepare(
             "UPDATE work SET unet_evaluations = unet_evaluations + ?, vae_encodings = vae_encodings + ?, "
@@ -128,7 +111,7 @@ void ScoreStore::keep_choice(const std::string& key, std::int64_t value) {
 }
 
 void ScoreStore::write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
-                                  const ScoringWork& work) {
+                                  const WorkCounters& work) {
   Transaction transaction(implementation_->database);
   implementation_->insert_embeddings(kind, unit, values);
   implementation_->add_work(work);
@@ -202,7 +185,7 @@ std::vector<SamplePoint> ScoreStore::read_sample_points() const {
   return points;
 }
 
-void ScoreStore::write_errors(std::span<const SampleErrorRow> rows, const ScoringWork& work) {
+void ScoreStore::write_errors(std::span<const SampleErrorRow> rows, const WorkCounters& work) {
   Transaction transaction(implementation_->database);
   Statement insert = implementation_->database.prepare("INSERT INTO error VALUES (?, ?, ?, ?, ?)");
   for (const SampleErrorRow& row : rows) insert.run(row.image, row.text, row.sample, row.error, row.error_l1);
@@ -272,7 +255,7 @@ void ScoreStore::flush() {
   implementation_->database.execute("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-ScoringWork ScoreStore::work() const {
+WorkCounters ScoreStore::work() const {
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
   StoredRows query = implementation_->rows(
       "work", "SELECT unet_evaluations, vae_encodings, text_encodings, image_encodings, seconds FROM work");

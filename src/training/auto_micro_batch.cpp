@@ -15,6 +15,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/memory.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
 #include "sdsclip/training/run_log.h"

@@ -14,7 +14,6 @@ constexpr double kLargestRate = 1e30;
 constexpr double kLargestDecay = 1e6;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
 constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
-constexpr std::array<std::string_view, 3> kPrecisionNames = {"fp32", "bf16", "fp16"};
 
 void require_at_least(std::string_view key, double value, double least) {
   if (!(value >= least) || std::isinf(value))

@@ -1,7 +1,6 @@
 #include "sdsclip/training/evaluation.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <optional>
 
 #include "sdsclip/base/error.h"
@@ -21,12 +20,6 @@ struct Evaluation::Task {
 };
 
 namespace {
-
-fs::path data_root(const EvaluateOptions& options) {
-  if (!options.data.empty()) return options.data;
-  const char* value = std::getenv("SDSCLIP_DATA");
-  return value != nullptr && *value != '\0' ? value : "data";
-}
 
 /// The only data set of a benchmark; several would give metrics of the same name.
 fs::path one_data_set(const Benchmark& benchmark, const fs::path& root) {
@@ -77,7 +70,7 @@ std::string deciding_metric(const EvaluateOptions& options) {
 }
 
 Evaluation::Evaluation(const EvaluateOptions& options) {
-  const fs::path root = data_root(options);
+  const fs::path root = options.data.empty() ? default_data_folder() : fs::path(options.data);
   for (const std::string& name : options.benchmarks) {
     const Benchmark& benchmark = find_benchmark(name);
     tasks_.push_back(

@@ -9,11 +9,10 @@
 #include <numbers>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/models/trainable.h"
 
 namespace sdsclip {
 namespace {
-
-constexpr std::string_view kMapName = ".h_w.";
 
 bool contains(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
@@ -133,7 +132,8 @@ Optimizer::Optimizer(const std::vector<NamedTensor>& trained, const TrainOptions
   // The key is (is it h_w's, is it free of decay); the order of the groups changes no result.
   std::map<std::pair<bool, bool>, std::vector<at::Tensor>> groups;
   for (const NamedTensor& tensor : trained) {
-    groups[{contains(tensor.first, kMapName), is_gain_or_bias(tensor)}].push_back(tensor.second);
+    groups[{owner_of(tensor.first) == ParameterOwner::kMap, is_gain_or_bias(tensor)}].push_back(
+        tensor.second);
   }
   std::vector<torch::optim::OptimizerParamGroup> param_groups;
   for (const auto& [key, tensors] : groups) {

@@ -187,16 +187,4 @@ std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
   return metrics;
 }
 
-std::int64_t peak_memory_bytes() {
-  // Not getrusage, whose peak starts with that of the parent process.
-  constexpr std::string_view kPeak = "VmHWM:";
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    std::int64_t kibibytes = 0;
-    if (line.starts_with(kPeak) && std::istringstream(line.substr(kPeak.size())) >> kibibytes)
-      return kibibytes * 1024;
-  }
-  return 0;
-}
-
 }  // namespace sdsclip

@@ -12,12 +12,13 @@
 #include "batch_assembly.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
-#include "sdsclip/base/freed_memory.h"
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/memory.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/models/safetensors.h"
+#include "sdsclip/models/trainable.h"
 #include "sdsclip/training/checkpoint.h"
 #include "sdsclip/training/evaluation.h"
 #include "sdsclip/training/loss_scale.h"
@@ -104,12 +105,6 @@ auto with_advice(std::int64_t step, const fs::path& out, Action&& action) {
   }
 }
 
-TeacherWork work_since(const TeacherWork& before, const TeacherWork& now) {
-  return {.unet_evaluations = now.unet_evaluations - before.unet_evaluations,
-          .vae_encodings = now.vae_encodings - before.vae_encodings,
-          .text_encodings = now.text_encodings - before.text_encodings};
-}
-
 bool has_term(const StepResult& result) {
   return result.contrastive || result.sds || result.feature || result.rank;
 }
@@ -169,7 +164,7 @@ class TrainingLoop {
   std::optional<Evaluation> evaluation_;
   TrainingState state_;
   std::int64_t saved_step_ = -1;  // of the newest checkpoint
-  TeacherWork work_before_;
+  WorkCounters work_before_;
   std::int64_t steps_ = 0;  // of the whole run
   double waited_ = 0;       // time spent waiting for data, in seconds
   std::optional<RunLog> evaluations_;
@@ -223,7 +218,7 @@ void TrainingLoop::write_tuned(const char* file) const {
   std::vector<NamedTensor> changed;
   for (std::size_t i = 0; i < setup_.tuned.size(); ++i) {
     const NamedTensor& tensor = setup_.tuned[i];
-    const bool is_map = tensor.first.find(".h_w.") != std::string::npos;
+    const bool is_map = owner_of(tensor.first) == ParameterOwner::kMap;
     if (is_map || !at::equal(tensor.second, before_[i])) changed.push_back(tensor);
   }
   with_advice(state_.step, run_.out, [&] { check_finite_tensors(changed); });
@@ -343,11 +338,11 @@ TrainSummary TrainingLoop::run() {
   }
   summary_.steps = state_.step;
   summary_.best_step = state_.best_step;
-  summary_.image_encodings = summary_.steps_this_process * config_.train.batch_size;
   summary_.bad_samples = loader.statistics().bad_samples;
   summary_.seconds = seconds_since(start_);
   summary_.wait_share = waited_ / summary_.seconds;
-  if (setup_.teacher) summary_.work = work_since(work_before_, setup_.teacher->work());
+  if (setup_.teacher) summary_.work = setup_.teacher->work() - work_before_;
+  summary_.work.image_encodings = summary_.steps_this_process * config_.train.batch_size;
   return summary_;
 }
 

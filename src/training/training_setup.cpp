@@ -54,19 +54,19 @@ TrainingSetup::TrainingSetup(const TrainConfig& config, const Placement& placeme
                   TeacherParts{.unet = true, .vae_encoder = config.feature.weight > 0, .text_encoder = true},
                   placement);
   teacher_tokenizer.emplace(load_tokenizer(bundle));
-  const auto train_map = [&](const LinearMap& map, const std::string& name) {
+  const auto train_map = [&](const LinearMap& map, std::string_view loss) {
     for (std::vector<NamedTensor>* list : {&trained, &tuned}) {
-      list->emplace_back(name + ".weight", map.weight);
-      list->emplace_back(name + ".bias", map.bias);
+      list->emplace_back(map_parameter_name(loss, "weight"), map.weight);
+      list->emplace_back(map_parameter_name(loss, "bias"), map.bias);
     }
   };
   if (config.sds.lambda > 0) {
     latent_map = make_latent_map(clip_bundle.embed_dim, bundle.latent, seed, placement.device);
-    train_map(*latent_map, "sds.h_w");
+    train_map(*latent_map, "sds");
   }
   if (config.feature.weight > 0) {
     feature_map = make_feature_map(config.feature, bundle, clip_bundle.embed_dim, seed, placement.device);
-    train_map(*feature_map, "feature.h_w");
+    train_map(*feature_map, "feature");
   }
 }
 

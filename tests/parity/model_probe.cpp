@@ -16,6 +16,7 @@
 #include "probe_main.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/memory.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/safetensors.h"

@@ -28,7 +28,7 @@
 
 #include "probe_main.h"
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/freed_memory.h"
+#include "sdsclip/base/memory.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/lora.h"
 #include "sdsclip/models/safetensors.h"

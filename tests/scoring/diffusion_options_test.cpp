@@ -57,13 +57,13 @@ TEST(Presets, FollowTheirAuthors) {
   EXPECT_EQ(options.sampling.grid, TimestepGrid::kDiffusionItm);
   EXPECT_EQ(options.estimator.norm, ErrorNorm::kL2Unsquared);
   EXPECT_TRUE(options.estimator.subtract_unconditional);
-  EXPECT_EQ(options.resize, ResizeChoice::kSquash);
+  EXPECT_EQ(options.resize, ResizeMode::kSquash);
   EXPECT_EQ(options.sampling.samples, 10);
   apply_preset("diffusion-classifier", options);
   EXPECT_EQ(options.sampling.grid, TimestepGrid::kEven);
   EXPECT_EQ(options.estimator.norm, ErrorNorm::kL2);
   EXPECT_FALSE(options.estimator.subtract_unconditional);
-  EXPECT_EQ(options.resize, ResizeChoice::kShortestEdge);
+  EXPECT_EQ(options.resize, ResizeMode::kShortestEdge);
   apply_preset("paper", options);
   EXPECT_EQ(options.sampling.samples, 50);
   EXPECT_EQ(options.sampling.grid, TimestepGrid::kNested);

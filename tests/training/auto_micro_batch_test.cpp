@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "sdsclip/base/freed_memory.h"
+#include "sdsclip/base/memory.h"
 
 namespace sdsclip {
 namespace {

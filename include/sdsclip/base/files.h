@@ -52,4 +52,7 @@ class AtomicFolder {
   bool committed_ = false;
 };
 
+/// The folder that an environment variable names; `fallback` if the variable is not set or empty.
+std::filesystem::path folder_from_environment(const char* variable, const char* fallback);
+
 }  // namespace sdsclip

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -47,6 +48,17 @@ class OptionVisitor {
     std::size_t index = static_cast<std::size_t>(value);
     choose(key, index, names, doc);
     value = static_cast<Enum>(index);
+  }
+
+  /// An enumeration of which nothing may be chosen, which is written `none`.
+  template <typename Enum>
+  void choice_or(std::string_view key, std::optional<Enum>& value, std::string_view none,
+                 std::span<const std::string_view> names, std::string_view doc) {
+    std::vector<std::string_view> all = {none};
+    all.insert(all.end(), names.begin(), names.end());
+    std::size_t index = value ? static_cast<std::size_t>(*value) + 1 : 0;
+    choose(key, index, all, doc);
+    value = index == 0 ? std::nullopt : std::optional(static_cast<Enum>(index - 1));
   }
 
   /// A nested struct with its own `visit_options`.

@@ -150,6 +150,9 @@ struct Benchmark {
 /// is missing.
 std::vector<std::filesystem::path> data_sets(const Benchmark& benchmark, const std::filesystem::path& folder);
 
+/// The folder in which a benchmark's data folder is looked up: SDSCLIP_DATA, by default `data`.
+std::filesystem::path default_data_folder();
+
 /// Every benchmark, in the order of `eval all`.
 std::span<const Benchmark> all_benchmarks();
 

@@ -17,6 +17,9 @@ enum class ResizeMode {
   kSquash         ///< both sides become `size`
 };
 
+/// The names of `ResizeMode` in bundles and on the command line.
+inline constexpr std::array<std::string_view, 2> kResizeNames = {"shortest_edge", "squash"};
+
 /// Pillow's filters for the resize, both with antialiasing.
 enum class Interpolation { kBicubic, kBilinear };
 

@@ -7,20 +7,20 @@
 #include <string_view>
 #include <vector>
 
+#include "sdsclip/data/preprocess.h"
+
 namespace sdsclip {
 
 enum class BundleKind { kClip, kTeacher };
-enum class ResizeRule { kShortestEdge, kSquash };
-enum class InterpolationRule { kBicubic, kBilinear };
-enum class CropRule { kRound, kFloor };
 enum class PredictionType { kEpsilon, kVPrediction };
 
 /// How a model's images must be preprocessed.
 struct BundleImage {
   std::int64_t size = 224;  ///< pixels per side
-  ResizeRule resize = ResizeRule::kShortestEdge;
-  InterpolationRule interpolation = InterpolationRule::kBicubic;  ///< default if the bundle does not say
-  CropRule crop_rounding = CropRule::kRound;  ///< of the crop's corner; default if the bundle does not say
+  ResizeMode resize = ResizeMode::kShortestEdge;
+  Interpolation interpolation = Interpolation::kBicubic;  ///< default if the bundle does not say
+  CropRounding crop_rounding =
+      CropRounding::kRound;  ///< of the crop's corner; default if the bundle does not say
   std::vector<double> mean = {0.5, 0.5, 0.5};
   std::vector<double> std = {0.5, 0.5, 0.5};
 };

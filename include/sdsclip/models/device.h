@@ -5,11 +5,9 @@
 #include <cstdint>
 #include <string>
 
-namespace sdsclip {
+#include "sdsclip/base/precision.h"
 
-/// The precision of the networks' arithmetic. Losses, trained parameters, gradients and the optimizer's state
-/// are float32 in any case.
-enum class Precision { kFp32, kBf16, kFp16 };
+namespace sdsclip {
 
 /// Where and how a run computes.
 struct ComputeOptions {

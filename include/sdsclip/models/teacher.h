@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "sdsclip/base/work_counters.h"
 #include "sdsclip/models/bundle.h"
 #include "sdsclip/models/device.h"
 
@@ -19,13 +20,6 @@ struct TeacherParts {
   bool unet = true;
   bool vae_encoder = true;
   bool text_encoder = true;
-};
-
-/// How many items each network has processed.
-struct TeacherWork {
-  std::int64_t unet_evaluations = 0;  ///< latents through the UNet, not batches
-  std::int64_t vae_encodings = 0;
-  std::int64_t text_encodings = 0;
 };
 
 /// The frozen text-to-image diffusion model. Its networks are converted to the placement's precision when
@@ -63,13 +57,13 @@ class DiffusionTeacher {
   [[nodiscard]] const at::Tensor& alphas_cumprod() const { return alphas_cumprod_; }
   [[nodiscard]] const Bundle& bundle() const { return bundle_; }
   [[nodiscard]] const Placement& placement() const { return placement_; }
-  [[nodiscard]] const TeacherWork& work() const { return work_; }
+  [[nodiscard]] const WorkCounters& work() const { return work_; }
 
  private:
   Bundle bundle_;
   Placement placement_;
   at::Tensor alphas_cumprod_;
-  TeacherWork work_;
+  WorkCounters work_;
   std::unique_ptr<torch::jit::Module> unet_;
   std::unique_ptr<torch::jit::Module> vae_encoder_;
   std::unique_ptr<torch::jit::Module> text_encoder_;

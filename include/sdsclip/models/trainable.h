@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sdsclip/models/clip_model.h"
@@ -21,6 +22,16 @@ enum class Tune { kLayerNorm, kLayerNormBias, kLora, kAll };
 /// adds `logit_bias`, for which only the sigmoid loss has a gradient.
 std::vector<NamedTensor> select_trainable(const ClipModel& model, Tune tune, bool tune_temperature,
                                           bool tune_bias = false);
+
+/// Whose parameter a tensor is: CLIP's own, or that of a loss's h_w, which is trained and saved beside
+/// CLIP's.
+enum class ParameterOwner { kClip, kMap };
+
+/// The owner of the parameter that has this name in checkpoints and in `tuned.safetensors`.
+ParameterOwner owner_of(std::string_view name);
+
+/// The name of a parameter of a loss's h_w, such as `sds.h_w.weight`.
+std::string map_parameter_name(std::string_view loss, std::string_view parameter);
 
 /// Whether any tensor belongs to the image tower, the only one that L_SDS reaches.
 bool any_in_image_tower(const std::vector<NamedTensor>& tensors);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/work_counters.h"
 #include "sdsclip/benchmarks/metrics.h"
 
 namespace sdsclip {
@@ -14,14 +15,6 @@ namespace sdsclip {
 struct ModelIdentity {
   std::string name;    ///< the name in `bundle.json`
   std::string sha256;  ///< digest of the weights that ran, with tuned ones
-};
-
-/// Counts of a run's computations, for comparing the cost of scorers.
-struct WorkCounters {
-  std::int64_t unet_evaluations = 0;
-  std::int64_t vae_encodings = 0;
-  std::int64_t text_encodings = 0;
-  std::int64_t image_encodings = 0;
 };
 
 /// A scoring run's `OUT/result.json`, schema 1. Metric values are fractions.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -56,14 +57,11 @@ struct AdaptiveOptions {
 };
 void visit_options(OptionVisitor& visitor, AdaptiveOptions& options);
 
-/// How an image becomes a square.
-enum class ResizeChoice { kBundle, kShortestEdge, kSquash };
-
 struct DiffusionScoreOptions {
   SamplingOptions sampling;
   EstimatorOptions estimator;
   AdaptiveOptions adaptive;
-  ResizeChoice resize = ResizeChoice::kBundle;  ///< as the bundle says, or as a preset's authors do
+  std::optional<ResizeMode> resize;             ///< how an image becomes a square; none: as the bundle says
   ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
   std::int64_t micro_batch = 0;   ///< UNet evaluations a unit; 0: as many as the device takes well
   std::int64_t encode_batch = 8;  ///< images or texts a unit of the VAE and of the text encoder

@@ -14,7 +14,7 @@ namespace sdsclip {
 
 struct DiffusionScoring {
   CaseScores scores;
-  ScoringWork work;                     ///< summed over the run's start and all resumes
+  WorkCounters work;                    ///< summed over the run's start and all resumes
   std::int64_t matches = 0;             ///< number of (case, image, caption) scores
   std::int64_t sample_evaluations = 0;  ///< number of (image, text, sample) errors that the scores use
   std::int64_t full_evaluations = 0;    ///< the same number without `adaptive`

@@ -10,21 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "sdsclip/base/work_counters.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/benchmarks/metrics.h"
 
 namespace sdsclip {
-
-/// Counts of a run's computations. The store adds them up unit by unit, so a resumed run reports the total.
-struct ScoringWork {
-  std::int64_t unet_evaluations = 0;  ///< latents through the UNet, padding included
-  std::int64_t vae_encodings = 0;     ///< images through the VAE
-  std::int64_t text_encodings = 0;    ///< texts through CLIP's or the teacher's text encoder
-  std::int64_t image_encodings = 0;   ///< images through CLIP's image encoder
-  double seconds = 0;                 ///< wall clock of the scoring loop
-};
-ScoringWork& operator+=(ScoringWork& total, const ScoringWork& part);
-ScoringWork operator-(const ScoringWork& a, const ScoringWork& b);
 
 /// What identifies a run. Only a store with an equal identity is continued.
 struct RunIdentity {
@@ -103,7 +93,7 @@ class ScoreStore {
 
   /// Unit `unit` of the images' or the texts' embeddings: f32[rows, dim], not of unit norm.
   void write_embeddings(EmbeddingKind kind, std::int64_t unit, std::span<const float> values,
-                        const ScoringWork& work);
+                        const WorkCounters& work);
   /// Replaces all units of that kind by `units`, as a run with batch size `value` would have written them,
   /// and sets `key` to `value`. Changes all or nothing.
   void replace_embeddings(EmbeddingKind kind,
@@ -120,7 +110,7 @@ class ScoreStore {
   [[nodiscard]] std::vector<SamplePoint> read_sample_points() const;
 
   /// Adds one unit of errors of the diffusion score.
-  void write_errors(std::span<const SampleErrorRow> rows, const ScoringWork& work);
+  void write_errors(std::span<const SampleErrorRow> rows, const WorkCounters& work);
   /// All errors, ordered by image, text and sample.
   [[nodiscard]] std::vector<SampleErrorRow> read_errors() const;
 
@@ -136,7 +126,7 @@ class ScoreStore {
   void flush();
 
   /// The work of all units, including those from before a resume.
-  [[nodiscard]] ScoringWork work() const;
+  [[nodiscard]] WorkCounters work() const;
 
  private:
   class Implementation;

@@ -56,7 +56,4 @@ class RunLog {
   std::ofstream stream_;
 };
 
-/// The process's peak resident memory in bytes; 0 if the system does not report it.
-std::int64_t peak_memory_bytes();
-
 }  // namespace sdsclip

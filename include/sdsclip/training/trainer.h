@@ -32,8 +32,7 @@ struct TrainSummary {
   std::int64_t bad_samples = 0;         ///< samples replaced since the start or the last resume
   double seconds = 0;                   ///< time since the start or the last resume
   double wait_share = 0;                ///< share of `seconds` spent waiting for data
-  TeacherWork work;                     ///< since the start or the last resume
-  std::int64_t image_encodings = 0;     ///< since the start or the last resume
+  WorkCounters work;                    ///< since the start or the last resume
 };
 
 /// The options of step number `step`, counted from 0. `loss_scale` is left at 1.

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 namespace sdsclip {
 
 /// From now on, the process keeps up to 1 GiB of freed activations (blocks of up to 32 MiB) for the next
@@ -17,5 +19,8 @@ class KeepFreedMemory {
   KeepFreedMemory(const KeepFreedMemory&) = delete;
   KeepFreedMemory& operator=(const KeepFreedMemory&) = delete;
 };
+
+/// The process's peak resident memory in bytes; 0 if the system does not report it.
+std::int64_t peak_memory_bytes();
 
 }  // namespace sdsclip

@@ -1,8 +1,12 @@
-#include "sdsclip/base/freed_memory.h"
+#include "sdsclip/base/memory.h"
 
 #include <malloc.h>
 
+#include <fstream>
 #include <limits>
+#include <sstream>
+#include <string>
+#include <string_view>
 
 namespace sdsclip {
 namespace {
@@ -28,6 +32,18 @@ KeepFreedMemory::~KeepFreedMemory() {
   ::mallopt(M_MMAP_MAX, kDefaultMmapMax);
   keep_freed_activations();
   ::malloc_trim(kLargestFreeEnd);
+}
+
+std::int64_t peak_memory_bytes() {
+  // Not getrusage, whose peak starts with that of the parent process.
+  constexpr std::string_view kPeak = "VmHWM:";
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    std::int64_t kibibytes = 0;
+    if (line.starts_with(kPeak) && std::istringstream(line.substr(kPeak.size())) >> kibibytes)
+      return kibibytes * 1024;
+  }
+  return 0;
 }
 
 }  // namespace sdsclip

@@ -1,4 +1,4 @@
-#include "sdsclip/base/freed_memory.h"
+#include "sdsclip/base/memory.h"
 
 #include <gtest/gtest.h>
 #include <malloc.h>
