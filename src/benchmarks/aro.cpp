@@ -27,13 +27,6 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
-constexpr std::array<std::string_view, 7> kHeadline = {"aro/overall",
-                                                       "aro/vg_relation/macro",
-                                                       "aro/vg_relation/micro",
-                                                       "aro/vg_attribution/macro",
-                                                       "aro/vg_attribution/micro",
-                                                       "aro/coco_order/accuracy",
-                                                       "aro/flickr_order/accuracy"};
 constexpr std::array<ExpectedCount, 4> kExpected = {{{"task/vg_relation", 23'937},
                                                      {"task/vg_attribution", 28'748},
                                                      {"task/coco_order", 25'010},
@@ -209,13 +202,16 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 }  // namespace
 
 Benchmark aro() {
-  return {
-      .name = "aro",
-      .summary = "attribution, relation and order: VG-Relation, VG-Attribution, COCO-Order, Flickr30k-Order",
-      .load = load,
-      .judge = judge,
-      .headline = kHeadline,
-      .expected = kExpected};
+  constexpr std::string_view kSummary =
+      "attribution, relation and order: VG-Relation, VG-Attribution, COCO-Order, Flickr30k-Order";
+  const std::vector<std::string> headline = {"aro/overall",
+                                             "aro/vg_relation/macro",
+                                             "aro/vg_relation/micro",
+                                             "aro/vg_attribution/macro",
+                                             "aro/vg_attribution/micro",
+                                             "aro/coco_order/accuracy",
+                                             "aro/flickr_order/accuracy"};
+  return {"aro", kSummary, load, judge, headline, kExpected};
 }
 
 }  // namespace sdsclip

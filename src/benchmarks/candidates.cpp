@@ -2,7 +2,6 @@
 #include "sdsclip/benchmarks/candidates.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -16,8 +15,6 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::array<std::string_view, 1> kHeadline = {"captions/own_first"};
 
 /// Groups a table's rows into cases by image and own caption, in order of first appearance.
 class CandidateCases {
@@ -80,7 +77,7 @@ const Benchmark& captions_benchmark() {
       .summary = "a caption against candidates made from it: targets of L_rank",
       .load = refuse_to_load,
       .judge = judge,
-      .headline = kHeadline,
+      .headline = {"captions/own_first"},
       .expected = {}};
   return kCaptions;
 }

@@ -21,14 +21,6 @@ using nlohmann::ordered_json;
 constexpr std::array<std::string_view, 7> kTasks = {
     "pair_binding_size", "pair_binding_color",  "recognition_color",  "recognition_shape",
     "spatial",           "binding_color_shape", "binding_shape_color"};
-constexpr std::array<std::string_view, 8> kHeadline = {"clevr/accuracy",
-                                                       "clevr/pair_binding_size/accuracy",
-                                                       "clevr/pair_binding_color/accuracy",
-                                                       "clevr/recognition_color/accuracy",
-                                                       "clevr/recognition_shape/accuracy",
-                                                       "clevr/spatial/accuracy",
-                                                       "clevr/binding_color_shape/accuracy",
-                                                       "clevr/binding_shape_color/accuracy"};
 constexpr std::array<ExpectedCount, 8> kExpected = {{{"", 8'036},
                                                      {"task/pair_binding_size", 1'148},
                                                      {"task/pair_binding_color", 1'148},
@@ -84,12 +76,8 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 }  // namespace
 
 Benchmark clevr() {
-  return {.name = "clevr",
-          .summary = "colours, shapes, sizes and places of rendered objects: seven tasks",
-          .load = load,
-          .judge = judge,
-          .headline = kHeadline,
-          .expected = kExpected};
+  constexpr std::string_view kSummary = "colours, shapes, sizes and places of rendered objects: seven tasks";
+  return {"clevr", kSummary, load, judge, accuracy_headline("clevr", kTasks), kExpected};
 }
 
 }  // namespace sdsclip

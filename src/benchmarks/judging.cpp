@@ -1,5 +1,7 @@
 #include "judging.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 #include <utility>
@@ -64,6 +66,13 @@ std::string_view tag_value(const Case& question, std::string_view prefix) {
     if (tag.starts_with(prefix)) return std::string_view(tag).substr(prefix.size());
   }
   throw std::logic_error("case " + question.id + " has no tag " + std::string(prefix));
+}
+
+std::vector<std::string> accuracy_headline(std::string_view benchmark,
+                                           std::span<const std::string_view> parts) {
+  std::vector<std::string> metrics = {fmt::format("{}/accuracy", benchmark)};
+  for (const std::string_view part : parts) metrics.push_back(fmt::format("{}/{}/accuracy", benchmark, part));
+  return metrics;
 }
 
 }  // namespace sdsclip

@@ -54,4 +54,8 @@ bool has_tag(const Case& question, std::string_view tag);
 /// error.
 std::string_view tag_value(const Case& question, std::string_view prefix);
 
+/// The summary's metrics of a benchmark in parts: `NAME/accuracy`, then `NAME/PART/accuracy` of each part.
+std::vector<std::string> accuracy_headline(std::string_view benchmark,
+                                           std::span<const std::string_view> parts);
+
 }  // namespace sdsclip

@@ -18,7 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 1> kHeadline = {"mmvp/accuracy"};
 constexpr std::array<ExpectedCount, 1> kExpected = {{{"", 135}}};
 constexpr std::size_t kColumns = 3;
 
@@ -110,12 +109,9 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 }  // namespace
 
 Benchmark mmvp() {
-  return {.name = "mmvp",
-          .summary = "MMVP-VLM: pairs of images that CLIP takes for alike, nine visual patterns",
-          .load = load,
-          .judge = judge,
-          .headline = kHeadline,
-          .expected = kExpected};
+  constexpr std::string_view kSummary =
+      "MMVP-VLM: pairs of images that CLIP takes for alike, nine visual patterns";
+  return {"mmvp", kSummary, load, judge, {"mmvp/accuracy"}, kExpected};
 }
 
 }  // namespace sdsclip

@@ -20,14 +20,6 @@ using nlohmann::ordered_json;
 
 constexpr std::array<std::string_view, 7> kSplits = {"replace_obj", "replace_att", "replace_rel", "swap_obj",
                                                      "swap_att",    "add_obj",     "add_att"};
-constexpr std::array<std::string_view, 8> kHeadline = {"sugarcrepe/accuracy",
-                                                       "sugarcrepe/replace_obj/accuracy",
-                                                       "sugarcrepe/replace_att/accuracy",
-                                                       "sugarcrepe/replace_rel/accuracy",
-                                                       "sugarcrepe/swap_obj/accuracy",
-                                                       "sugarcrepe/swap_att/accuracy",
-                                                       "sugarcrepe/add_obj/accuracy",
-                                                       "sugarcrepe/add_att/accuracy"};
 // The released swap_obj.json holds 245 cases; the paper says 246.
 constexpr std::array<ExpectedCount, 7> kExpected = {{{"split/replace_obj", 1'652},
                                                      {"split/replace_att", 788},
@@ -76,12 +68,8 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 }  // namespace
 
 Benchmark sugarcrepe() {
-  return {.name = "sugarcrepe",
-          .summary = "COCO captions against fluent hard negatives: seven splits",
-          .load = load,
-          .judge = judge,
-          .headline = kHeadline,
-          .expected = kExpected};
+  constexpr std::string_view kSummary = "COCO captions against fluent hard negatives: seven splits";
+  return {"sugarcrepe", kSummary, load, judge, accuracy_headline("sugarcrepe", kSplits), kExpected};
 }
 
 }  // namespace sdsclip

@@ -24,8 +24,6 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 using DiwanTags = std::map<std::string, std::vector<std::string>>;
 
-constexpr std::array<std::string_view, 3> kHeadline = {"winoground/text", "winoground/image",
-                                                       "winoground/group"};
 constexpr std::array<ExpectedCount, 6> kExpected = {{{"", 400},
                                                      {"tag/Object", 141},
                                                      {"tag/Relation", 233},
@@ -135,12 +133,10 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 }  // namespace
 
 Benchmark winoground() {
-  return {.name = "winoground",
-          .summary = "two images, two captions of the same words: text, image and group score",
-          .load = load,
-          .judge = judge,
-          .headline = kHeadline,
-          .expected = kExpected};
+  constexpr std::string_view kSummary =
+      "two images, two captions of the same words: text, image and group score";
+  const std::vector<std::string> headline = {"winoground/text", "winoground/image", "winoground/group"};
+  return {"winoground", kSummary, load, judge, headline, kExpected};
 }
 
 }  // namespace sdsclip

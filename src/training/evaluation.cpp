@@ -66,7 +66,7 @@ void check_evaluate_options(const EvaluateOptions& options) {
 
 std::string deciding_metric(const EvaluateOptions& options) {
   if (!options.metric.empty() || options.benchmarks.empty()) return options.metric;
-  return std::string(find_benchmark(options.benchmarks.front()).headline.front());
+  return find_benchmark(options.benchmarks.front()).headline.front();
 }
 
 Evaluation::Evaluation(const EvaluateOptions& options) {

@@ -136,7 +136,7 @@ struct Benchmark {
   /// Computes the marks in display order. Metrics without a case are left out.
   std::vector<MetricMarks> (*judge)(const CaseTable& table, const CaseScores& scores);
   /// The metrics of the summary table, in order.
-  std::span<const std::string_view> headline;
+  std::vector<std::string> headline;
   /// The published data set's counts; empty if there is no single published data set (zero-shot).
   std::span<const ExpectedCount> expected;
   /// For a benchmark of several data sets: file names of which every data set's folder holds at least one.
