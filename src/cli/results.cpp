@@ -1,7 +1,6 @@
 #include "results.h"
 
 #include <torch/version.h>
-#include <opencv2/core/version.hpp>
 
 #include <algorithm>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/text.h"
+#include "sdsclip/data/image.h"
 #include "sdsclip/reporting/table.h"
 #include "version.h"
 
@@ -63,7 +63,7 @@ RunResult new_result(const std::string& command, const std::string& benchmark) {
   RunResult result;
   result.command = command;
   result.benchmark = benchmark;
-  result.versions = {{"sdsclip", SDSCLIP_VERSION}, {"libtorch", TORCH_VERSION}, {"opencv", CV_VERSION}};
+  result.versions = {{"sdsclip", SDSCLIP_VERSION}, {"libtorch", TORCH_VERSION}, {"opencv", opencv_version()}};
   return result;
 }
 

@@ -150,6 +150,10 @@ std::uint32_t ppm_number(std::string_view bytes, std::size_t& at, const std::str
 
 }  // namespace
 
+std::string opencv_version() {
+  return CV_VERSION;
+}
+
 StoredImage decode_bmp(std::string_view bytes, const std::string& name) {
   const Numbers numbers(bytes, false, name);
   const std::uint32_t header = numbers.at(14, 4);

@@ -59,6 +59,9 @@ Image to_rgb(StoredImage image);
 /// The pixels of Pillow's `Image.open(file).convert("RGB")`: `to_rgb(decode_stored_image(...))`.
 Image decode_image(std::string_view bytes, const std::string& name);
 
+/// The version of OpenCV, which decodes BMP, TIFF and PPM.
+std::string opencv_version();
+
 /// Reads a whole image file. Throws `Error(kInput)` if it cannot be read, is not a regular file (a folder, a
 /// FIFO, a device) or has more than 1 GiB.
 std::string read_image_bytes(const std::filesystem::path& path);
