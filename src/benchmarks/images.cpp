@@ -41,14 +41,9 @@ Image read_benchmark_image(const BenchmarkImage& image) {
   return crop(pixels, box.x, box.y, box.width, box.height);
 }
 
-void read_preprocessed(const BenchmarkImage& image, const PreprocessOptions& options, std::span<float> out) {
-  std::vector<std::uint8_t> pixels(options.element_count());
-  if (image.raw || image.crop) {
-    resize_and_crop(read_benchmark_image(image), options, pixels);
-  } else {
-    resize_and_crop(decode_for(options, read_bytes(image), name_of(image)), options, pixels);
-  }
-  normalize_pixels(pixels, options, out);
+void read_square(const BenchmarkImage& image, const PreprocessOptions& options, std::span<std::uint8_t> out) {
+  if (image.raw || image.crop) return resize_and_crop(read_benchmark_image(image), options, out);
+  resize_and_crop(decode_for(options, read_bytes(image), name_of(image)), options, out);
 }
 
 }  // namespace sdsclip

@@ -52,18 +52,18 @@ void run_embed(const Arguments& arguments) {
 
   std::vector<std::pair<std::string, at::Tensor>> tensors;
   if (!given.images.empty()) {
-    PreprocessOptions options = preprocess_options(model.bundle().image);
-    options.convert = convert_order_of(given.convert);
+    const PreprocessOptions options =
+        preprocess_options(model.bundle().image, convert_order_of(given.convert));
     tensors.emplace_back("image_embeds",
                          encode_all(read_lines(given.images), [&](std::span<const std::string> files) {
-                           return model.encode_image(read_pixel_tensor(files, options).to(placement.device));
+                           return model.encode_image(read_pixel_tensor(files, options));
                          }));
   }
   if (!given.text.empty()) {
     const Tokenizer tokenizer = load_tokenizer(model.bundle());
     tensors.emplace_back("text_embeds",
                          encode_all(read_lines(given.text), [&](std::span<const std::string> texts) {
-                           return model.encode_text(tokenize(tokenizer, texts).to(placement.device));
+                           return model.encode_text(tokenize(tokenizer, texts));
                          }));
   }
   write_safetensors(given.out, tensors);

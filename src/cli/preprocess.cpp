@@ -10,8 +10,8 @@ namespace sdsclip {
 
 void run_preprocess(const Arguments& arguments) {
   const PreprocessArguments& given = arguments.preprocess;
-  PreprocessOptions options = preprocess_options(read_bundle(bundle_path(given.bundle)).image);
-  options.convert = convert_order_of(given.convert);
+  const PreprocessOptions options =
+      preprocess_options(read_bundle(bundle_path(given.bundle)).image, convert_order_of(given.convert));
   const std::vector<std::pair<std::string, at::Tensor>> tensors = {
       {"pixel_values", read_pixel_tensor(given.images, options)}};
   write_safetensors(given.out, tensors);

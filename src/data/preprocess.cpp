@@ -166,10 +166,4 @@ void normalize_pixels(std::span<const std::uint8_t> pixels, const PreprocessOpti
   }
 }
 
-void preprocess(const Image& image, const PreprocessOptions& options, std::span<float> out) {
-  std::vector<std::uint8_t> pixels(options.element_count());
-  resize_and_crop(image, options, pixels);
-  normalize_pixels(pixels, options, out);
-}
-
 }  // namespace sdsclip

@@ -3,6 +3,9 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -19,12 +22,13 @@ TextCleaning cleaning_of(const std::string& name) {
 
 }  // namespace
 
-PreprocessOptions preprocess_options(const BundleImage& image) {
+PreprocessOptions preprocess_options(const BundleImage& image, ConvertOrder convert) {
   PreprocessOptions options;
   options.size = static_cast<int>(image.size);
   options.resize = image.resize;
   options.interpolation = image.interpolation;
   options.crop_rounding = image.crop_rounding;
+  options.convert = convert;
   for (std::size_t channel = 0; channel < 3; ++channel) {
     options.mean[channel] = static_cast<float>(image.mean[channel]);
     options.std[channel] = static_cast<float>(image.std[channel]);
@@ -94,14 +98,41 @@ at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOp
   return tensor;
 }
 
-at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options) {
+at::Tensor read_pixel_tensor(std::int64_t count, std::int64_t rows, const PreprocessOptions& options,
+                             std::int64_t workers, const ReadSquare& read) {
+  const std::size_t images = static_cast<std::size_t>(count);
   const std::size_t elements = options.element_count();
-  std::vector<std::uint8_t> pixels(files.size() * elements);
-  for (std::size_t i = 0; i < files.size(); ++i) {
-    resize_and_crop(decode_for(options, read_image_bytes(files[i]), files[i]), options,
-                    std::span(pixels).subspan(i * elements, elements));
+  std::vector<std::uint8_t> pixels(images * elements);
+  std::vector<std::exception_ptr> failures(images);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < images; i = next++) {
+      try {
+        read(i, std::span(pixels).subspan(i * elements, elements));
+      } catch (...) {
+        failures[i] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    const std::size_t extra = std::min(images, static_cast<std::size_t>(workers));
+    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(work);
+    work();
   }
-  return pixel_tensor(pixels, options);
+  for (const std::exception_ptr& failure : failures) {
+    if (failure) std::rethrow_exception(failure);
+  }
+  const at::Tensor tensor = pixel_tensor(pixels, options);
+  if (rows == count) return tensor;
+  return at::cat({tensor, at::zeros({rows - count, 3, options.size, options.size}, at::kFloat)});
+}
+
+at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options) {
+  const std::int64_t count = static_cast<std::int64_t>(files.size());
+  return read_pixel_tensor(count, count, options, 1, [&](std::size_t i, std::span<std::uint8_t> out) {
+    resize_and_crop(decode_for(options, read_image_bytes(files[i]), files[i]), options, out);
+  });
 }
 
 }  // namespace sdsclip

@@ -42,7 +42,8 @@ DiffusionTeacher& DiffusionTeacher::operator=(DiffusionTeacher&&) noexcept = def
 at::Tensor DiffusionTeacher::encode_text(const at::Tensor& ids) {
   const at::NoGradGuard no_grad;
   work_.text_encodings += ids.size(0);
-  const at::Tensor context = call_method(*text_encoder_, "forward", {ids}).toTensor().to(at::kFloat);
+  const at::Tensor context =
+      call_method(*text_encoder_, "forward", {ids.to(placement_.device)}).toTensor().to(at::kFloat);
   check_shape(context, {ids.size(0), bundle_.tokenizer.context_length, bundle_.context_dim}, bundle_,
               "the text encoder's output");
   return context;
@@ -51,7 +52,7 @@ at::Tensor DiffusionTeacher::encode_text(const at::Tensor& ids) {
 at::Tensor DiffusionTeacher::encode_image(const at::Tensor& pixels) {
   const at::NoGradGuard no_grad;
   work_.vae_encodings += pixels.size(0);
-  const at::Tensor input = pixels.to(dtype_of(placement_.precision));
+  const at::Tensor input = pixels.to(placement_.device, dtype_of(placement_.precision));
   const at::Tensor moments = call_method(*vae_encoder_, "forward", {input}).toTensor().to(at::kFloat);
   const BundleLatent& latent = bundle_.latent;
   check_shape(moments, {pixels.size(0), 2 * latent.channels, latent.size, latent.size}, bundle_,

@@ -173,12 +173,9 @@ void encode_images(const ClipModel& model, const CaseTable& table, const Encodin
   rows.key = [&](std::size_t row) { return cache_key(store.identity(), table.images[row]); };
   std::vector<std::int64_t> missing = missing_units(plan, store);
   if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
-  PreprocessOptions preprocess = preprocess_options(model.bundle().image);
-  preprocess.convert = options.convert;
+  const PreprocessOptions preprocess = preprocess_options(model.bundle().image, options.convert);
   DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess, options.workers);
-  const auto encode = [&](std::int64_t) {
-    return model.encode_image(pixels.next().to(model.placement().device));
-  };
+  const auto encode = [&](std::int64_t) { return model.encode_image(pixels.next()); };
   encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }
 
@@ -192,8 +189,7 @@ void encode_texts(const ClipModel& model, const TextTable& texts, const Encoding
   if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
   const auto encode = [&](std::int64_t unit) {
     const at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
-    const at::Tensor cut = cut_padding(ids, model.bundle().tokenizer);
-    return model.encode_text(cut.to(model.placement().device));
+    return model.encode_text(cut_padding(ids, model.bundle().tokenizer));
   };
   encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }

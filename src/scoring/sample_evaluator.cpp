@@ -17,8 +17,7 @@ namespace {
 constexpr std::int64_t kBytesPerMib = 1 << 20;
 
 PreprocessOptions preprocessing_for(const Bundle& bundle, const DiffusionScoreOptions& score) {
-  PreprocessOptions options = preprocess_options(bundle.image);
-  options.convert = score.convert;
+  PreprocessOptions options = preprocess_options(bundle.image, score.convert);
   options.resize = score.resize.value_or(options.resize);
   return options;
 }
@@ -73,13 +72,12 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
 
 at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
   const at::Tensor pixels = decode_unit(table_.images, first, size, preprocessing_, options_.workers);
-  return in_memory(size, "images",
-                   [&] { return teacher_.encode_image(pixels.to(teacher_.placement().device)); });
+  return in_memory(size, "images", [&] { return teacher_.encode_image(pixels); });
 }
 
 at::Tensor SampleEvaluator::encode_texts(std::int64_t first, std::int64_t size) {
   const at::Tensor ids = tokenize_unit(tokenizer_, texts_.texts, first, size);
-  return in_memory(size, "texts", [&] { return teacher_.encode_text(ids.to(teacher_.placement().device)); });
+  return in_memory(size, "texts", [&] { return teacher_.encode_text(ids); });
 }
 
 at::Tensor SampleEvaluator::noise(std::int32_t sample) {

@@ -3,10 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <thread>
-#include <vector>
 
 #include "sdsclip/benchmarks/images.h"
 #include "sdsclip/models/inputs.h"
@@ -23,32 +19,10 @@ std::int64_t rows_there(std::size_t total, std::int64_t first, std::int64_t size
 
 at::Tensor decode_unit(std::span<const BenchmarkImage> images, std::int64_t first, std::int64_t size,
                        const PreprocessOptions& options, std::int64_t workers) {
-  at::Tensor pixels = at::zeros({size, 3, options.size, options.size}, at::kFloat);
-  const std::size_t elements = options.element_count();
-  const std::span<float> out(pixels.data_ptr<float>(), static_cast<std::size_t>(size) * elements);
-  const std::size_t count = static_cast<std::size_t>(rows_there(images.size(), first, size));
-  std::vector<std::exception_ptr> failures(count);
-  std::atomic<std::size_t> next = 0;
-  const auto decode = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      try {
-        read_preprocessed(images[static_cast<std::size_t>(first) + i], options,
-                          out.subspan(i * elements, elements));
-      } catch (...) {
-        failures[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    const std::size_t extra = std::min(count, static_cast<std::size_t>(workers));
-    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(decode);
-    decode();
-  }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-  return pixels;
+  const std::int64_t count = rows_there(images.size(), first, size);
+  return read_pixel_tensor(count, size, options, workers, [&](std::size_t i, std::span<std::uint8_t> out) {
+    read_square(images[static_cast<std::size_t>(first) + i], options, out);
+  });
 }
 
 DecodeAhead::DecodeAhead(std::span<const BenchmarkImage> images, std::vector<std::int64_t> units,

@@ -32,7 +32,7 @@ SdsTerm term_of(const SdsSums& sums) {
 
 /// The contexts of the captions of `images`, which are rows of the batch.
 at::Tensor contexts_of(DiffusionTeacher& teacher, const StepBatch& batch, const at::Tensor& images) {
-  return teacher.encode_text(batch.teacher_ids.index_select(0, images).to(teacher.placement().device));
+  return teacher.encode_text(batch.teacher_ids.index_select(0, images));
 }
 
 }  // namespace
@@ -91,7 +91,7 @@ double add_feature(const StepModels& models, const StepBatch& batch, const StepO
   double sum = 0;
   for_each_micro_batch(images, options.micro_batch_unet, [&](std::int64_t first, std::int64_t count) {
     const at::Tensor pixels = pixel_tensor(batch.teacher_pixels->read(first, count), preprocess);
-    const at::Tensor latents = teacher.encode_image(pixels.to(device));
+    const at::Tensor latents = teacher.encode_image(pixels);
     const at::Tensor contexts = contexts_of(teacher, batch, at::arange(first, first + count, at::kLong));
     const SdsDraws draws =
         draw_feature(feature, teacher.bundle(), options.seed, options.step, images, first, count, device);

@@ -12,15 +12,13 @@ namespace {
 
 EncodeRows image_tower(const ClipModel& clip, const StepBatch& batch, const PreprocessOptions& preprocess) {
   return [&clip, &batch, preprocess](std::int64_t first, std::int64_t count) {
-    const at::Tensor pixels = pixel_tensor(batch.pixels->read(first, count), preprocess);
-    return clip.encode_image(pixels.to(clip.placement().device));
+    return clip.encode_image(pixel_tensor(batch.pixels->read(first, count), preprocess));
   };
 }
 
 EncodeRows text_tower(const ClipModel& clip, const StepBatch& batch) {
   return [&clip, &batch](std::int64_t first, std::int64_t count) {
-    const at::Tensor ids = cut_padding(batch.text_ids.narrow(0, first, count), clip.bundle().tokenizer);
-    return clip.encode_text(ids.to(clip.placement().device));
+    return clip.encode_text(cut_padding(batch.text_ids.narrow(0, first, count), clip.bundle().tokenizer));
   };
 }
 
@@ -101,44 +99,43 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
 
   StepResult result;
   TermGradients terms(image_pass.embeddings(), options.loss_scale);
-  // The loss uses the temperature parameter itself, so that its gradient is where the optimizer expects it.
+  const auto add_term = [&](std::optional<StepTerm>& term, double weight, const auto& loss_of) {
+    term = terms.run(loss_of);
+    result.total += weight * term->loss;
+  };
+  // The temperature is the parameter itself, so its gradient is where the optimizer looks for it.
   const auto backward = [&](const at::Tensor& loss, double weight) {
     (loss * (weight * options.loss_scale)).backward();
     return loss.item<double>();
   };
   if (contrasts) {
-    result.contrastive = terms.run([&](const at::Tensor& image_leaf) {
+    add_term(result.contrastive, options.contrastive_weight, [&](const at::Tensor& image_leaf) {
       const at::Tensor columns = text_leaf.narrow(0, 0, images + batch.hard_negatives);
       return backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns),
                       options.contrastive_weight);
     });
-    result.total += options.contrastive_weight * result.contrastive->loss;
   } else {
     terms.leave_out_contrastive();
   }
   if (ranks) {
-    result.rank = terms.run([&](const at::Tensor& image_leaf) {
-      const at::Tensor loss =
-          ranking_loss(image_leaf, text_leaf, clip.logit_scale(), *batch.rank, options.rank_temperature);
-      return backward(loss, options.rank_weight);
+    add_term(result.rank, options.rank_weight, [&](const at::Tensor& image_leaf) {
+      return backward(
+          ranking_loss(image_leaf, text_leaf, clip.logit_scale(), *batch.rank, options.rank_temperature),
+          options.rank_weight);
     });
-    result.total += options.rank_weight * result.rank->loss;
   }
   if (models.latent_map != nullptr) {
-    SdsTerm sds;
-    result.sds = terms.run([&](const at::Tensor& image_leaf) {
-      sds = add_sds(models, batch, options, image_leaf);
+    add_term(result.sds, options.sds.lambda, [&](const at::Tensor& image_leaf) {
+      const SdsTerm sds = add_sds(models, batch, options, image_leaf);
+      if (options.diagnose) result.sds_shuffled = sds.shuffled;
+      result.z_mean = sds.z_mean;
+      result.z_std = sds.z_std;
       return sds.loss;
     });
-    if (options.diagnose) result.sds_shuffled = sds.shuffled;
-    result.z_mean = sds.z_mean;
-    result.z_std = sds.z_std;
-    result.total += options.sds.lambda * sds.loss;
   }
   if (models.feature_map != nullptr) {
-    result.feature = terms.run(
-        [&](const at::Tensor& image_leaf) { return add_feature(models, batch, options, image_leaf); });
-    result.total += options.feature.weight * result.feature->loss;
+    add_term(result.feature, options.feature.weight,
+             [&](const at::Tensor& image_leaf) { return add_feature(models, batch, options, image_leaf); });
   }
   if (!tunes_clip) return result;
   image_pass.backward(terms.sum());

@@ -88,11 +88,9 @@ LoaderOptions loader_options(const TrainConfig& config, const TrainingSetup& set
   const bool has_folder = config.data.format != CaptionFormat::kWebDataset;
   if (config.data.confine && has_folder)
     options.confine_to = config.data.images.empty() ? "." : config.data.images;
-  options.preprocess = preprocess_options(setup.clip_bundle.image);
-  options.preprocess.convert = config.data.convert;
+  options.preprocess = preprocess_options(setup.clip_bundle.image, config.data.convert);
   if (setup.feature_map) {
-    options.teacher_preprocess = preprocess_options(setup.teacher->bundle().image);
-    options.teacher_preprocess->convert = config.data.convert;
+    options.teacher_preprocess = preprocess_options(setup.teacher->bundle().image, config.data.convert);
   }
   return options;
 }

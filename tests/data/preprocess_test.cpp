@@ -106,15 +106,5 @@ TEST(NormalizePixels, SubtractsTheMeanAndDividesInPlanes) {
   EXPECT_FLOAT_EQ(values[2], -1.2F);
 }
 
-TEST(Preprocess, IsResizeThenNormalize) {
-  const PreprocessOptions options = {.size = 4};
-  const Image image = counting_image(9, 6);
-  std::vector<float> expected(options.element_count());
-  normalize_pixels(cropped(image, options), options, expected);
-  std::vector<float> got(options.element_count());
-  preprocess(image, options, got);
-  EXPECT_EQ(got, expected);
-}
-
 }  // namespace
 }  // namespace sdsclip

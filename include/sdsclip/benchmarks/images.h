@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include "sdsclip/benchmarks/benchmark.h"
@@ -13,8 +14,8 @@ namespace sdsclip {
 /// image if the file is missing, truncated or not an image.
 Image read_benchmark_image(const BenchmarkImage& image);
 
-/// Reads and preprocesses an image: float [3, size, size] (data/preprocess.h). `options.convert` applies only
-/// to images without a crop: a crop is cut from RGB, as ARO's code does.
-void read_preprocessed(const BenchmarkImage& image, const PreprocessOptions& options, std::span<float> out);
+/// Reads an image and makes it a square of interleaved RGB bytes, by `resize_and_crop`. `options.convert`
+/// applies only to images without a crop: a crop is cut from RGB, as ARO's code does.
+void read_square(const BenchmarkImage& image, const PreprocessOptions& options, std::span<std::uint8_t> out);
 
 }  // namespace sdsclip

@@ -81,7 +81,4 @@ StoredImage decode_for(const PreprocessOptions& options, std::string_view bytes,
 void normalize_pixels(std::span<const std::uint8_t> pixels, const PreprocessOptions& options,
                       std::span<float> out);
 
-/// `resize_and_crop`, then `normalize_pixels`: float [3, size, size].
-void preprocess(const Image& image, const PreprocessOptions& options, std::span<float> out);
-
 }  // namespace sdsclip

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -12,8 +13,8 @@
 
 namespace sdsclip {
 
-/// The preprocessing that the bundle asks for.
-PreprocessOptions preprocess_options(const BundleImage& image);
+/// The preprocessing that the bundle asks for. `convert` says when an image of another mode becomes RGB.
+PreprocessOptions preprocess_options(const BundleImage& image, ConvertOrder convert = ConvertOrder::kFirst);
 
 /// Loads a bundle's tokenizer, after a check of its files' SHA-256.
 Tokenizer load_tokenizer(const Bundle& bundle);
@@ -24,7 +25,15 @@ at::Tensor tokenize(const Tokenizer& tokenizer, std::span<const std::string> tex
 /// Normalises B squares of interleaved RGB bytes (from `resize_and_crop`): f32[B, 3, size, size] on the CPU.
 at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOptions& options);
 
-/// Reads, resizes and normalises image files. Throws `Error(kInput)` that names a file that is not an image.
+/// Writes the square of image number `image` of a batch: `resize_and_crop` of its bytes.
+using ReadSquare = std::function<void(std::size_t image, std::span<std::uint8_t> out)>;
+
+/// Reads `count` images with `workers` threads and normalises them. Returns f32[rows, 3, size, size] on the
+/// CPU; rows after the images are zero. Throws the error of the first image that cannot be used.
+at::Tensor read_pixel_tensor(std::int64_t count, std::int64_t rows, const PreprocessOptions& options,
+                             std::int64_t workers, const ReadSquare& read);
+
+/// Does the same for image files. Throws `Error(kInput)` that names a file that is not an image.
 at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options);
 
 }  // namespace sdsclip
