@@ -18,7 +18,6 @@
 #include "sdsclip/base/memory.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
-#include "sdsclip/training/run_log.h"
 
 namespace sdsclip {
 

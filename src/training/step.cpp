@@ -10,8 +10,9 @@
 namespace sdsclip {
 namespace {
 
-EncodeRows image_tower(const ClipModel& clip, const StepBatch& batch, const PreprocessOptions& preprocess) {
-  return [&clip, &batch, preprocess](std::int64_t first, std::int64_t count) {
+EncodeRows image_tower(const ClipModel& clip, const StepBatch& batch) {
+  return [&clip, &batch, preprocess = preprocess_options(clip.bundle().image)](std::int64_t first,
+                                                                               std::int64_t count) {
     return clip.encode_image(pixel_tensor(batch.pixels->read(first, count), preprocess));
   };
 }
@@ -41,8 +42,11 @@ at::Tensor gradient_or_zero(const at::Tensor& leaf) {
 /// Each term has its own leaf, so that gradients can be compared before they are added.
 class TermGradients {
  public:
-  TermGradients(const at::Tensor& images, double loss_scale)
-      : images_(images), loss_scale_(loss_scale), sum_(at::zeros_like(images)) {}
+  /// Without L_CLIP, the other terms are compared with zero.
+  TermGradients(const at::Tensor& images, double loss_scale, bool contrasts)
+      : images_(images), loss_scale_(loss_scale), sum_(at::zeros_like(images)) {
+    if (!contrasts) contrastive_ = at::zeros_like(images);
+  }
 
   /// Runs one term on its own leaf: `add(leaf)` returns the unweighted loss and adds gradients.
   template <typename Add>
@@ -60,9 +64,6 @@ class TermGradients {
     return term;
   }
 
-  /// For a step without L_CLIP: the other terms' gradients are compared with zero.
-  void leave_out_contrastive() { contrastive_ = at::zeros_like(images_); }
-
   [[nodiscard]] const at::Tensor& sum() const { return sum_; }
 
  private:
@@ -78,27 +79,22 @@ class TermGradients {
 StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch,
                                 const StepOptions& options) {
   const ClipModel& clip = *models.clip;
-  const PreprocessOptions preprocess = preprocess_options(clip.bundle().image);
   const std::int64_t images = batch.pixels->count();
   const bool tunes_clip = !options.warm_up_map;
   const bool ranks = batch.rank.has_value() && tunes_clip;
   const bool contrasts = options.contrastive_weight > 0 && tunes_clip;
   // Without any term, parameters must have no gradient. A gradient of zero would still apply weight decay.
   if (!ranks && !contrasts && models.latent_map == nullptr && models.feature_map == nullptr) return {};
-  const TowerPass image_pass(image_tower(clip, batch, preprocess), images, options.micro_batch_clip,
-                             tunes_clip);
-  // L_SDS and the feature loss need the images only.
-  const bool needs_texts = contrasts || ranks;
+  const TowerPass image_pass(image_tower(clip, batch), images, options.micro_batch_clip, tunes_clip);
   std::optional<TowerPass> text_pass;
   at::Tensor text_leaf;
-  if (needs_texts) {
-    const std::int64_t texts = batch.text_ids.size(0);
-    text_pass.emplace(text_tower(clip, batch), texts, options.micro_batch_clip, tunes_clip);
+  if (contrasts || ranks) {  // L_SDS and the feature loss need the images only
+    text_pass.emplace(text_tower(clip, batch), batch.text_ids.size(0), options.micro_batch_clip, tunes_clip);
     text_leaf = leaf_of(text_pass->embeddings());
   }
 
   StepResult result;
-  TermGradients terms(image_pass.embeddings(), options.loss_scale);
+  TermGradients terms(image_pass.embeddings(), options.loss_scale, contrasts);
   const auto add_term = [&](std::optional<StepTerm>& term, double weight, const auto& loss_of) {
     term = terms.run(loss_of);
     result.total += weight * term->loss;
@@ -114,8 +110,6 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
       return backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns),
                       options.contrastive_weight);
     });
-  } else {
-    terms.leave_out_contrastive();
   }
   if (ranks) {
     add_term(result.rank, options.rank_weight, [&](const at::Tensor& image_leaf) {
