@@ -48,10 +48,8 @@ CaseDraft read_boxed(const JsonRecord& record) {
                 .y = record.integer("bbox_y", kAnywhere),
                 .width = record.integer("bbox_w", 1),
                 .height = record.integer("bbox_h", 1)};
-  return {.id = "",
-          .images = {{.file = fs::path("images") / record.text("image_path"), .crop = box}},
+  return {.images = {{.file = fs::path("images") / record.text("image_path"), .crop = box}},
           .captions = {record.text("true_caption"), record.text("false_caption")},
-          .tags = {},
           .where = record.where()};
 }
 
@@ -72,10 +70,8 @@ CaseDraft read_attribution(const JsonRecord& record) {
 }
 
 CaseDraft read_order(const JsonRecord& record) {
-  CaseDraft draft{.id = "",
-                  .images = {{.file = record.text("image"), .crop = std::nullopt}},
+  CaseDraft draft{.images = {{.file = record.text("image")}},
                   .captions = record.texts("caption_options"),
-                  .tags = {},
                   .where = record.where()};
   if (draft.captions.size() != kOrderCaptions) {
     throw input_error(

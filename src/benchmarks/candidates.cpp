@@ -29,8 +29,7 @@ class CandidateCases {
       cases_.push_back({.id = fmt::format("{}/{}", record.image_name, own),
                         .images = {image},
                         .captions = {own},
-                        .positives = {0},
-                        .tags = {}});
+                        .positives = {0}});
     }
     std::vector<std::int32_t>& captions = cases_[entry->second].captions;
     for (const std::string& candidate : record.negative_captions) {
@@ -93,11 +92,7 @@ CaseTable load_candidates(const LoadOptions& options, const fs::path& table) {
     if (record.negative_captions.empty()) continue;
     any_candidate = true;
     const std::optional<std::int32_t> image =
-        builder.image_row({.id = record.image_name,
-                           .file = options.data / record.image_name,
-                           .crop = std::nullopt,
-                           .range = {},
-                           .raw = std::nullopt},
+        builder.image_row({.id = record.image_name, .file = options.data / record.image_name},
                           fmt::format("{}: row {}", table.string(), index + 1));
     if (image) {
       collected.add(record, *image);

@@ -82,13 +82,9 @@ void CaseTableBuilder::add_case(Case question, const std::string& where) {
 }
 
 void CaseTableBuilder::add(const CaseDraft& draft) {
-  Case question{.id = draft.id, .images = {}, .captions = {}, .positives = {}, .tags = draft.tags};
+  Case question{.id = draft.id, .tags = draft.tags};
   for (const ImageSource& source : draft.images) {
-    BenchmarkImage image{.id = image_id(source),
-                         .file = options_.data / source.file,
-                         .crop = source.crop,
-                         .range = {},
-                         .raw = std::nullopt};
+    BenchmarkImage image{.id = image_id(source), .file = options_.data / source.file, .crop = source.crop};
     const std::optional<std::int32_t> row = image_row(std::move(image), draft.where);
     if (row) question.images.push_back(*row);
   }

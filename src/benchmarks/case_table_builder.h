@@ -14,16 +14,16 @@ namespace sdsclip {
 
 /// An image as a record refers to it.
 struct ImageSource {
-  std::filesystem::path file;  ///< below the data folder
-  std::optional<Box> crop;     ///< the part of it that the case is about
+  std::filesystem::path file;    ///< below the data folder
+  std::optional<Box> crop = {};  ///< the part of it that the case is about
 };
 
 /// A case as a loader reads it, before its images and captions become rows of the tables.
 struct CaseDraft {
-  std::string id;                     ///< unique in the benchmark
-  std::vector<ImageSource> images;    ///< at least one
-  std::vector<std::string> captions;  ///< in the order that the judge expects
-  std::vector<std::string> tags;
+  std::string id = {};                     ///< unique in the benchmark
+  std::vector<ImageSource> images = {};    ///< at least one
+  std::vector<std::string> captions = {};  ///< in the order that the judge expects
+  std::vector<std::string> tags = {};
   std::string where;  ///< file and record, for error messages
 };
 

@@ -46,7 +46,7 @@ void load_task(CaseTableBuilder& builder, std::string_view task, const fs::path&
                           captions.size());
       }
       builder.add({.id = fmt::format("{}/{}/{}", task, image, number),
-                   .images = {{.file = fs::path("images") / image, .crop = std::nullopt}},
+                   .images = {{.file = fs::path("images") / image}},
                    .captions = captions,
                    .tags = {fmt::format("task/{}", task)},
                    .where = pair_where});

@@ -27,7 +27,7 @@ MetricMarks& MarkCollector::marks_of(std::string_view metric) {
   for (MetricMarks& marks : metrics_) {
     if (marks.name == metric) return marks;
   }
-  metrics_.push_back({.name = std::string(metric), .case_index = {}, .mark = {}, .group = {}, .ties = 0});
+  metrics_.push_back({.name = std::string(metric), .ties = 0});
   return metrics_.back();
 }
 

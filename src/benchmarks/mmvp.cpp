@@ -72,8 +72,8 @@ CaseTable load(const LoadOptions& options) {
     }
     const fs::path folder = fs::path("MLLM_VLM Images") / first.type;
     builder.add({.id = fmt::format("{}-{}", first.number, second.number),
-                 .images = {{.file = folder / fmt::format("{}.jpg", first.number), .crop = std::nullopt},
-                            {.file = folder / fmt::format("{}.jpg", second.number), .crop = std::nullopt}},
+                 .images = {{.file = folder / fmt::format("{}.jpg", first.number)},
+                            {.file = folder / fmt::format("{}.jpg", second.number)}},
                  .captions = {first.caption, second.caption},
                  .tags = {"type/" + first.type},
                  .where = where});

@@ -124,16 +124,15 @@ CaseTable load(const LoadOptions& options) {
     if (builder.part_is_full()) break;
     const std::string id = image.file.generic_string();
     if (image.captions.empty()) throw input_error("{}: image {} has no caption", image.where, id);
-    const std::optional<std::int32_t> row = builder.image_row(
-        {.id = id, .file = options.data / image.file, .crop = std::nullopt, .range = {}, .raw = std::nullopt},
-        image.where);
+    const std::optional<std::int32_t> row =
+        builder.image_row({.id = id, .file = options.data / image.file}, image.where);
     if (!row) {
       builder.skip_case();
       continue;
     }
     // The list of captions is empty: all captions of the table compete. A caption that two images share is
     // one candidate and right for both. A caption that an image has twice is two questions.
-    Case question{.id = id, .images = {*row}, .captions = {}, .positives = {}, .tags = {}};
+    Case question{.id = id, .images = {*row}};
     for (const std::string& caption : image.captions)
       question.positives.push_back(builder.caption_row(caption));
     question.tags = {fmt::format("set/{}", source.set)};

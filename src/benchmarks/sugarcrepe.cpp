@@ -37,7 +37,7 @@ void load_split(CaseTableBuilder& builder, std::string_view split, const fs::pat
     if (builder.part_is_full()) return;
     const JsonRecord record(value, fmt::format("{}: key '{}'", path.string(), key));
     builder.add({.id = fmt::format("{}/{}", split, key),
-                 .images = {{.file = fs::path("val2017") / record.text("filename"), .crop = std::nullopt}},
+                 .images = {{.file = fs::path("val2017") / record.text("filename")}},
                  .captions = {record.text("caption"), record.text("negative_caption")},
                  .tags = {fmt::format("split/{}", split)},
                  .where = record.where()});

@@ -81,10 +81,10 @@ CaseTable load(const LoadOptions& options) {
     const std::string where = fmt::format("{}: line {}", path.string(), number);
     const ordered_json example = parse_json_value(line, where);
     const JsonRecord record(example, where);
-    CaseDraft draft{.id = id_of(example, record), .images = {}, .captions = {}, .tags = {}, .where = where};
+    CaseDraft draft{.id = id_of(example, record), .where = where};
     for (const char* key : {"image_0", "image_1"}) {
       const fs::path image = fs::path("images") / record.text(key);
-      draft.images.push_back({.file = with_image_extension(options.data, image), .crop = std::nullopt});
+      draft.images.push_back({.file = with_image_extension(options.data, image)});
     }
     draft.captions = {record.text("caption_0"), record.text("caption_1")};
     draft.tags = tags_of_example(record, draft.id, diwan);

@@ -63,7 +63,7 @@ CaseTable load(const LoadOptions& options) {
     // ImageNet has classes with the same name ("missile", "sunglasses"), so their ids get the label. An empty
     // name is a class too, as in CLIP_benchmark: without it all later labels would shift.
     const bool repeated = !seen.insert(name).second || name.empty();
-    BenchmarkCaption caption{.id = repeated ? fmt::format("{} (class {})", name, label) : name, .texts = {}};
+    BenchmarkCaption caption{.id = repeated ? fmt::format("{} (class {})", name, label) : name};
     for (const Template& item : templates) caption.texts.push_back(item.before + name + item.after);
     builder.ensemble_row(std::move(caption), (options.data / "classnames.txt").string());
   }
@@ -118,7 +118,7 @@ void add_labelled_image(CaseTableBuilder& builder, BenchmarkImage image, std::in
   const std::string id = image.id;
   const std::optional<std::int32_t> row = builder.image_row(std::move(image), where);
   if (!row) return builder.skip_case();
-  builder.add_case({.id = id, .images = {*row}, .captions = {}, .positives = {label}, .tags = {}}, where);
+  builder.add_case({.id = id, .images = {*row}, .positives = {label}}, where);
 }
 
 Benchmark zeroshot() {

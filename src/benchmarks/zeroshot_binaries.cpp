@@ -54,7 +54,6 @@ void add_record(CaseTableBuilder& builder, const fs::path& data, const RecordFil
   add_labelled_image(builder,
                      {.id = fmt::format("{}:{}", file.name, number),
                       .file = path,
-                      .crop = std::nullopt,
                       .range = range,
                       .raw = file.pixels,
                       .unpacked = file.unpacked},

@@ -130,12 +130,7 @@ void load_image_folder(CaseTableBuilder& builder, const fs::path& data,
     }
     for (const std::string& name : images_in(folder, files)) {
       if (builder.part_is_full()) return;
-      add_labelled_image(builder,
-                         {.id = folders[label] + "/" + name,
-                          .file = folder / name,
-                          .crop = std::nullopt,
-                          .range = {},
-                          .raw = std::nullopt},
+      add_labelled_image(builder, {.id = folders[label] + "/" + name, .file = folder / name},
                          static_cast<std::int32_t>(label), folder.string());
     }
   }

@@ -82,11 +82,7 @@ void load_webdataset(CaseTableBuilder& builder, const fs::path& data, std::size_
       }
       const std::int32_t label = label_of(shard, key, *sample.label, classes);
       add_labelled_image(builder,
-                         {.id = name + ":" + sample.image->name,
-                          .file = shard,
-                          .crop = std::nullopt,
-                          .range = sample.image->range,
-                          .raw = std::nullopt},
+                         {.id = name + ":" + sample.image->name, .file = shard, .range = sample.image->range},
                          label, shard.string());
     }
   }

@@ -24,8 +24,7 @@ std::vector<const ReportRun*> runs_of(std::span<const ReportRun> runs, std::stri
 
 std::string overview(std::span<const ReportRun> runs) {
   Table table{.header = {"run", "command", "benchmark", "model", "seconds", "UNet evaluations",
-                         "image encodings", "text encodings", "left out"},
-              .rows = {}};
+                         "image encodings", "text encodings", "left out"}};
   for (const ReportRun& run : runs) {
     if (!run.result) {
       table.rows.push_back({run.name, "train", "-", "-", "-", "-", "-", "-", "-"});
@@ -86,7 +85,7 @@ std::vector<std::string> measured_row(const ReportRun& run, bool& measures_any) 
 }
 
 std::string beside_the_paper(std::span<const ReportRun> runs) {
-  Table table{.header = {"model", "method"}, .rows = {}};
+  Table table{.header = {"model", "method"}};
   for (const PublishedColumn& column : kPublishedColumns) table.header.emplace_back(column.title);
   bool measures_any = false;
   for (const ReportRun& run : runs) {
@@ -124,7 +123,7 @@ double clip_time(std::span<const ReportRun> runs, std::string_view benchmark) {
 }  // namespace
 
 Table time_table(std::span<const ReportRun> runs) {
-  Table table{.header = {"run", "command", "benchmark", "matches", "ms per match", "times CLIP"}, .rows = {}};
+  Table table{.header = {"run", "command", "benchmark", "matches", "ms per match", "times CLIP"}};
   for (const ReportRun& run : runs) {
     if (!run.result || run.result->seconds_a_match <= 0) continue;
     const RunResult& result = *run.result;

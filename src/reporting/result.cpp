@@ -88,7 +88,6 @@ RunResult read_result(const fs::path& path) {
                    .benchmark = record.any_text("benchmark"),
                    .model = {.name = model.any_text("name"), .sha256 = model.any_text("sha256")},
                    .settings = record.child("settings").object(),
-                   .versions = {},
                    .seconds = record.number("seconds"),
                    .skipped_missing = record.has("skipped_missing") ? record.count("skipped_missing") : 0,
                    .matches = record.has("matches") ? record.count("matches") : 0,
@@ -96,8 +95,7 @@ RunResult read_result(const fs::path& path) {
                    .work = {.unet_evaluations = work.count("unet_evaluations"),
                             .vae_encodings = work.count("vae_encodings"),
                             .text_encodings = work.count("text_encodings"),
-                            .image_encodings = work.count("image_encodings")},
-                   .metrics = {}};
+                            .image_encodings = work.count("image_encodings")}};
   const JsonRecord versions = record.child("versions");
   for (const auto& [name, version] : versions.object().items()) {
     if (!version.is_string()) throw input_error("{}: key '{}': expected a text", versions.where(), name);

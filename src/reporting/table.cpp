@@ -115,7 +115,7 @@ std::string format_with_interval(const Metric& metric) {
 }
 
 Table metric_table(std::span<const Metric> metrics) {
-  Table table{.header = {"metric", "value [95% interval]", "n", "ties"}, .rows = {}};
+  Table table{.header = {"metric", "value [95% interval]", "n", "ties"}};
   for (const Metric& metric : metrics) {
     table.rows.push_back(
         {metric.name, format_with_interval(metric), std::to_string(metric.n), std::to_string(metric.ties)});
@@ -140,7 +140,7 @@ std::string format_groups_of_one(std::span<const Metric> metrics) {
 }
 
 Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::string> columns) {
-  Table table{.header = {"run"}, .rows = {}};
+  Table table{.header = {"run"}};
   table.header.insert(table.header.end(), columns.begin(), columns.end());
   for (const NamedMetrics& run : runs) {
     std::vector<std::string> row = {run.name};
@@ -155,8 +155,7 @@ Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::
 
 Table difference_table(std::span<const PairedDifference> differences) {
   Table table{.header = {"metric", "A", "B", "B - A [95% interval]", "only A", "only B", "p (McNemar)", "n",
-                         "better"},
-              .rows = {}};
+                         "better"}};
   for (const PairedDifference& one : differences) {
     table.rows.push_back({one.name, fmt::format("{:.3f}", one.value_a), fmt::format("{:.3f}", one.value_b),
                           fmt::format("{} [{}, {}]", signed_fraction(one.difference),
@@ -170,7 +169,7 @@ Table difference_table(std::span<const PairedDifference> differences) {
 
 std::string format_data_report(const DataReport& report) {
   constexpr std::size_t kNamed = 5;
-  Table table{.header = {"part", "cases here", "cases published"}, .rows = {}};
+  Table table{.header = {"part", "cases here", "cases published"}};
   for (const PartCount& part : report.parts) {
     table.rows.push_back(
         {part.name, std::to_string(part.cases), part.published ? std::to_string(*part.published) : "-"});

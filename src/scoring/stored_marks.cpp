@@ -25,7 +25,7 @@ std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
       if (!seen.insert(name).second) {
         rows.refuse(0, fmt::format("{} once more", name), "one metric's rows to follow one another");
       }
-      metrics.push_back({.name = name, .case_index = {}, .mark = {}, .group = {}, .ties = 0});
+      metrics.push_back({.name = name, .ties = 0});
     }
     MetricMarks& metric = metrics.back();
     const bool is_first = metric.mark.empty();

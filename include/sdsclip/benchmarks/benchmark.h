@@ -40,10 +40,10 @@ struct RawPixels {
 struct BenchmarkImage {
   std::string id;  ///< unique and stable: the path below the data folder, with `#x,y,w,h` for a crop
                    ///< and `:name` for one image of a file that holds many
-  std::filesystem::path file;    ///< the file that holds the image
-  std::optional<Box> crop;       ///< cut out after conversion to RGB and before preprocessing
-  ByteRange range;               ///< the part of `file` that is this image
-  std::optional<RawPixels> raw;  ///< set if the bytes are bare pixels instead of an encoded image
+  std::filesystem::path file;         ///< the file that holds the image
+  std::optional<Box> crop = {};       ///< cut out after conversion to RGB and before preprocessing
+  ByteRange range = {};               ///< the part of `file` that is this image
+  std::optional<RawPixels> raw = {};  ///< set if the bytes are bare pixels instead of an encoded image
   std::shared_ptr<const std::string> unpacked = {};  ///< content of `file` if it is compressed (MNIST's .gz)
 };
 
@@ -51,18 +51,17 @@ struct BenchmarkImage {
 /// template). CLIP scorers average the unit embeddings of the texts and normalise again; diffusion scorers
 /// average the texts' scores.
 struct BenchmarkCaption {
-  std::string id;                  ///< unique: the caption itself; for an ensemble the class name
-  std::vector<std::string> texts;  ///< at least one
+  std::string id;                       ///< unique: the caption itself; for an ensemble the class name
+  std::vector<std::string> texts = {};  ///< at least one
 };
 
 /// One question: which caption belongs to which image? Both lists index the tables of `CaseTable`.
 struct Case {
   std::string id;
-  std::vector<std::int32_t> images;
-  std::vector<std::int32_t>
-      captions;  ///< empty: every caption of the table in its order (zero-shot, retrieval)
-  std::vector<std::int32_t> positives;  ///< correct columns, if the benchmark does not fix them by position
-  std::vector<std::string> tags;  ///< the groups that the judge reports, such as `tag/Relation` or `preds/2`
+  std::vector<std::int32_t> images = {};
+  std::vector<std::int32_t> captions = {};   ///< empty: every caption of the table, in its order
+  std::vector<std::int32_t> positives = {};  ///< correct columns, if their place does not tell
+  std::vector<std::string> tags = {};        ///< groups that the judge reports: `tag/Relation`
 };
 
 struct CaseTable {
@@ -103,12 +102,11 @@ class CaseScores {
 
 /// One metric before it is averaged: one mark per case that it applies to.
 struct MetricMarks {
-  std::string name;                      ///< `winoground/text`, `winoground/tag/Relation/text`, ...
-  std::vector<std::int32_t> case_index;  ///< the case of each mark; the bootstrap draws cases
-  std::vector<double> mark;              ///< 0 or 1, or a fraction
-  std::vector<std::int32_t>
-      group;              ///< empty: plain mean; otherwise the mean of the groups' means (macro average)
-  std::int64_t ties = 0;  ///< number of cases that a tie decided
+  std::string name;                           ///< `winoground/text`, `winoground/tag/Relation/text`, ...
+  std::vector<std::int32_t> case_index = {};  ///< the case of each mark; the bootstrap draws cases
+  std::vector<double> mark = {};              ///< 0 or 1, or a fraction
+  std::vector<std::int32_t> group = {};       ///< empty: plain mean; else the mean of the groups' means
+  std::int64_t ties = 0;                      ///< number of cases that a tie decided
   std::map<std::int32_t, std::string> group_names{};  ///< for messages; not stored
 };
 

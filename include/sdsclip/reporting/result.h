@@ -22,14 +22,14 @@ struct RunResult {
   std::string command;    ///< `eval`, `diffusion-score`
   std::string benchmark;  ///< its name on the command line
   ModelIdentity model;
-  nlohmann::ordered_json settings;              ///< every option that can change a value
-  std::map<std::string, std::string> versions;  ///< of sdsclip and of the libraries that it computes with
-  double seconds = 0;                           ///< wall-clock time, with loading
-  std::int64_t skipped_missing = 0;             ///< cases left out because an image is missing
-  std::int64_t matches = 0;                     ///< number of image and caption scores; 0 if not known
-  double seconds_a_match = 0;                   ///< scoring time without loading, per match, in seconds
+  nlohmann::ordered_json settings;                   ///< every option that can change a value
+  std::map<std::string, std::string> versions = {};  ///< of sdsclip and its libraries
+  double seconds = 0;                                ///< wall-clock time, with loading
+  std::int64_t skipped_missing = 0;                  ///< cases left out because an image is missing
+  std::int64_t matches = 0;                          ///< number of image and caption scores; 0 if not known
+  double seconds_a_match = 0;                        ///< scoring time without loading, per match, in seconds
   WorkCounters work;
-  std::vector<Metric> metrics;  ///< in the benchmark's order
+  std::vector<Metric> metrics = {};  ///< in the benchmark's order
 };
 
 nlohmann::ordered_json to_json(const RunResult& result);

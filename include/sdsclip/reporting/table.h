@@ -13,7 +13,7 @@ namespace sdsclip {
 /// A table of texts. The first column is left-aligned; the others hold numbers and are right-aligned.
 struct Table {
   std::vector<std::string> header;
-  std::vector<std::vector<std::string>> rows;  ///< each as long as the header
+  std::vector<std::vector<std::string>> rows = {};  ///< each as long as the header
 };
 
 /// The table for a terminal: columns padded with spaces, a rule below the header, a final line break.
