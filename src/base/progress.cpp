@@ -10,8 +10,6 @@
 namespace sdsclip {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int kBarWidth = 20;
 constexpr double kTerminalInterval = 0.1;  // seconds between two redraws
 constexpr double kPlainInterval = 10.0;
@@ -20,10 +18,6 @@ std::string clock_text(double seconds) {
   const std::int64_t whole = std::llround(seconds);
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
-}
-
-double seconds_between(Clock::time_point from, Clock::time_point to) {
-  return std::chrono::duration<double>(to - from).count();
 }
 
 }  // namespace
@@ -51,9 +45,7 @@ Progress::Progress(std::string label, std::int64_t total, std::string unit, bool
       first_(done),
       done_(done),
       quiet_(quiet),
-      terminal_(::isatty(STDERR_FILENO) == 1),
-      start_(Clock::now()),
-      last_draw_(start_) {}
+      terminal_(::isatty(STDERR_FILENO) == 1) {}
 
 Progress::~Progress() {
   if (terminal_ && drawn_) std::fputs("\n", stderr);
@@ -62,11 +54,10 @@ Progress::~Progress() {
 void Progress::update(std::int64_t done, std::string_view note) {
   done_ = done;
   if (quiet_) return;
-  const Clock::time_point now = Clock::now();
   const bool last = done_ >= total_;
-  if (!last && seconds_between(last_draw_, now) < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
-  last_draw_ = now;
-  draw(note, seconds_between(start_, now));
+  if (!last && since_draw_.seconds() < (terminal_ ? kTerminalInterval : kPlainInterval)) return;
+  since_draw_ = Stopwatch();
+  draw(note, since_start_.seconds());
 }
 
 void Progress::draw(std::string_view note, double seconds) {

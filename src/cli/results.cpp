@@ -162,8 +162,9 @@ void print_result(const RunResult& result, const CaseTable& table) {
   std::fputs(format_terminal(metric_table(result.metrics)).c_str(), stdout);
   std::fputs(format_groups_of_one(result.metrics).c_str(), stdout);
   if (result.matches > 0) {
-    std::printf("%lld matches, %.3g s per match (%.3g s of scoring)\n", static_cast<long long>(result.matches),
-                result.seconds_a_match, result.seconds_a_match * static_cast<double>(result.matches));
+    std::printf("%lld matches, %.3g s per match (%.3g s of scoring)\n",
+                static_cast<long long>(result.matches), result.seconds_a_match,
+                result.seconds_a_match * static_cast<double>(result.matches));
   }
   if (table.skipped_missing > 0) {
     log_warning("{} cases left out, as {} images are missing", table.skipped_missing,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <exception>
@@ -13,6 +12,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/data/image.h"
 #include "sdsclip/data/sample_order.h"
 
@@ -21,8 +21,6 @@
 
 namespace sdsclip {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kNamedErrors = 5;
 
@@ -221,14 +219,14 @@ class CaptionLoader::Implementation {
 
   /// Waits until the position is decoded.
   DecodedSample take(const Ticket& ticket) {
-    const Clock::time_point start = Clock::now();
+    const Stopwatch stopwatch;
     std::unique_lock<std::mutex> lock(mutex_);
     wake_consumer_.wait(lock, [&] { return failure_ || ready_.contains(ticket); });
     if (failure_) std::rethrow_exception(failure_);
     DecodedSample decoded = std::move(ready_.extract(ticket).mapped());
     lock.unlock();
     wake_workers_.notify_one();
-    statistics_.wait_seconds += std::chrono::duration<double>(Clock::now() - start).count();
+    statistics_.wait_seconds += stopwatch.seconds();
     return decoded;
   }
 

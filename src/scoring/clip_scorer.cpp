@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <functional>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "sdsclip/base/interrupt.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
@@ -25,12 +25,6 @@
 
 namespace sdsclip {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// What is encoded: `count` rows of one of the tables, in units.
 struct EncodingPlan {
@@ -149,7 +143,7 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
                     std::min(plan.count, units_done * plan.shape.size));
   for (const std::int64_t unit : missing) {
     throw_if_interrupted();
-    const Clock::time_point start = Clock::now();
+    const Stopwatch stopwatch;
     const std::int64_t first = unit * plan.shape.size;
     const at::Tensor embeddings = encode_in_memory(encode, unit, plan)
                                       .narrow(0, 0, rows_of_unit(plan, unit))
@@ -158,7 +152,7 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
     check_finite(embeddings, rows.names, first);
     WorkCounters work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
-    work.seconds = seconds_since(start);
+    work.seconds = stopwatch.seconds();
     store.write_embeddings(
         plan.kind, unit, {embeddings.data_ptr<float>(), static_cast<std::size_t>(embeddings.numel())}, work);
     if (cache != nullptr) keep_in_cache(embeddings, first, rows, *cache);

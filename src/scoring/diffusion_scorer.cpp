@@ -4,7 +4,6 @@
 #include <c10/util/Exception.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "diffusion_plan.h"
 #include "diffusion_settings.h"
@@ -17,12 +16,11 @@
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/memory.h"
 #include "sdsclip/base/progress.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/benchmarks/text_table.h"
 
 namespace sdsclip {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* kSamplesChoice = "samples";
 constexpr const char* kMicroBatchChoice = "micro_batch";
@@ -117,12 +115,12 @@ class UnitRunner {
       const std::vector<Evaluation> missing = not_stored(unit);
       if (missing.empty()) continue;
       throw_if_interrupted();
-      const Clock::time_point start = Clock::now();
+      const Stopwatch stopwatch;
       const std::vector<SampleErrorRow> rows = evaluate(missing, units.size);
       const WorkCounters now = teacher_.work();
       WorkCounters work = now - before_;
       before_ = now;
-      work.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+      work.seconds = stopwatch.seconds();
       store_.write_errors(rows, work);
       for (const SampleErrorRow& row : rows) errors_.add(row);
       progress.update(evaluations_, note);

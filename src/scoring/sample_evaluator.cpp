@@ -10,6 +10,8 @@
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/noise_schedule.h"
+#include "unit_inputs.h"
+#include "unit_shape.h"
 
 namespace sdsclip {
 namespace {

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/memory.h"
 #include "sdsclip/base/progress.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/models/safetensors.h"
 #include "sdsclip/models/trainable.h"
@@ -32,14 +32,8 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
 constexpr const char* kScratch = "evaluation.tmp";
 constexpr double kLargestLogitScale = 4.605170185988092;  // ln 100, as in CLIP and open_clip
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Fails if `out` holds a run that this one must not touch; writes `config.yaml` if there is none. Returns
 /// whether to continue what is there: with --resume, or if the same run is complete, to show its result
@@ -128,7 +122,6 @@ class TrainingLoop {
   TrainingLoop(const TrainConfig& config, const TrainRun& run)
       : config_(config),
         run_(run),
-        start_(Clock::now()),
         setup_(config, prepare_compute({run.device, config.train.precision, run.threads})),
         before_(copies_of(setup_.tuned)),
         optimizer_(setup_.trained, config.train) {
@@ -157,7 +150,7 @@ class TrainingLoop {
 
   TrainConfig config_;
   TrainRun run_;
-  Clock::time_point start_;
+  Stopwatch since_start_;
   TrainingSetup setup_;
   std::vector<at::Tensor> before_;  // the bundle's values of `tuned`
   Optimizer optimizer_;
@@ -169,7 +162,7 @@ class TrainingLoop {
   double waited_ = 0;       // time spent waiting for data, in seconds
   std::optional<RunLog> evaluations_;
   std::optional<EventLog> events_;
-  Clock::time_point saved_ = Clock::now();
+  Stopwatch since_save_;
   TrainSummary summary_;
 };
 
@@ -197,7 +190,7 @@ void TrainingLoop::save() {
     });
   }
   saved_step_ = state_.step;
-  saved_ = Clock::now();
+  since_save_ = Stopwatch();
 }
 
 bool TrainingLoop::evaluation_due() const {
@@ -210,7 +203,7 @@ bool TrainingLoop::checkpoint_due() const {
   const std::int64_t every = config_.train.checkpoint_every;
   const double minutes = config_.train.checkpoint_minutes;
   return state_.step == steps_ || (every > 0 && state_.step % every == 0) ||
-         (minutes > 0 && seconds_since(saved_) >= 60 * minutes);
+         (minutes > 0 && since_save_.seconds() >= 60 * minutes);
 }
 
 /// Writes the tensors that differ from the bundle, and h_w.
@@ -231,7 +224,7 @@ void TrainingLoop::write_tuned(const char* file) const {
 
 /// Does one optimizer step and fills in the log's values beside the losses.
 StepResult TrainingLoop::step(CaptionLoader& loader, StepTimes& times) {
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   const Batch batch = loader.next();
   const double wait = loader.statistics().wait_seconds - waited_;
   waited_ += wait;
@@ -260,7 +253,7 @@ StepResult TrainingLoop::step(CaptionLoader& loader, StepTimes& times) {
   ++state_.step;
   state_.position = batch.next;
 
-  const double seconds = seconds_since(start);
+  const double seconds = stopwatch.seconds();
   times.learning_rate = factor * config_.train.lr;
   times.logit_scale = logit_scale.item<double>();
   times.images_per_second = static_cast<double>(config_.train.batch_size) / seconds;
@@ -339,7 +332,7 @@ TrainSummary TrainingLoop::run() {
   summary_.steps = state_.step;
   summary_.best_step = state_.best_step;
   summary_.bad_samples = loader.statistics().bad_samples;
-  summary_.seconds = seconds_since(start_);
+  summary_.seconds = since_start_.seconds();
   summary_.wait_share = waited_ / summary_.seconds;
   if (setup_.teacher) summary_.work = setup_.teacher->work() - work_before_;
   summary_.work.image_encodings = summary_.steps_this_process * config_.train.batch_size;

@@ -1,10 +1,11 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <string>
 #include <string_view>
+
+#include "sdsclip/base/stopwatch.h"
 
 namespace sdsclip {
 
@@ -32,8 +33,8 @@ class Progress {
   bool quiet_;
   bool terminal_;
   bool drawn_ = false;
-  std::chrono::steady_clock::time_point start_;
-  std::chrono::steady_clock::time_point last_draw_;
+  Stopwatch since_start_;
+  Stopwatch since_draw_;
 };
 
 /// One state of the bar without control characters: "label  45% [#########           ] 450/1000 images,

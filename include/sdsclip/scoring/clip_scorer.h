@@ -26,7 +26,7 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
 
 struct ClipScoring {
   CaseScores scores;
-  WorkCounters work;          ///< summed over the start and all resumes
+  WorkCounters work;         ///< summed over the start and all resumes
   std::int64_t matches = 0;  ///< (case, image, caption) scores
 };
 
