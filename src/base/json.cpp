@@ -16,6 +16,11 @@ ordered_json parse_json_value(std::string_view text, const std::string& where) {
   return parse_json_document(text, where, ExitCode::kInput, JsonLines::kDropped).root;
 }
 
+std::optional<std::string> json_text(std::string_view quoted) {
+  const ordered_json value = ordered_json::parse(quoted, nullptr, false);
+  return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+}
+
 ordered_json read_json_file(const std::filesystem::path& path) {
   return read_json_file(path, kDataFileBytes);
 }

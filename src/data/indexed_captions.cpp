@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/data/image.h"
 
 namespace sdsclip {
@@ -50,12 +50,12 @@ class IndexedCaptions : public CaptionDataset {
   }
 
   [[nodiscard]] std::string read_text(const TextPlace& place) const {
-    const auto value = nlohmann::json::parse(file_.read(place.offset(), place.size()), nullptr, false);
-    if (!value.is_string()) {
+    const std::optional<std::string> text = json_text(file_.read(place.offset(), place.size()));
+    if (!text) {
       throw input_error("{}: holds no text at byte {} any more; it was changed during the run",
                         file_.path().string(), place.offset());
     }
-    return value.get<std::string>();
+    return *text;
   }
 
   FileReader file_;

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <nlohmann/json.hpp>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/file_kind.h"
@@ -13,8 +12,6 @@
 
 namespace sdsclip {
 namespace {
-
-using Json = nlohmann::json;
 
 bool is_control(char character) {
   return static_cast<unsigned char>(character) < 0x20;
@@ -94,9 +91,8 @@ void JsonScanner::object(const std::function<void(const std::string& key)>& memb
   while (peek() != '}') {
     if (peek() != '"') throw malformed("a key in double quotes");
     const Text key = scan_string(kMostKey);
-    const Json name = key.is_whole ? Json::parse(key.bytes, nullptr, false) : Json();
     expect(':', "':' after a key");
-    member(name.is_string() ? name.get<std::string>() : "");
+    member(key.is_whole ? json_text(key.bytes).value_or("") : "");
     if (peek() != ',') break;
     take();
     if (peek() == '}') throw malformed("a key after the comma");
@@ -142,7 +138,7 @@ std::optional<TextPlace> JsonScanner::text(std::string& problem) {
     problem = fmt::format("is longer than {} bytes", kMostCaptionBytes);
     return std::nullopt;
   }
-  if (Json::parse(found.bytes, nullptr, false).is_discarded()) {
+  if (!json_text(found.bytes)) {
     problem = "is not UTF-8 text: it holds a lone surrogate, a wrong escape or wrong bytes";
     return std::nullopt;
   }
@@ -155,8 +151,7 @@ std::optional<std::string> JsonScanner::short_text() {
     return std::nullopt;
   }
   const Text found = scan_string(kMostShardPath);
-  const Json value = found.is_whole ? Json::parse(found.bytes, nullptr, false) : Json();
-  return value.is_string() ? std::optional<std::string>(value.get<std::string>()) : std::nullopt;
+  return found.is_whole ? json_text(found.bytes) : std::nullopt;
 }
 
 std::optional<std::string> JsonScanner::identifier() {

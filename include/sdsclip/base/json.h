@@ -20,6 +20,9 @@ inline constexpr std::size_t kMostJsonValues = 1
 /// object, has a number outside the range of double, or exceeds the limits above.
 nlohmann::ordered_json parse_json_value(std::string_view text, const std::string& where);
 
+/// The text that a JSON string in its quotes stands for; nothing if `quoted` is not one.
+std::optional<std::string> json_text(std::string_view quoted);
+
 /// Reads a whole file with `parse_json_value`. `most_bytes` limits the file's size.
 nlohmann::ordered_json read_json_file(const std::filesystem::path& path);
 nlohmann::ordered_json read_json_file(const std::filesystem::path& path, std::uint64_t most_bytes);
