@@ -71,27 +71,6 @@ LastLine last_line(const std::filesystem::path& file) {
   return {parse_json_value(line, where), where};
 }
 
-const Json& object_of(const Json& json, const char* key, const std::string& where) {
-  if (!json.contains(key) || !json[key].is_object()) {
-    throw input_error("{}: '{}' is missing or not an object", where, key);
-  }
-  return json[key];
-}
-
-double number_of(const Json& json, const char* key, const std::string& where) {
-  if (!json.contains(key) || !json[key].is_number()) {
-    throw input_error("{}: '{}' is missing or not a number", where, key);
-  }
-  return json[key].get<double>();
-}
-
-std::int64_t count_of(const Json& json, const char* key, const std::string& where) {
-  if (!json.contains(key) || !json[key].is_number_integer()) {
-    throw input_error("{}: '{}' is missing or not a whole number", where, key);
-  }
-  return json[key].get<std::int64_t>();
-}
-
 }  // namespace
 
 RunLog::RunLog(const std::filesystem::path& file, std::int64_t done_steps) : file_(file) {
@@ -154,13 +133,12 @@ Json evaluation_line(std::int64_t step, std::span<const Metric> metrics) {
 StepResult read_last_losses(const std::filesystem::path& file) {
   const LastLine line = last_line(file);
   if (line.json.is_null()) return {};
-  const Json& loss = object_of(line.json, "loss", line.where);
+  const JsonRecord loss = JsonRecord(line.json, line.where).child("loss");
   const auto term = [&](const char* name) -> std::optional<StepTerm> {
-    if (!loss.contains(name)) return std::nullopt;
-    return StepTerm{.loss = number_of(loss, name, line.where)};
+    return loss.has(name) ? std::optional(StepTerm{.loss = loss.number(name)}) : std::nullopt;
   };
   StepResult result;
-  result.total = number_of(loss, "total", line.where);
+  result.total = loss.number("total");
   result.contrastive = term("contrastive");
   result.sds = term("sds");
   result.feature = term("feature");
@@ -172,17 +150,11 @@ std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
   const LastLine line = last_line(file);
   if (line.json.is_null()) return {};
   std::vector<Metric> metrics;
-  for (const auto& [name, metric] : object_of(line.json, "metrics", line.where).items()) {
-    const std::string where = fmt::format("{}, metric {}", line.where, name);
-    const bool is_object = metric.is_object();
-    const Json interval = is_object ? metric.value("ci95", Json()) : Json();
-    if (!interval.is_array() || interval.size() != 2 || !interval[0].is_number() || !interval[1].is_number())
-      throw input_error("{}: 'ci95' is missing or not a pair of numbers", where);
-    metrics.push_back({name,
-                       number_of(metric, "value", where),
-                       count_of(metric, "n", where),
-                       {interval[0].get<double>(), interval[1].get<double>()},
-                       count_of(metric, "ties", where)});
+  for (const auto& [name, value] : JsonRecord(line.json, line.where).child("metrics").object().items()) {
+    const JsonRecord metric(value, fmt::format("{}, metric {}", line.where, name));
+    const std::vector<double> interval = metric.numbers("ci95", 2);
+    metrics.push_back(
+        {name, metric.number("value"), metric.count("n"), {interval[0], interval[1]}, metric.count("ties")});
   }
   return metrics;
 }
