@@ -5,8 +5,12 @@
 #
 # MODELS holds bundles (MODELS/NAME/bundle.json), DATA one folder per benchmark (DATA/winoground) and DATA/coco. Each bundle is
 # inspected and verified. Each data set is checked and compared with the published counts. Each CLIP bundle scores 20 cases of
-# each benchmark, each teacher scores 2 cases, and each pair trains 2 steps. A failure does not stop the rest. Counts that differ
-# from the published ones are unsound, except in the shapes world of `sdsclip synth`, which has its own counts.
+# each benchmark, each teacher scores 2 cases, and each pair trains 2 steps. A failure does not stop the rest. A row says
+#   sound      it works, and its counts are the published ones;
+#   UNSOUND    it fails, or its counts differ from the published ones;
+#   other      its counts differ because it is the shapes world of `sdsclip synth`, which has its own counts;
+#   not tried  there is nothing to compare with or to train on; the row's detail says what is missing.
+# Only UNSOUND rows make the exit code 1.
 # Exit codes: 0 all sound, 1 something is unsound, 2 wrong usage. The outputs are in runs/check-real (or $SDSCLIP_CHECK_OUT).
 set -uo pipefail
 

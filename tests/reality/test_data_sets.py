@@ -11,6 +11,11 @@ MNIST, torchvision's ImageFolder, CLIP_benchmark's own `build_dataset`. Scores a
 - FGVC Aircraft: fgvc-aircraft-2013b.tar.gz as torchvision's FGVCAircraft reads it
 - Winoground: huggingface.co/datasets/facebook/winoground, formerly data/examples.jsonl and data/images.zip, now parquet
 - MMVP-VLM: huggingface.co/datasets/MMVP/MMVP_VLM: Questions.csv, "MLLM_VLM Images/TYPE/NUMBER.jpg"
+- ARO: github.com/mertyg/vision-language-models-are-bows, dataset_zoo/aro_datasets.py: the keys of both lists, Pillow's crop by
+  the box, vgr_vga_images.zip, which unpacks to images/
+- SugarCrepe: github.com/RAIVNLab/sugar-crepe, data/*.json (indented, keys "0", "1", ... with gaps, spaces behind captions)
+  and main_eval.py; the images are COCO's val2017, some of them grey
+- CLEVR: github.com/McGill-NLP/diffusion-itm, data/clevr/captions/*.json beside CLEVR_questions.json and CLEVR_scenes.json
 """
 
 import gzip
@@ -211,6 +216,67 @@ class DataSets(ProgramTest):
         write(data / "Questions.csv", "".join(rows))
         report = run("data", "check", "mmvp", "--data", data)
         self.assertEqual(report.returncode, 0, report.stderr)
+
+    def test_aro_as_its_authors_read_it(self):
+        published, cropped = self.folder / "aro", self.folder / "aro-cropped"
+        # Within the image, over its borders (Pillow fills with black), and the whole.
+        boxes = [(3, 5, 20, 10), (-4, -2, 30, 20), (25, 10, 40, 40), (0, 0, 40, 30)]
+        rows, own = [], []
+        for number, (x, y, width, height) in enumerate(boxes):
+            image, name = picture(number), f"{2370799 + number}.jpg"
+            write(published / "images" / name, encoded(image, "JPEG", quality=95))
+            box = {"bbox_x": x, "bbox_y": y, "bbox_w": width, "bbox_h": height}
+            texts = {"true_caption": f"the cat is on the dog {number}", "false_caption": f"the dog is on the cat {number}"}
+            rows.append({"image_id": 2370799 + number, "image_path": name} | box | texts)
+            with Image.open(published / "images" / name) as opened:
+                part = opened.convert("RGB").crop((x, y, x + width, y + height))
+            write(cropped / f"images/{number}.png", encoded(part, "PNG"))
+            whole = {"bbox_x": 0, "bbox_y": 0, "bbox_w": width, "bbox_h": height}
+            own.append({"image_path": f"{number}.png"} | whole | texts)
+        write(published / "__MACOSX/images/._2370799.jpg", b"\0")
+        write(published / "vgr_vga_images.zip", b"PK")
+        for folder, cases in ((published, rows), (cropped, own)):
+            write(folder / "visual_genome_relation.json", json.dumps([case | {"relation_name": "on"} for case in cases]))
+            attributes = [case | {"attributes": ["red", "big"], "obj1_name": "cat", "obj2_name": "dog"} for case in cases]
+            write(folder / "visual_genome_attribution.json", json.dumps(attributes))
+        self.check_same("aro", published, cropped)
+
+    def test_sugarcrepe_of_its_repository(self):
+        published, plain = self.folder / "sugarcrepe", self.folder / "sugarcrepe-plain"
+        for split in ("replace_obj", "replace_att", "replace_rel", "swap_obj", "swap_att", "add_obj", "add_att"):
+            cases, own = {}, {}
+            for place, key in enumerate(("0", "1", "7", "12")):
+                number = len(split) + place
+                image = picture(number).convert("L") if place == 1 else picture(number)
+                name = f"{number:012}.jpg"
+                write(published / "val2017" / name, encoded(image, "JPEG", quality=95))
+                with Image.open(published / "val2017" / name) as opened:
+                    write(plain / f"val2017/{number}.png", encoded(opened.convert("RGB"), "PNG"))
+                texts = {"caption": f"a cat {split} {key} ", "negative_caption": f"a dog {split} {key}."}
+                cases[key] = {"filename": name} | texts
+                own[str(place)] = {"filename": f"{number}.png"} | texts
+            write(published / f"{split}.json", json.dumps(cases, indent=4))
+            write(plain / f"{split}.json", json.dumps(own))
+        for name in ("LICENSE", "README.md", "data_card.pdf", "swap_ent.json"):
+            write(published / name, b"?")
+        self.check_same("sugarcrepe", published, plain)
+
+    def test_clevr_of_diffusion_itm(self):
+        published, plain = self.folder / "clevr", self.folder / "clevr-plain"
+        names = ["CLEVR_val2_000138.png", "CLEVR_train3_000425.png", "CLEVR_new_000366.png"]
+        for number, name in enumerate(names):
+            image = picture(number).convert("RGBA")  # as Blender renders
+            write(published / "images" / name, encoded(image, "PNG"))
+            write(plain / "images" / name, encoded(image.convert("RGB"), "PNG"))
+        for task in ("pair_binding_size", "pair_binding_color", "recognition_color", "recognition_shape", "spatial",
+                     "binding_color_shape", "binding_shape_color"):
+            cases = {name: [[f"A gray cylinder {task}.", f"A red cube {task}."], [f"Red {task}.", f"Gray {task}."]]
+                     for name in names}
+            for folder in (published, plain):
+                write(folder / f"captions/{task}.json", json.dumps(cases))
+        write(published / "captions/CLEVR_questions.json", json.dumps({"info": {}, "questions": []}))
+        write(published / "captions/CLEVR_scenes.json", json.dumps({"info": {}, "scenes": []}))
+        self.check_same("clevr", published, plain)
 
 
 if __name__ == "__main__":
