@@ -1,9 +1,8 @@
-"""Hugging Face tokenizer folders of SigLIP, SigLIP 2 and CLIPA as the hub has them, around vocabularies made here.
+"""Hugging Face tokenizer folders of SigLIP, SigLIP 2 and CLIPA, around vocabularies made here.
 
-The real ones are T5's `cc_en.32000` and mT5's (Unigram) and Gemma's (pairs with bytes for the rest). The folders of
-`timm/ViT-B-16-SigLIP` and `timm/ViT-B-16-SigLIP2` hold `tokenizer.json`, `tokenizer_config.json` and
-`special_tokens_map.json`, and no SentencePiece model.
-CLIPA's is `bert-base-uncased`, which holds `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`.
+The real vocabularies are T5's `cc_en.32000` and mT5's (Unigram), Gemma's (pairs with bytes for the rest) and that of
+`bert-base-uncased`: 30,522 pieces in `vocab.txt`, beside `tokenizer.json`. SigLIP's folders are as transformers 4 saves these
+tokenizers (`tokenizer.json`, `tokenizer_config.json`, `special_tokens_map.json`); the folders on the hub were not looked up.
 """
 
 import base64

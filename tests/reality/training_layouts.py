@@ -210,13 +210,13 @@ def flickr30k_hub(folder: Path) -> Layout:
 
 
 def negclip(folder: Path) -> Layout:
-    """Writes train_neg_clip.tsv like pandas: Python lists in a column."""
+    """train_neg_clip.tsv as pandas wrote it: a nameless column of numbers first, Python lists in others."""
     path = folder / "train_neg_clip.tsv"
     put(folder / "a.jpg", image(1))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(["title", "filepath", "neg_caption", "neg_image"])
-        writer.writerow(["a dog's \"bone\"", "a.jpg", str(["a bone's \"dog\"", "b"]), str(["x.jpg"])])
+        writer.writerow(["", "title", "filepath", "neg_caption", "neg_image"])
+        writer.writerow([0, "a dog's \"bone\"", "a.jpg", str(["a bone's \"dog\"", "b"]), str([2973, 1515, 2235])])
     return Layout({"format": "tsv", "annotations": path, "images": folder}, [("a.jpg", ["a dog's \"bone\""])])
 
 
