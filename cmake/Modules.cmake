@@ -29,6 +29,19 @@ function(sdsclip_module module)
   endif()
 endfunction()
 
+# The option structs of a module as a library of their own, sdsclip_MODULE_options, which links neither LibTorch nor the
+# modules in USES: of these it only sees the headers.
+function(sdsclip_options module)
+  cmake_parse_arguments(ARG "" "" "USES;SOURCES" ${ARGN})
+  set(library sdsclip_${module}_options)
+  add_library(${library} STATIC ${ARG_SOURCES})
+  target_compile_options(${library} PRIVATE ${SDSCLIP_WARNINGS})
+  foreach(other IN LISTS ARG_USES ITEMS ${module})
+    target_include_directories(${library} PUBLIC "${CMAKE_BINARY_DIR}/module_headers/${other}")
+  endforeach()
+  target_link_libraries(${library} PUBLIC sdsclip_base)
+endfunction()
+
 # One program per module, run by one ctest entry in a random order of its cases. Further arguments of LABELS are ctest labels.
 function(sdsclip_test module)
   cmake_parse_arguments(ARG "TORCH" "SUFFIX" "SOURCES;LINK;LABELS" ${ARGN})

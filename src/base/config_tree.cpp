@@ -282,13 +282,13 @@ void overlay(ConfigNode& base, const ConfigNode& over) {
   }
 }
 
-void apply_setting(ConfigNode& root, std::string_view setting) {
+void apply_setting(ConfigNode& root, std::string_view setting, std::string_view flag) {
   const std::size_t equals = setting.find('=');
   if (equals == std::string_view::npos || equals == 0) {
-    throw usage_error("--set: got '{}', expected key=value, such as sds.lambda=0.001", setting);
+    throw usage_error("{}: got '{}', expected key=value, such as sds.lambda=0.001", flag, setting);
   }
   const std::vector<std::string> keys = split(setting.substr(0, equals), '.');
-  ConfigNode node = parse_yaml(setting.substr(equals + 1), fmt::format("--set {}", setting));
+  ConfigNode node = parse_yaml(setting.substr(equals + 1), fmt::format("{} {}", flag, setting));
   for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
     ConfigNode parent;
     parent.kind = Kind::kMap;

@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <optional>
 
+#include "sdsclip/base/numbers.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {
@@ -19,17 +18,6 @@ constexpr std::string_view kFinite = "a finite number within a double's range";
 
 bool is_number(const ConfigNode& node) {
   return node.kind == Kind::kInteger || node.kind == Kind::kNumber;
-}
-
-/// A scalar's text as a double; the caller knows that it is a number. Returns nothing for infinities, NaN and
-/// values outside double's range (1e999, 1e-999), which no option needs.
-std::optional<double> to_number(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double value = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  const bool whole = end == text.data() + text.size();
-  if (failure != std::errc() || !whole || !std::isfinite(value)) return std::nullopt;
-  return value;
 }
 
 std::string yaml_quoted(const std::string& text) {
@@ -72,6 +60,14 @@ std::string number_text(double value) {
 
 }  // namespace
 
+std::string describe(IntegerRange range) {
+  if (range.most < std::numeric_limits<std::int64_t>::max()) {
+    return fmt::format("integer from {} to {}", range.least, range.most);
+  }
+  const bool is_bounded = range.least > std::numeric_limits<std::int64_t>::min();
+  return is_bounded ? fmt::format("integer of {} or more", range.least) : "integer";
+}
+
 OptionReader::OptionReader(const ConfigNode& root, DocumentRole role) : role_(role) {
   if (root.kind != Kind::kMap && root.kind != Kind::kNull) {
     throw error(fmt::format("{}: got {}, expected a map of options", root.origin, describe(root.kind)));
@@ -112,10 +108,16 @@ void OptionReader::option(std::string_view key, std::int64_t& value, std::string
   const ConfigNode* node = take(key);
   if (node == nullptr) return;
   if (node->kind != Kind::kInteger) throw wrong_kind(key, *node, "an integer");
-  std::string_view text = node->text;
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (failure != std::errc()) throw wrong_kind(key, *node, "an integer of at most 64 bits");
+  const std::optional<std::int64_t> number = to_integer(node->text);
+  if (!number) throw wrong_kind(key, *node, "an integer of at most 64 bits");
+  value = *number;
+}
+
+void OptionReader::count(std::string_view key, std::int64_t& value, IntegerRange range,
+                         std::string_view doc) {
+  option(key, value, doc);
+  const ConfigNode* node = levels_.back().node == nullptr ? nullptr : levels_.back().node->find(key);
+  if (node != nullptr && !range.contains(value)) throw wrong_kind(key, *node, "an " + describe(range));
 }
 
 void OptionReader::option(std::string_view key, double& value, std::string_view) {
@@ -171,8 +173,8 @@ void OptionReader::count_or_auto(std::string_view key, std::int64_t& value, std:
   if (node != nullptr && value < 0) throw wrong_kind(key, *node, "0 or more, or auto");
 }
 
-void OptionReader::choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
-                          std::string_view) {
+void OptionReader::choose(std::string_view key, std::size_t, std::span<const std::string_view> names,
+                          SetChoice set, std::string_view) {
   const ConfigNode* node = take(key);
   if (node == nullptr) return;
   const auto found = std::find(names.begin(), names.end(), node->text);
@@ -180,7 +182,7 @@ void OptionReader::choose(std::string_view key, std::size_t& index, std::span<co
   if (!plain || found == names.end()) {
     throw wrong_kind(key, *node, fmt::format("one of {}", fmt::join(names.begin(), names.end(), ", ")));
   }
-  index = static_cast<std::size_t>(found - names.begin());
+  set(static_cast<std::size_t>(found - names.begin()));
 }
 
 void OptionReader::enter(std::string_view key, std::string_view) {
@@ -226,6 +228,11 @@ void OptionLister::option(std::string_view key, std::int64_t& value, std::string
   add(key, "integer", fmt::format("{}", value), doc);
 }
 
+void OptionLister::count(std::string_view key, std::int64_t& value, IntegerRange range,
+                         std::string_view doc) {
+  add(key, describe(range), fmt::format("{}", value), doc);
+}
+
 void OptionLister::option(std::string_view key, double& value, std::string_view doc) {
   add(key, "number", number_text(value), doc);
 }
@@ -246,8 +253,8 @@ void OptionLister::count_or_auto(std::string_view key, std::int64_t& value, std:
   add(key, "integer | auto", value == kAuto ? std::string(kAutoText) : fmt::format("{}", value), doc);
 }
 
-void OptionLister::choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
-                          std::string_view doc) {
+void OptionLister::choose(std::string_view key, std::size_t index, std::span<const std::string_view> names,
+                          SetChoice, std::string_view doc) {
   add(key, fmt::format("{}", fmt::join(names.begin(), names.end(), " | ")), std::string(names[index]), doc);
 }
 

@@ -4,16 +4,14 @@
 
 #include <cstdio>
 
-#include "commands.h"
+#include "bundle.h"
 #include "paths.h"
 #include "sdsclip/reporting/table.h"
 
 namespace sdsclip {
+namespace {
 
-void run_bundle(const Arguments& arguments) {
-  const Bundle bundle = read_bundle(bundle_path(arguments.bundle.bundle));
-  if (arguments.bundle.verify) verify_bundle(bundle);
-
+void print_bundle(const Bundle& bundle, const char* note) {
   Table table{{"bundle", bundle.folder.string()}, {}};
   const auto row = [&](const std::string& name, const std::string& value) {
     table.rows.push_back({name, value});
@@ -36,11 +34,22 @@ void run_bundle(const Arguments& arguments) {
   }
   for (const std::pair<const std::string, BundleFile>& file : bundle.files) {
     row(file.first,
-        fmt::format("{} bytes, SHA-256 {}...{}", file.second.bytes, file.second.sha256.substr(0, 12),
-                    arguments.bundle.verify ? ", verified" : ""));
+        fmt::format("{} bytes, SHA-256 {}...{}", file.second.bytes, file.second.sha256.substr(0, 12), note));
   }
   row("identity", bundle.sha256);
   std::fputs(format_terminal(table).c_str(), stdout);
+}
+
+}  // namespace
+
+void run(const BundleInspectCommand& command) {
+  print_bundle(read_bundle(bundle_path(command.bundle)), "");
+}
+
+void run(const BundleVerifyCommand& command) {
+  const Bundle bundle = read_bundle(bundle_path(command.bundle));
+  verify_bundle(bundle);
+  print_bundle(bundle, ", verified");
 }
 
 }  // namespace sdsclip

@@ -1,8 +1,9 @@
+#include "compare.h"
+
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
-#include "commands.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/text.h"
@@ -90,10 +91,9 @@ std::vector<PairedDifference> compare(const StorePair& paths) {
 
 }  // namespace
 
-void run_compare(const Arguments& arguments) {
-  const CompareArguments& given = arguments.compare;
+void run(const CompareCommand& command) {
   bool first = true;
-  for (const StorePair& paths : pair_stores(given.run_a, given.run_b)) {
+  for (const StorePair& paths : pair_stores(command.run_a, command.run_b)) {
     if (!first) std::fputs("\n", stdout);
     first = false;
     std::fputs(format_terminal(difference_table(compare(paths))).c_str(), stdout);

@@ -1,22 +1,21 @@
-#include "sdsclip/benchmarks/data_check.h"
+#include "data_check.h"
 
 #include <cstdio>
 
-#include "commands.h"
 #include "paths.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/benchmarks/data_check.h"
 #include "sdsclip/reporting/table.h"
 
 namespace sdsclip {
 
-void run_data_check(const Arguments& arguments) {
-  const DataCheckArguments& given = arguments.data_check;
-  const Benchmark& benchmark = find_benchmark(given.benchmark);
-  const std::filesystem::path folder = data_path(given.data, given.benchmark);
+void run(const DataCheckCommand& command) {
+  const Benchmark& benchmark = find_benchmark(command.benchmark);
+  const std::filesystem::path folder = data_path(command.data, command.benchmark);
   std::size_t missing_files = 0;
   std::int64_t unusable_cases = 0;
   for (const std::filesystem::path& set : data_sets(benchmark, folder)) {
-    const DataReport report = check_data(benchmark, set, given.confine_data);
+    const DataReport report = check_data(benchmark, set, command.confine_data);
     std::fputs(format_data_report(report).c_str(), stdout);
     missing_files += report.missing_files.size();
     unusable_cases += report.skipped_missing;

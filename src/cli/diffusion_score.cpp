@@ -1,3 +1,5 @@
+#include "diffusion_score.h"
+
 #include <fmt/format.h>
 
 #include <chrono>
@@ -5,10 +7,8 @@
 #include <filesystem>
 #include <optional>
 
-#include "commands.h"
 #include "paths.h"
 #include "results.h"
-#include "sdsclip/base/config_tree.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
@@ -27,47 +27,18 @@ using Clock = std::chrono::steady_clock;
 
 constexpr const char* kCommand = "diffusion-score";
 
-DiffusionScoreOptions score_options(const Arguments& arguments) {
-  const DiffusionScoreArguments& given = arguments.diffusion_score;
-  DiffusionScoreOptions options;
-  if (!given.preset.empty()) apply_preset(given.preset, options);
-  // Through the same strict binding as a configuration file, so that choices are checked in one place.
-  ConfigNode root;
-  const auto set = [&root](const char* key, const auto& value) {
-    if (value) apply_setting(root, fmt::format("{}={}", key, *value));
-  };
-  set("sampling.samples", given.samples);
-  set("sampling.seed", arguments.common.seed);
-  set("estimator.norm", given.norm);
-  set("estimator.error", given.error);
-  set("estimator.weight", given.weight);
-  set("resize", given.resize);
-  set("adaptive.confidence", given.confidence);
-  set("adaptive.min_samples", given.min_samples);
-  set("adaptive.budget", given.budget);
-  bind_options(root, options);
-  if (!given.adaptive && (given.confidence || given.min_samples || given.budget)) {
-    throw usage_error("--confidence, --min-samples and --budget belong to --adaptive, which is not given");
-  }
-  if (given.t_range.size() == 2) {
-    options.sampling.t_min = given.t_range[0];
-    options.sampling.t_max = given.t_range[1];
-  }
-  if (given.adaptive) options.adaptive.enabled = true;
-  if (given.subtract_unconditional) options.estimator.subtract_unconditional = true;
-  if (given.micro_batch > 0) options.micro_batch = given.micro_batch;
-  if (given.encode_batch) options.encode_batch = *given.encode_batch;
-  options.convert = convert_order_of(given.scoring.convert);
-  options.quiet = arguments.common.quiet;
+DiffusionScoreOptions score_options(const DiffusionScoreCommand& command) {
+  DiffusionScoreOptions options = command.score;
+  options.quiet = command.quiet;
   check_options(options);
   return options;
 }
 
 /// The run that scores candidates of training captions: no benchmark of `all`, and it needs a table.
-BenchmarkRun captions_run(const DiffusionScoreArguments& given, const EstimatorOptions& estimator,
+BenchmarkRun captions_run(const DiffusionScoreCommand& command, const EstimatorOptions& estimator,
                           const std::string& label) {
-  const ScoringArguments& scoring = given.scoring;
-  if (given.candidates.empty()) {
+  const ScoringOptions& scoring = command.scoring;
+  if (command.candidates.empty()) {
     throw usage_error(
         "captions: --candidates is missing, expected a table of candidate captions; "
         "scripts/make_candidates.py makes one");
@@ -87,19 +58,21 @@ BenchmarkRun captions_run(const DiffusionScoreArguments& given, const EstimatorO
           .out = scoring.out.empty() ? fs::path("runs") / label / "captions" : fs::path(scoring.out)};
 }
 
-std::vector<BenchmarkRun> runs_of(const DiffusionScoreArguments& given, const EstimatorOptions& estimator,
+std::vector<BenchmarkRun> runs_of(const DiffusionScoreCommand& command, const EstimatorOptions& estimator,
                                   const std::string& label) {
-  if (given.scoring.benchmark == captions_benchmark().name) return {captions_run(given, estimator, label)};
-  if (!given.candidates.empty()) {
-    throw usage_error("--candidates belongs to the benchmark captions, got {}", given.scoring.benchmark);
+  if (command.scoring.benchmark == captions_benchmark().name)
+    return {captions_run(command, estimator, label)};
+  if (!command.candidates.empty()) {
+    throw usage_error("--candidates belongs to the benchmark captions, got {}", command.scoring.benchmark);
   }
-  return plan_runs(given.scoring, label);
+  return plan_runs(command.scoring, label);
 }
 
-CaseTable load_cases(const BenchmarkRun& run, const DiffusionScoreArguments& given) {
-  const LoadOptions options{run.data, given.scoring.limit, given.scoring.skip_missing,
-                            given.scoring.confine_data};
-  return given.candidates.empty() ? run.benchmark->load(options) : load_candidates(options, given.candidates);
+CaseTable load_cases(const BenchmarkRun& run, const DiffusionScoreCommand& command) {
+  const LoadOptions options{run.data, command.scoring.limit, command.scoring.skip_missing,
+                            command.scoring.confine_data};
+  return command.candidates.empty() ? run.benchmark->load(options)
+                                    : load_candidates(options, command.candidates);
 }
 
 void print_convergence(const CaseTable& table, const Benchmark& benchmark, const EstimatorOptions& options,
@@ -131,13 +104,13 @@ nlohmann::ordered_json judging_of(const DiffusionScoreOptions& options) {
 
 /// What made the errors, judged as asked: of a run that is only judged, its own sampling and precision.
 nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const BenchmarkRun& run,
-                                   const DiffusionScoreArguments& given, const ScoreStore& store) {
+                                   const DiffusionScoreCommand& command, const ScoreStore& store) {
   nlohmann::ordered_json settings = settings_json(list_options(options));
   settings.update(judging_of(options), /*merge_objects=*/true);
-  if (!given.scoring.judge_only) settings["teacher"] = bundle_path(given.teacher).string();
+  if (!command.scoring.judge_only) settings["teacher"] = bundle_path(command.teacher).string();
   settings["data"] = run.data.string();
-  if (!given.candidates.empty()) settings["candidates"] = given.candidates;
-  settings["limit"] = given.scoring.limit;
+  if (!command.candidates.empty()) settings["candidates"] = command.candidates;
+  settings["limit"] = command.scoring.limit;
   for (const auto& [key, value] : store.identity().settings) {
     if (key == "precision") settings[key] = value;
   }
@@ -147,9 +120,9 @@ nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const B
 /// The teacher. What identifies it is known at once; it is loaded when a run first needs it.
 class ScoringTeacher {
  public:
-  explicit ScoringTeacher(const Arguments& arguments)
-      : bundle_(read_bundle(bundle_path(arguments.diffusion_score.teacher), BundleKind::kTeacher)),
-        placement_(prepare_compute(compute_options(arguments.common))) {}
+  explicit ScoringTeacher(const DiffusionScoreCommand& command)
+      : bundle_(read_bundle(bundle_path(command.teacher), BundleKind::kTeacher)),
+        placement_(prepare_compute(command.compute)) {}
 
   [[nodiscard]] RunIdentity identity(const std::string& benchmark,
                                      const DiffusionScoreOptions& options) const {
@@ -195,19 +168,18 @@ void print_evaluations(const nlohmann::ordered_json& settings) {
 
 /// Scores one benchmark, or prints what a complete run of the same settings has left. Returns the metrics.
 /// Without a teacher, stored errors are judged.
-std::vector<Metric> score(const Arguments& arguments, const BenchmarkRun& run,
+std::vector<Metric> score(const DiffusionScoreCommand& command, const BenchmarkRun& run,
                           const DiffusionScoreOptions& options, ScoringTeacher* teacher) {
-  const DiffusionScoreArguments& given = arguments.diffusion_score;
   const Clock::time_point start = Clock::now();
   const FolderLock lock(run.out);
   const std::optional<RunResult> earlier = earlier_result(kCommand, run);
-  const CaseTable table = load_cases(run, given);
+  const CaseTable table = load_cases(run, command);
   const std::string benchmark(run.benchmark->name);
   RunIdentity identity = teacher != nullptr ? teacher->identity(benchmark, options)
                                             : RunIdentity{.scorer = "diffusion", .benchmark = benchmark};
-  identity.data = data_options(run, given.scoring);
-  if (!given.candidates.empty()) identity.data.emplace_back("--candidates", given.candidates);
-  const StoreOpening opening = store_opening(given.scoring);
+  identity.data = data_options(run, command.scoring);
+  if (!command.candidates.empty()) identity.data.emplace_back("--candidates", command.candidates);
+  const StoreOpening opening = store_opening(command.scoring);
   const fs::path file = run.out / "scores.sqlite";
   // As in eval: a teacher that cannot be loaded leaves no store of its own.
   if (teacher != nullptr && !fs::exists(file)) teacher->load();
@@ -216,7 +188,7 @@ std::vector<Metric> score(const Arguments& arguments, const BenchmarkRun& run,
     log_info("{}: had finished already", run.out.string());
     print_result(*earlier, table);
     print_evaluations(earlier->settings);
-    if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+    if (command.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
     return earlier->metrics;
   }
   if (opening == StoreOpening::kNew) {
@@ -225,30 +197,29 @@ std::vector<Metric> score(const Arguments& arguments, const BenchmarkRun& run,
   const DiffusionScoreOptions used = teacher != nullptr ? options : judging_options(options, store);
   DiffusionScoring scoring = teacher != nullptr ? score_with_diffusion(teacher->load(), table, used, store)
                                                 : judge_stored_diffusion(table, used, store);
-  nlohmann::ordered_json settings = settings_of(used, run, given, store);
+  nlohmann::ordered_json settings = settings_of(used, run, command, store);
   settings["sample_evaluations"] = scoring.sample_evaluations;
   settings["full_evaluations"] = scoring.full_evaluations;
   const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   std::vector<Metric> metrics = finish_run(kCommand, run, table, scored, settings, seconds, store);
   print_evaluations(settings);
-  if (given.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
+  if (command.convergence) print_convergence(table, *run.benchmark, options.estimator, store);
   return metrics;
 }
 
 }  // namespace
 
-void run_diffusion_score(const Arguments& arguments) {
-  const DiffusionScoreArguments& given = arguments.diffusion_score;
-  const DiffusionScoreOptions options = score_options(arguments);
-  const fs::path folder = bundle_path(given.teacher);
+void run(const DiffusionScoreCommand& command) {
+  const DiffusionScoreOptions options = score_options(command);
+  const fs::path folder = bundle_path(command.teacher);
   const std::vector<BenchmarkRun> runs =
-      runs_of(given, options.estimator, fmt::format("diffusion-score-{}", folder.filename().string()));
+      runs_of(command, options.estimator, fmt::format("diffusion-score-{}", folder.filename().string()));
   std::optional<ScoringTeacher> teacher;  // judging stored errors needs none
-  if (!given.scoring.judge_only) teacher.emplace(arguments);
+  if (!command.scoring.judge_only) teacher.emplace(command);
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
-    done.emplace_back(run, score(arguments, run, options, teacher ? &*teacher : nullptr));
+    done.emplace_back(run, score(command, run, options, teacher ? &*teacher : nullptr));
   }
   print_overview(done);
 }

@@ -1,10 +1,11 @@
+#include "diffusion_weights.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <deque>
 #include <filesystem>
 
-#include "commands.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/reporting/table.h"
@@ -57,11 +58,10 @@ void print_weights(const TimestepWeights& fitted) {
 
 }  // namespace
 
-void run_diffusion_weights(const Arguments& arguments) {
-  const DiffusionWeightsArguments& given = arguments.diffusion_weights;
+void run(const DiffusionWeightsCommand& command) {
   std::deque<OpenedRun> opened;  // the fit refers to them: they must not move
   std::vector<StoredRun> runs;
-  for (const std::string& folder : given.runs) {
+  for (const std::string& folder : command.runs) {
     const OpenedRun& run = opened.emplace_back(open_run(folder));
     runs.push_back({.table = &run.table, .store = &run.store});
   }
@@ -70,11 +70,11 @@ void run_diffusion_weights(const Arguments& arguments) {
     const std::int64_t own = train_timesteps_of(opened[i].store);
     if (own == train_timesteps) continue;
     throw input_error("{}: its teacher has {} timesteps, that of {} has {}; expected runs of one teacher",
-                      given.runs[i], own, given.runs.front(), train_timesteps);
+                      command.runs[i], own, command.runs.front(), train_timesteps);
   }
   const TimestepWeights fitted =
-      fit_timestep_weights(runs, {.train_timesteps = train_timesteps, .bins = given.bins});
-  write_timestep_weights(given.out, fitted);
+      fit_timestep_weights(runs, {.train_timesteps = train_timesteps, .bins = command.bins});
+  write_timestep_weights(command.out, fitted);
   print_weights(fitted);
 }
 

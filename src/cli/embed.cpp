@@ -1,8 +1,9 @@
+#include "embed.h"
+
 #include <ATen/ATen.h>
 
 #include <algorithm>
 
-#include "commands.h"
 #include "paths.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -40,35 +41,33 @@ at::Tensor encode_all(const std::vector<std::string>& lines, Encode&& encode) {
 
 }  // namespace
 
-void run_embed(const Arguments& arguments) {
-  const EmbedArguments& given = arguments.embed;
-  if (given.images.empty() && given.text.empty()) {
+void run(const EmbedCommand& command) {
+  if (command.images.empty() && command.text.empty()) {
     throw usage_error("embed: got neither --images nor --text, expected one of them or both");
   }
   const at::NoGradGuard no_grad;
-  const Placement placement = prepare_compute(compute_options(arguments.common));
-  ClipModel model(read_bundle(bundle_path(given.clip), BundleKind::kClip), placement);
-  if (!given.tuned.empty()) load_tuned(model, given.tuned);
+  const Placement placement = prepare_compute(command.compute);
+  ClipModel model(read_bundle(bundle_path(command.clip), BundleKind::kClip), placement);
+  if (!command.tuned.empty()) load_tuned(model, command.tuned);
 
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  if (!given.images.empty()) {
-    const PreprocessOptions options =
-        preprocess_options(model.bundle().image, convert_order_of(given.convert));
+  if (!command.images.empty()) {
+    const PreprocessOptions options = preprocess_options(model.bundle().image, command.convert);
     tensors.emplace_back("image_embeds",
-                         encode_all(read_lines(given.images), [&](std::span<const std::string> files) {
+                         encode_all(read_lines(command.images), [&](std::span<const std::string> files) {
                            return model.encode_image(read_pixel_tensor(files, options));
                          }));
   }
-  if (!given.text.empty()) {
+  if (!command.text.empty()) {
     const Tokenizer tokenizer = load_tokenizer(model.bundle());
     tensors.emplace_back("text_embeds",
-                         encode_all(read_lines(given.text), [&](std::span<const std::string> texts) {
+                         encode_all(read_lines(command.text), [&](std::span<const std::string> texts) {
                            return model.encode_text(tokenize(tokenizer, texts));
                          }));
   }
-  write_safetensors(given.out, tensors);
+  write_safetensors(command.out, tensors);
   for (const std::pair<std::string, at::Tensor>& tensor : tensors) {
-    log_info("{}: {} [{}, {}]", given.out, tensor.first, tensor.second.size(0), tensor.second.size(1));
+    log_info("{}: {} [{}, {}]", command.out, tensor.first, tensor.second.size(0), tensor.second.size(1));
   }
 }
 

@@ -1,3 +1,5 @@
+#include "eval.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <filesystem>
 #include <optional>
 
-#include "commands.h"
 #include "paths.h"
 #include "results.h"
 #include "sdsclip/base/folder_lock.h"
@@ -31,11 +32,11 @@ std::string model_identity(const Bundle& bundle, const std::string& tuned) {
 /// The model under evaluation. What identifies it is known at once; it is loaded when a run first needs it.
 class EvaluatedModel {
  public:
-  explicit EvaluatedModel(const Arguments& arguments)
-      : tuned_(arguments.eval.tuned),
-        bundle_(read_bundle(bundle_path(arguments.eval.clip), BundleKind::kClip)),
+  explicit EvaluatedModel(const EvalCommand& command)
+      : tuned_(command.tuned),
+        bundle_(read_bundle(bundle_path(command.clip), BundleKind::kClip)),
         sha256_(model_identity(bundle_, tuned_)),
-        placement_(prepare_compute(compute_options(arguments.common))) {}
+        placement_(prepare_compute(command.compute)) {}
 
   [[nodiscard]] RunIdentity identity(const std::string& benchmark, const ClipScoreOptions& options) const {
     return clip_run_identity(bundle_, placement_, sha256_, benchmark, options);
@@ -56,35 +57,32 @@ class EvaluatedModel {
   std::optional<ClipModel> model_;
 };
 
-ClipScoreOptions score_options(const Arguments& arguments) {
-  ClipScoreOptions options;
-  options.image_batch = arguments.eval.batch;
+ClipScoreOptions score_options(const EvalCommand& command) {
+  ClipScoreOptions options = command.score;
   // The other way round, kTextsAnImage * image_batch could be too large for its type.
   if (options.image_batch < options.text_batch / kTextsAnImage) {
     options.text_batch = kTextsAnImage * options.image_batch;
   }
-  options.cache = arguments.eval.cache;
-  options.convert = convert_order_of(arguments.eval.scoring.convert);
-  options.quiet = arguments.common.quiet;
+  options.quiet = command.quiet;
   return options;
 }
 
 nlohmann::ordered_json settings_of(const ClipScoreOptions& options, const BenchmarkRun& run,
-                                   const Arguments& arguments) {
+                                   const EvalCommand& command) {
   nlohmann::ordered_json settings = settings_json(list_options(options));
-  settings["clip"] = bundle_path(arguments.eval.clip).string();
-  settings["tuned"] = arguments.eval.tuned;
+  settings["clip"] = bundle_path(command.clip).string();
+  settings["tuned"] = command.tuned;
   settings["data"] = run.data.string();
-  settings["limit"] = arguments.eval.scoring.limit;
-  settings["precision"] = precision_or_default(arguments.common);
+  settings["limit"] = command.scoring.limit;
+  settings["precision"] = precision_name(command.compute.precision);
   return settings;
 }
 
 /// Scores one benchmark, or prints what a complete run of the same settings has left. Returns the metrics.
 /// Without a model, stored scores are judged.
-std::vector<Metric> evaluate(const Arguments& arguments, const BenchmarkRun& run,
+std::vector<Metric> evaluate(const EvalCommand& command, const BenchmarkRun& run,
                              const ClipScoreOptions& options, EvaluatedModel* model) {
-  const ScoringArguments& scoring = arguments.eval.scoring;
+  const ScoringOptions& scoring = command.scoring;
   const Clock::time_point start = Clock::now();
   const FolderLock lock(run.out);
   const std::optional<RunResult> earlier = earlier_result("eval", run);
@@ -108,23 +106,22 @@ std::vector<Metric> evaluate(const Arguments& arguments, const BenchmarkRun& run
                                         : judge_stored_clip(table, store);
   const ScoredRun result{store.identity(), std::move(scored.scores), scored.work, scored.matches};
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  return finish_run("eval", run, table, result, settings_of(options, run, arguments), seconds, store);
+  return finish_run("eval", run, table, result, settings_of(options, run, command), seconds, store);
 }
 
 }  // namespace
 
-void run_eval(const Arguments& arguments) {
-  const EvalArguments& eval = arguments.eval;
-  const fs::path clip = bundle_path(eval.clip);
-  const std::string label = eval.tuned.empty() ? fmt::format("eval-{}", clip.filename().string())
-                                               : fmt::format("eval-{}-tuned", clip.filename().string());
-  const std::vector<BenchmarkRun> runs = plan_runs(eval.scoring, label);
+void run(const EvalCommand& command) {
+  const fs::path clip = bundle_path(command.clip);
+  const std::string label = command.tuned.empty() ? fmt::format("eval-{}", clip.filename().string())
+                                                  : fmt::format("eval-{}-tuned", clip.filename().string());
+  const std::vector<BenchmarkRun> runs = plan_runs(command.scoring, label);
   std::optional<EvaluatedModel> model;  // judging stored scores needs none
-  if (!eval.scoring.judge_only) model.emplace(arguments);
-  const ClipScoreOptions options = score_options(arguments);
+  if (!command.scoring.judge_only) model.emplace(command);
+  const ClipScoreOptions options = score_options(command);
   std::vector<std::pair<BenchmarkRun, std::vector<Metric>>> done;
   for (const BenchmarkRun& run : runs) {
-    done.emplace_back(run, evaluate(arguments, run, options, model ? &*model : nullptr));
+    done.emplace_back(run, evaluate(command, run, options, model ? &*model : nullptr));
   }
   print_overview(done);
 }

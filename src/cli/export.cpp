@@ -1,4 +1,5 @@
-#include "commands.h"
+#include "export.h"
+
 #include "paths.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/models/clip_model.h"
@@ -16,21 +17,20 @@ bool is_statistic(const std::string& name) {
 
 }  // namespace
 
-void run_export(const Arguments& arguments) {
-  const ExportArguments& given = arguments.export_model;
-  const Placement placement = prepare_compute(compute_options(arguments.common));
-  ClipModel model(read_bundle(bundle_path(given.clip), BundleKind::kClip), placement);
-  load_tuned(model, given.tuned);
-  if (given.format == "bundle") {
-    save_bundle(model, model.bundle().name + "-tuned", given.out);
+void run(const ExportCommand& command) {
+  const Placement placement = prepare_compute({.device = "cpu"});
+  ClipModel model(read_bundle(bundle_path(command.clip), BundleKind::kClip), placement);
+  load_tuned(model, command.tuned);
+  if (command.format == ExportFormat::kBundle) {
+    save_bundle(model, model.bundle().name + "-tuned", command.out);
   } else {
     std::vector<NamedTensor> tensors = model.parameters();
     for (const NamedTensor& buffer : model.buffers()) {
       if (is_statistic(buffer.first)) tensors.push_back(buffer);
     }
-    write_safetensors(given.out, tensors, {{"format", "pt"}});
+    write_safetensors(command.out, tensors, {{"format", "pt"}});
   }
-  log_info("{}: written", given.out);
+  log_info("{}: written", command.out);
 }
 
 }  // namespace sdsclip

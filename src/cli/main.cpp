@@ -2,14 +2,14 @@
 
 #include <cstdio>
 
+#include "parse.h"
 #include "sdsclip/base/error.h"
-#include "sdsclip/cli/arguments.h"
 
 // The program that users start knows the command line and nothing else. LibTorch takes 0.3 s to load, so
 // everything that needs it is in a library of its own, loaded once the command line is known to be right:
 // --help, --version and wrong usage answer at once.
 int main(int argc, char** argv) {
-  const sdsclip::ParsedArguments parsed = sdsclip::parse_arguments(argc, argv);
+  const sdsclip::ParsedCommand parsed = sdsclip::parse_command(argc, argv);
   if (parsed.exit_code) return *parsed.exit_code;
 
   void* library = ::dlopen("libsdsclip_commands.so", RTLD_NOW | RTLD_LOCAL);

@@ -1,283 +1,170 @@
+#include "parse.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <cstdio>
+#include <list>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/text.h"
-#include "sdsclip/cli/arguments.h"
 #include "version.h"
 
 namespace sdsclip {
 namespace {
 
-constexpr const char* kBenchmarkHelp =
-    "winoground, aro, clevr, sugarcrepe, mmvp, retrieval, zeroshot, or all: what is found below --data";
+/// What every command accepts, so that a script can give it to all, whether the command reads it or not.
+struct UnreadOptions {
+  ComputeOptions compute;
+  std::int64_t seed = 0;
+};
 
-/// A whole number of `least` or more. CLI11's own checks name the largest double as the upper end.
-CLI::Validator at_least(std::int64_t least) {
-  const auto check = [least](const std::string& text) {
-    std::int64_t number = 0;
-    const bool is_good = CLI::detail::lexical_cast(text, number) && number >= least;
-    return is_good ? "" : fmt::format("got {}, expected a whole number of {} or more", text, least);
-  };
-  return {check, fmt::format(">={}", least)};
-}
+/// A command of the table. `arguments` are bound to `command`.
+struct Entry {
+  std::string name;
+  std::string summary;
+  Command command;
+  UnreadOptions unread;
+  std::vector<Argument> arguments;
+  CLI::App* app = nullptr;
+  std::vector<CLI::Option*> options;  // one per argument
+};
 
-void add_common(CLI::App& app, CommonArguments& common) {
-  app.add_option("--device", common.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
-  app.add_option("--precision", common.precision,
-                 "arithmetic of the networks; by default the configuration's, or fp32")
-      ->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
-  app.add_option("--threads", common.threads, "CPU threads; 0: one a core")
-      ->check(at_least(0))
-      ->capture_default_str();
-  app.add_option("--seed", common.seed, "of every draw")->check(at_least(0));
-  app.add_flag("--quiet", common.quiet, "no progress; warnings and errors only");
-}
-
-void add_convert(CLI::App& app, std::string& convert) {
-  app.add_option("--convert", convert,
-                 "when a palette, alpha or CMYK image becomes RGB: first (transformers, ARO), or "
-                 "after_resize (open_clip)")
-      ->check(CLI::IsMember({"first", "after_resize"}))
-      ->capture_default_str();
-}
-
-void add_confine_data(CLI::App& app, bool& confine_data) {
-  app.add_flag("--confine-data", confine_data,
-               "refuse images outside the data folder: absolute paths, '..' and links that lead out");
-}
-
-void describe_synth(CLI::App& app, Arguments& arguments) {
-  SynthArguments& synth = arguments.synth;
-  app.add_option("--out", synth.out, "folder to create")->required();
-  app.add_option("--train", synth.train, "training images")->check(at_least(1))->capture_default_str();
-}
-
-void describe_train(CLI::App& app, Arguments& arguments) {
-  TrainArguments& train = arguments.train;
-  app.add_option("--config", train.config, "a YAML file, or the name of one in configs/")->required();
-  app.add_option("--set", train.settings, "key=value: overrides one value of the configuration")->take_all();
-  app.add_option("--out", train.out, "run folder; by default runs/ and the configuration's name");
-  app.add_flag("--resume", train.resume, "go on with the run in --out, if there is one");
-  app.add_flag("--print-config", train.print_config,
-               "print the resolved configuration, documented, and stop");
-}
-
-void describe_sweep(CLI::App& app, Arguments& arguments) {
-  SweepArguments& sweep = arguments.sweep;
-  app.add_option("--config", sweep.config, "a YAML file, or the name of one in configs/")->required();
-  app.add_option("--set", sweep.settings, "key=value: overrides one value of the configuration, in every run")
-      ->take_all();
-  app.add_option("--grid", sweep.grid,
-                 "key=value,value,...: an axis; every combination of the axes' values is a run")
-      ->required()
-      ->take_all();
-  app.add_option("--metric", sweep.metric,
-                 "of result.json, that names the best run; by default what evaluate.metric says, or "
-                 "train/last_loss/total");
-  app.add_option("--out", sweep.out,
-                 "folder of the runs; by default runs/ and the configuration's name and -sweep");
-  app.add_flag("--resume", sweep.resume,
-               "go on with the sweep in --out, if there is one: done runs are kept");
-}
-
-void add_scoring(CLI::App& app, ScoringArguments& scoring) {
-  app.add_option("benchmark", scoring.benchmark, kBenchmarkHelp)->required();
-  app.add_option("--data", scoring.data, "data folder; by default $SDSCLIP_DATA/BENCHMARK, data/BENCHMARK");
-  app.add_option("--out", scoring.out, "run folder; by default below runs/");
-  app.add_option("--limit", scoring.limit, "only the first so many cases of each part; 0: all")
-      ->check(at_least(0))
-      ->capture_default_str();
-  app.add_flag("--resume", scoring.resume,
-               "go on with the run in --out, if there is one; batches may have another size, and a diffusion "
-               "score other samples or another judgement");
-  app.add_flag("--judge-only", scoring.judge_only,
-               "metrics from the stored scores of --out, without a model");
-  app.add_flag("--skip-missing", scoring.skip_missing, "leave cases with a missing image out, counted");
-  add_convert(app, scoring.convert);
-  add_confine_data(app, scoring.confine_data);
-}
-
-void describe_eval(CLI::App& app, Arguments& arguments) {
-  EvalArguments& eval = arguments.eval;
-  add_scoring(app, eval.scoring);
-  app.add_option("--clip", eval.clip, "bundle folder, or its name below $SDSCLIP_MODELS (models)")
-      ->capture_default_str();
-  app.add_option("--tuned", eval.tuned, "tuned.safetensors of a training run");
-  app.add_option("--batch", eval.batch, "images through CLIP at a time")
-      ->check(at_least(1))
-      ->capture_default_str();
-  app.add_option("--cache", eval.cache,
-                 "folder that keeps embeddings, by model and image, for other runs to reuse");
-}
-
-void describe_diffusion_score(CLI::App& app, Arguments& arguments) {
-  DiffusionScoreArguments& score = arguments.diffusion_score;
-  add_scoring(app, score.scoring);
-  app.get_option("benchmark")->description(std::string(kBenchmarkHelp) + "; or captions, with --candidates");
-  app.add_option("--teacher", score.teacher, "bundle folder, or its name below $SDSCLIP_MODELS (models)")
-      ->capture_default_str();
-  app.add_option("--candidates", score.candidates,
-                 "for the benchmark captions, whose scores are targets for rank.targets: a table with the "
-                 "columns filepath (below --data), title and neg_caption (scripts/make_candidates.py)");
-  app.add_option("--preset", score.preset, "the timesteps, error and image of a publication")
-      ->check(CLI::IsMember({"paper", "diffusion-itm", "diffusion-classifier"}));
-  app.add_option("--samples", score.samples, "draws of (t, eps) a pair; 50 by default")->check(at_least(1));
-  app.add_option("--norm", score.norm, "of a sample's error")
-      ->check(CLI::IsMember({"l2", "l1", "l2_unsquared"}));
-  app.add_option("--error", score.error, "of the noise (eps) or of the velocity (v)")
-      ->check(CLI::IsMember({"eps", "v"}));
-  app.add_option("--weight", score.weight, "of a timestep: uniform, snr or learned:FILE");
-  app.add_option("--t-range", score.t_range, "first and last timestep as shares of the schedule")
-      ->expected(2);
-  app.add_option("--resize", score.resize, "how an image becomes a square")
-      ->check(CLI::IsMember({"bundle", "shortest_edge", "squash"}));
-  app.add_flag(
-      "--adaptive", score.adaptive,
-      "stop candidates whose difference is decided; with --judge-only: what that would have answered");
-  app.add_option("--confidence", score.confidence, "adaptive: of a decision; 0.998 by default");
-  app.add_option("--min-samples", score.min_samples,
-                 "adaptive: of every pair, before any decision; 4 by default");
-  app.add_option("--budget", score.budget,
-                 "adaptive: UNet evaluations a pair, on average; no limit by default");
-  app.add_flag("--subtract-unconditional", score.subtract_unconditional,
-               "d(x, c) - d(x, ''), for image directions");
-  app.add_option("--micro-batch", score.micro_batch, "UNet evaluations at a time; 0: chosen by itself")
-      ->check(at_least(0))
-      ->capture_default_str();
-  app.add_option("--encode-batch", score.encode_batch,
-                 "images or texts through the VAE or the text encoder at a time; 8 by default")
-      ->check(at_least(1));
-  app.add_flag("--convergence", score.convergence, "print metric against number of samples");
-}
-
-void describe_diffusion_weights(CLI::App& app, Arguments& arguments) {
-  DiffusionWeightsArguments& weights = arguments.diffusion_weights;
-  app.add_option("run", weights.runs, "run folders of diffusion-score, on cases held out from those to score")
-      ->required();
-  app.add_option("--out", weights.out, "JSON file to create, for diffusion-score --weight learned:FILE")
-      ->required();
-  app.add_option("--bins", weights.bins, "equal parts of the schedule with a weight each")
-      ->check(at_least(1))
-      ->capture_default_str();
-}
-
-void describe_bundle(CLI::App& app, Arguments& arguments) {
-  BundleArguments& bundle = arguments.bundle;
-  app.require_subcommand(1);
-  CLI::App* inspect = app.add_subcommand("inspect", "what a bundle holds");
-  CLI::App* verify = app.add_subcommand("verify", "the same, with every file's SHA-256 compared");
-  verify->parse_complete_callback([&bundle] { bundle.verify = true; });
-  for (CLI::App* command : {inspect, verify}) {
-    command->add_option("bundle", bundle.bundle, "bundle folder, or its name below $SDSCLIP_MODELS")
-        ->required();
+void add_unread(Entry& entry) {
+  CommandLine line;
+  visit_compute(line, entry.unread.compute);
+  line.count("seed", entry.unread.seed, {0}, "");
+  for (Argument& argument : line.take()) {
+    const bool is_read =
+        std::any_of(entry.arguments.begin(), entry.arguments.end(),
+                    [&](const Argument& own) { return own.description.name == argument.description.name; });
+    argument.description.is_hidden = true;
+    if (!is_read) entry.arguments.push_back(std::move(argument));
   }
 }
 
-void describe_export(CLI::App& app, Arguments& arguments) {
-  ExportArguments& options = arguments.export_model;
-  app.add_option("--clip", options.clip, "bundle folder that was tuned")->required();
-  app.add_option("--tuned", options.tuned, "tuned.safetensors of a training run")->required();
-  app.add_option("--format", options.format, "a full bundle, or all weights under the source library's names")
-      ->check(CLI::IsMember({"bundle", "safetensors"}))
-      ->capture_default_str();
-  app.add_option("--out", options.out, "folder or file to create")->required();
+template <typename Each>
+void add_entry(std::list<Entry>& entries) {
+  Entry& entry = entries.emplace_back();
+  entry.name = Each::kName;
+  entry.summary = Each::kSummary;
+  Each& command = entry.command.emplace<Each>();
+  CommandLine line;
+  visit_options(line, command);
+  line.option("quiet", command.quiet, "Show warnings and errors only, and no progress.");
+  entry.arguments = line.take();
+  add_unread(entry);
 }
 
-void describe_report(CLI::App& app, Arguments& arguments) {
-  app.add_option("run", arguments.report.runs, "run folders; X and X/seed-N are seeds of one arm")
-      ->required();
-  app.add_option("--out", arguments.report.out,
-                 "an HTML page to write: tables, figures, the paper's numbers beside");
+/// The table. An entry stays where it is: its arguments point into it.
+template <typename... Each>
+std::list<Entry> entries_of(const std::variant<Each...>*) {
+  std::list<Entry> entries;
+  (add_entry<Each>(entries), ...);
+  return entries;
 }
 
-void describe_compare(CLI::App& app, Arguments& arguments) {
-  CompareArguments& compare = arguments.compare;
-  app.add_option("run_a", compare.run_a, "run folder of eval or diffusion-score, or one that holds several")
-      ->required();
-  app.add_option("run_b", compare.run_b, "the same cases, another model or scorer")->required();
+std::string placeholder(const ArgumentDescription& argument) {
+  if (!argument.choices.empty()) return "{" + join(argument.choices, ",") + "}";
+  if (argument.kind.starts_with("integer")) return "N";
+  return argument.kind == "number" ? "X" : "TEXT";
 }
 
-void describe_data(CLI::App& app, Arguments& arguments) {
-  app.require_subcommand(1);
-  CLI::App* check = app.add_subcommand("check", "counts and missing files of a data set");
-  check->add_option("benchmark", arguments.data_check.benchmark, "as for eval")->required();
-  check->add_option("--data", arguments.data_check.data, "data folder; by default as for eval");
-  add_confine_data(*check, arguments.data_check.confine_data);
+/// Breaks lines at spaces, so that `--help` fits 80 columns.
+std::string wrapped(const std::string& text) {
+  constexpr std::size_t kColumns = 50;  // beside the names
+  std::string lines;
+  std::size_t column = 0;
+  for (const std::string& word : split(text, ' ')) {
+    const bool breaks = column > 0 && column + 1 + word.size() > kColumns;
+    if (column > 0) lines += breaks ? '\n' : ' ';
+    column = breaks || column == 0 ? word.size() : column + 1 + word.size();
+    lines += word;
+  }
+  return lines;
 }
 
-void describe_tokenize(CLI::App& app, Arguments& arguments) {
-  TokenizeArguments& tokenize = arguments.tokenize;
-  app.add_option("--bundle", tokenize.bundle, "whose tokenizer")->required();
-  app.add_option("text", tokenize.texts, "texts; none: a text a line from standard input");
-  app.add_flag("-0,--null", tokenize.nul, "texts on standard input end with NUL, not with a line break");
+/// The text of an argument in `--help`.
+std::string help_text(const ArgumentDescription& argument) {
+  std::string text = argument.doc;
+  if (argument.is_required && !argument.is_positional) text += " Required.";
+  if (!argument.default_value.empty()) text += fmt::format(" Default: {}.", argument.default_value);
+  if (!argument.needs.empty()) text += fmt::format(" Needs {}.", argument.needs);
+  return wrapped(text);
 }
 
-void describe_preprocess(CLI::App& app, Arguments& arguments) {
-  PreprocessArguments& preprocess = arguments.preprocess;
-  app.add_option("--bundle", preprocess.bundle, "whose preprocessing")->required();
-  app.add_option("image", preprocess.images, "image files")->required();
-  add_convert(app, preprocess.convert);
-  app.add_option("--out", preprocess.out, ".safetensors to create: pixel_values f32[N, 3, H, W]")->required();
+CLI::Option* add_argument(CLI::App& app, const ArgumentDescription& argument) {
+  const std::string names =
+      argument.short_name.empty() ? argument.name : argument.short_name + "," + argument.name;
+  const std::string text = help_text(argument);
+  if (argument.values == 0) return app.add_flag(names, text);
+  // The values are read once the line is whole, in the order of the arguments, not in that of the line.
+  CLI::Option* option = app.add_option(
+      names, [](const CLI::results_t&) { return true; }, text);
+  std::string words = placeholder(argument);
+  if (argument.is_repeated) {
+    option->expected(CLI::detail::expected_max_vector_size)->take_all();
+    words += "...";
+  } else if (argument.values > 1) {
+    option->expected(argument.values);
+    words += " " + words;
+  }
+  if (!argument.is_positional) option->option_text(words);
+  return option->required(argument.is_required);
 }
 
-void describe_embed(CLI::App& app, Arguments& arguments) {
-  EmbedArguments& embed = arguments.embed;
-  app.add_option("--clip", embed.clip, "bundle folder, or its name below $SDSCLIP_MODELS")
-      ->capture_default_str();
-  app.add_option("--tuned", embed.tuned, "tuned.safetensors of a training run");
-  add_convert(app, embed.convert);
-  app.add_option("--images", embed.images, "file with an image's path a line");
-  app.add_option("--text", embed.text, "file with a text a line");
-  app.add_option("--out", embed.out, ".safetensors to create: image_embeds, text_embeds, not normalised")
-      ->required();
+/// The commands of CLI11 with that name: none or one.
+std::vector<CLI::App*> find_apps(CLI::App& app, const std::string& name) {
+  return app.get_subcommands([&](const CLI::App* each) { return each->get_name() == name; });
 }
 
-/// Every command: its name, what it does, its arguments.
-struct CommandEntry {
-  const char* name;
-  const char* summary;
-  Command command;
-  void (*describe)(CLI::App& app, Arguments& arguments);
-};
+/// The CLI11 command of an entry; `bundle verify` is one inside `bundle`.
+CLI::App* add_app(CLI::App& app, const Entry& entry) {
+  const std::size_t space = entry.name.find(' ');
+  if (space == std::string::npos) return app.add_subcommand(entry.name, entry.summary);
+  const std::string group = entry.name.substr(0, space);
+  if (const std::vector<CLI::App*> found = find_apps(app, group); !found.empty()) {
+    return found.front()->add_subcommand(entry.name.substr(space + 1), entry.summary);
+  }
+  CLI::App* parent =
+      app.add_subcommand(group, group == "bundle" ? "Looks into a bundle." : "Looks into a data set.");
+  parent->require_subcommand(1);
+  return parent->add_subcommand(entry.name.substr(space + 1), entry.summary);
+}
 
-constexpr CommandEntry kCommands[] = {
-    {"synth", "write the embedded shapes world, in every benchmark's own format", Command::kSynth,
-     describe_synth},
-    {"train", "fine-tune CLIP with L_CLIP + lambda L_SDS", Command::kTrain, describe_train},
-    {"sweep", "one training run a point of a grid, resumable, and the best of them", Command::kSweep,
-     describe_sweep},
-    {"eval", "score a CLIP model on a benchmark", Command::kEval, describe_eval},
-    {"diffusion-score", "score a diffusion teacher on a benchmark", Command::kDiffusionScore,
-     describe_diffusion_score},
-    {"diffusion-weights", "learn timestep weights from stored errors", Command::kDiffusionWeights,
-     describe_diffusion_weights},
-    {"report", "runs side by side, with the paper's numbers", Command::kReport, describe_report},
-    {"compare", "two runs case by case: difference, its interval, exact McNemar test", Command::kCompare,
-     describe_compare},
-    {"export", "write a tuned model as a bundle or as safetensors", Command::kExport, describe_export},
-    {"bundle", "look into a bundle", Command::kBundle, describe_bundle},
-    {"data", "look into a data set", Command::kDataCheck, describe_data},
-    {"tokenize", "token ids, one JSON array a line", Command::kTokenize, describe_tokenize},
-    {"preprocess", "images as the model sees them", Command::kPreprocess, describe_preprocess},
-    {"embed", "embeddings of images and texts", Command::kEmbed, describe_embed},
-};
+/// Sets the fields of the command that was given.
+void apply(Entry& entry) {
+  const auto is_given = [&](const std::string& name) {
+    for (std::size_t i = 0; i < entry.arguments.size(); ++i) {
+      if (entry.arguments[i].description.name == name) return entry.options[i]->count() > 0;
+    }
+    return false;
+  };
+  for (std::size_t i = 0; i < entry.arguments.size(); ++i) {
+    const ArgumentDescription& argument = entry.arguments[i].description;
+    if (entry.options[i]->count() == 0) continue;
+    if (!argument.needs.empty() && !is_given(argument.needs)) {
+      throw usage_error("{} belongs to {}, which is not given", argument.name, argument.needs);
+    }
+    entry.arguments[i].set(entry.options[i]->results());
+  }
+}
 
+/// " bundle verify": the command that was given, as far as it is known.
 std::string name_of(const CLI::App& app) {
-  for (const CLI::App* command : app.get_subcommands()) return " " + command->get_name();
+  for (const CLI::App* command : app.get_subcommands()) return " " + command->get_name() + name_of(*command);
   return "";
 }
 
 /// What is wrong where the first word is no command; empty where it is one.
-std::string command_hint(int argc, const char* const* argv) {
-  if (argc < 2 || argv[1][0] == '-') return "";
+std::string command_hint(CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-' || !find_apps(app, argv[1]).empty()) return "";
   std::vector<std::string> names;
-  for (const CommandEntry& entry : kCommands) names.emplace_back(entry.name);
-  if (std::find(names.begin(), names.end(), argv[1]) != names.end()) return "";
+  for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(command->get_name());
+  }
   const std::string hint = did_you_mean(argv[1], names);
   return fmt::format("unknown command '{}'{}", argv[1],
                      hint.empty() ? ", expected one of " + join(names, ", ") : hint);
@@ -285,35 +172,54 @@ std::string command_hint(int argc, const char* const* argv) {
 
 }  // namespace
 
-ParsedArguments parse_arguments(int argc, const char* const* argv) {
-  ParsedArguments parsed;
+std::vector<CommandDescription> describe_commands() {
+  std::vector<CommandDescription> commands;
+  for (const Entry& entry : entries_of(static_cast<Command*>(nullptr))) {
+    commands.push_back({entry.name, entry.summary, {}});
+    for (const Argument& argument : entry.arguments)
+      commands.back().arguments.push_back(argument.description);
+  }
+  return commands;
+}
+
+ParsedCommand parse_command(int argc, const char* const* argv) {
   CLI::App app(
-      "Fine-tunes CLIP with knowledge distilled from a text-to-image diffusion model, and measures it.",
+      "Fine-tunes CLIP with knowledge distilled from a text-to-image diffusion model, and evaluates the "
+      "result.",
       "sdsclip");
   app.set_version_flag("--version", "sdsclip " SDSCLIP_VERSION);
   app.require_subcommand(1);
   app.footer(
       "Exit codes: 0 done, 2 wrong usage or configuration, 3 bad input, 4 failed while running, "
       "130 interrupted with its state saved.");
-  for (const CommandEntry& entry : kCommands) {
-    CLI::App* command = app.add_subcommand(entry.name, entry.summary);
-    entry.describe(*command, parsed.arguments);
-    const std::vector<CLI::App*> nested = command->get_subcommands([](CLI::App*) { return true; });
-    if (nested.empty()) add_common(*command, parsed.arguments.common);
-    for (CLI::App* inner : nested) add_common(*inner, parsed.arguments.common);
-    command->parse_complete_callback([&parsed, &entry] { parsed.arguments.command = entry.command; });
+  std::list<Entry> entries = entries_of(static_cast<Command*>(nullptr));
+  for (Entry& entry : entries) {
+    entry.app = add_app(app, entry);
+    for (const Argument& argument : entry.arguments) {
+      CLI::Option* option = add_argument(*entry.app, argument.description);
+      if (argument.description.is_hidden) option->group("");
+      entry.options.push_back(option);
+    }
   }
+  const auto refuse = [&](const std::string& what) {
+    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n", terminal_text(what).c_str(),
+                 name_of(app).c_str());
+    return ParsedCommand{static_cast<int>(ExitCode::kUsage), {}};
+  };
   try {
     app.parse(argc, argv);
+    Entry& entry =
+        *std::find_if(entries.begin(), entries.end(), [](const Entry& each) { return each.app->parsed(); });
+    apply(entry);
+    return {std::nullopt, std::move(entry.command)};
   } catch (const CLI::Success& help_or_version) {
-    parsed.exit_code = app.exit(help_or_version);
+    return {app.exit(help_or_version), {}};
   } catch (const CLI::ParseError& wrong) {
-    const std::string hint = command_hint(argc, argv);
-    std::fprintf(stderr, "sdsclip: %s; see 'sdsclip%s --help'\n",
-                 terminal_text(hint.empty() ? wrong.what() : hint).c_str(), name_of(app).c_str());
-    parsed.exit_code = static_cast<int>(ExitCode::kUsage);
+    const std::string hint = command_hint(app, argc, argv);
+    return refuse(hint.empty() ? wrong.what() : hint);
+  } catch (const Error& wrong) {
+    return refuse(wrong.what());
   }
-  return parsed;
 }
 
 }  // namespace sdsclip

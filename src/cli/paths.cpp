@@ -63,21 +63,4 @@ fs::path config_path(const std::string& name) {
                     join(known, ", "));
 }
 
-ConvertOrder convert_order_of(const std::string& name) {
-  return name == "after_resize" ? ConvertOrder::kAfterResize : ConvertOrder::kFirst;
-}
-
-Precision precision_of(const std::string& name) {
-  const auto* const found = std::find(kPrecisionNames.begin(), kPrecisionNames.end(), name);
-  return static_cast<Precision>(found - kPrecisionNames.begin());
-}
-
-std::string precision_or_default(const CommonArguments& common) {
-  return common.precision.value_or("fp32");
-}
-
-ComputeOptions compute_options(const CommonArguments& common) {
-  return {common.device, precision_of(precision_or_default(common)), common.threads};
-}
-
 }  // namespace sdsclip

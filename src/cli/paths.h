@@ -3,10 +3,6 @@
 #include <filesystem>
 #include <string>
 
-#include "sdsclip/cli/arguments.h"
-#include "sdsclip/data/preprocess.h"
-#include "sdsclip/models/device.h"
-
 namespace sdsclip {
 
 /// A bundle as named on the command line or in a configuration: a folder, or the name of one below
@@ -21,15 +17,5 @@ std::filesystem::path data_path(const std::string& data, const std::string& benc
 /// A configuration as named on the command line: a file, or the name of one in `configs/` beside the program
 /// or in its installed place, with or without `.yaml`. Throws `Error(kUsage)` that lists the known names.
 std::filesystem::path config_path(const std::string& name);
-
-/// Of `--convert`.
-ConvertOrder convert_order_of(const std::string& name);
-
-Precision precision_of(const std::string& name);
-
-/// What --precision says; fp32 where it is not given and no configuration speaks of it.
-std::string precision_or_default(const CommonArguments& common);
-
-ComputeOptions compute_options(const CommonArguments& common);
 
 }  // namespace sdsclip

@@ -1,6 +1,5 @@
-#include "sdsclip/data/preprocess.h"
+#include "preprocess.h"
 
-#include "commands.h"
 #include "paths.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/models/inputs.h"
@@ -8,14 +7,13 @@
 
 namespace sdsclip {
 
-void run_preprocess(const Arguments& arguments) {
-  const PreprocessArguments& given = arguments.preprocess;
+void run(const PreprocessCommand& command) {
   const PreprocessOptions options =
-      preprocess_options(read_bundle(bundle_path(given.bundle)).image, convert_order_of(given.convert));
+      preprocess_options(read_bundle(bundle_path(command.bundle)).image, command.convert);
   const std::vector<std::pair<std::string, at::Tensor>> tensors = {
-      {"pixel_values", read_pixel_tensor(given.images, options)}};
-  write_safetensors(given.out, tensors);
-  log_info("{}: {} images", given.out, given.images.size());
+      {"pixel_values", read_pixel_tensor(command.images, options)}};
+  write_safetensors(command.out, tensors);
+  log_info("{}: {} images", command.out, command.images.size());
 }
 
 }  // namespace sdsclip

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "commands.h"
+#include "report.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
@@ -115,10 +115,10 @@ Table summary_table(const std::vector<ReportRow>& rows) {
 
 }  // namespace
 
-void run_report(const Arguments& arguments) {
+void run(const ReportCommand& command) {
   std::vector<ReportRun> all;
   std::vector<ReportRow> rows;
-  for (const std::string& folder : arguments.report.runs) {
+  for (const std::string& folder : command.runs) {
     std::vector<ReportRun> runs = runs_of(folder);
     rows.push_back(row_of(folder, runs));
     for (ReportRun& run : runs) all.push_back(std::move(run));
@@ -126,9 +126,9 @@ void run_report(const Arguments& arguments) {
   std::fputs(format_terminal(summary_table(rows)).c_str(), stdout);
   const Table times = time_table(all);
   if (!times.rows.empty()) std::fputs(("\n" + format_terminal(times)).c_str(), stdout);
-  if (arguments.report.out.empty()) return;
-  write_file_atomically(arguments.report.out, html_report(all));
-  log_info("{}: written", arguments.report.out);
+  if (command.out.empty()) return;
+  write_file_atomically(command.out, html_report(all));
+  log_info("{}: written", command.out);
 }
 
 }  // namespace sdsclip

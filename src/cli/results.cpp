@@ -81,7 +81,7 @@ nlohmann::ordered_json settings_json(std::span<const OptionDescription> options)
   return settings;
 }
 
-std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::string& label) {
+std::vector<BenchmarkRun> plan_runs(const ScoringOptions& scoring, const std::string& label) {
   std::vector<BenchmarkRun> runs;
   const fs::path out = !scoring.out.empty() ? fs::path(scoring.out) : fs::path("runs") / label;
   if (scoring.benchmark != kAll) {
@@ -106,13 +106,13 @@ std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::
   return runs;
 }
 
-StoreOpening store_opening(const ScoringArguments& scoring) {
+StoreOpening store_opening(const ScoringOptions& scoring) {
   if (scoring.judge_only) return StoreOpening::kJudge;
   return scoring.resume ? StoreOpening::kResume : StoreOpening::kNew;
 }
 
 std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun& run,
-                                                              const ScoringArguments& scoring) {
+                                                              const ScoringOptions& scoring) {
   return {{"--limit", std::to_string(scoring.limit)},
           {"--skip-missing", scoring.skip_missing ? "given" : "not given"},
           {"--data", run.data.string()}};

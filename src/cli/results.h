@@ -11,9 +11,9 @@
 #include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/benchmarks/metrics.h"
-#include "sdsclip/cli/arguments.h"
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/scoring/score_store.h"
+#include "shared_options.h"
 
 namespace sdsclip {
 
@@ -33,14 +33,14 @@ struct BenchmarkRun {
 
 /// The benchmarks that `scoring` names, a run a data set; `all` is every one whose folder is below --data.
 /// `label` names the run folder where --out does not.
-std::vector<BenchmarkRun> plan_runs(const ScoringArguments& scoring, const std::string& label);
+std::vector<BenchmarkRun> plan_runs(const ScoringOptions& scoring, const std::string& label);
 
 /// How the run's store is to be opened.
-StoreOpening store_opening(const ScoringArguments& scoring);
+StoreOpening store_opening(const ScoringOptions& scoring);
 
 /// What the case table of a run is loaded from, for `RunIdentity::data`.
 std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun& run,
-                                                              const ScoringArguments& scoring);
+                                                              const ScoringOptions& scoring);
 
 /// The result in the run's folder, if there is one that can be read. Throws `Error(kUsage)` where it is of
 /// another command or benchmark: a run's folder holds one run.

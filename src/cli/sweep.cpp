@@ -8,7 +8,6 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "commands.h"
 #include "failure.h"
 #include "paths.h"
 #include "sdsclip/base/files.h"
@@ -18,6 +17,7 @@
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/reporting/table.h"
 #include "sdsclip/training/stored_config.h"
+#include "sweep.h"
 #include "training_run.h"
 
 namespace sdsclip {
@@ -43,19 +43,22 @@ bool is_there(const fs::path& path) {
   return fs::exists(path, ignored);
 }
 
-std::vector<SweepPoint> points_of(const SweepArguments& given) {
+std::vector<SweepPoint> points_of(const SweepCommand& command) {
   std::vector<GridAxis> axes;
-  for (const std::string& axis : given.grid) axes.push_back(parse_grid_axis(axis));
+  for (const std::string& axis : command.grid) axes.push_back(parse_grid_axis(axis));
   return grid_points(axes);
 }
 
 /// Throws `Error(kUsage)` that names the point where its configuration cannot be.
-TrainConfig config_of(const SweepPoint& point, const Arguments& arguments, const fs::path& file) {
-  std::vector<std::string> settings = arguments.sweep.settings;
-  for (const std::string& setting : common_settings(arguments.common)) settings.push_back(setting);
-  for (const auto& [key, value] : point.settings) settings.push_back(fmt::format("{}={}", key, value));
+TrainConfig config_of(const SweepPoint& point, const SweepCommand& command, const fs::path& file) {
   try {
-    const TrainConfig config = with_bundle_paths(read_train_config(file, settings));
+    TrainConfig config = read_train_config(file, command.training);
+    ConfigNode axes;
+    for (const auto& [key, value] : point.settings) {
+      apply_setting(axes, fmt::format("{}={}", key, value), "--grid");
+    }
+    bind_options(axes, config);
+    config = with_bundle_paths(std::move(config));
     check_train_config(config);
     return config;
   } catch (const Error& error) {
@@ -63,16 +66,16 @@ TrainConfig config_of(const SweepPoint& point, const Arguments& arguments, const
   }
 }
 
-std::string metric_of(const SweepArguments& given, const TrainConfig& config) {
+std::string metric_of(const SweepCommand& command, const TrainConfig& config) {
   const std::string by_default = deciding_metric(config.evaluate);
-  if (given.metric.empty()) return by_default.empty() ? kLastLoss : by_default;
-  if (by_default.empty() && !given.metric.starts_with(kLosses)) {
+  if (command.metric.empty()) return by_default.empty() ? kLastLoss : by_default;
+  if (by_default.empty() && !command.metric.starts_with(kLosses)) {
     throw usage_error(
         "--metric: got {}, but the configuration evaluates nothing; set evaluate.benchmarks, or name a loss, "
         "such as {}",
-        given.metric, kLastLoss);
+        command.metric, kLastLoss);
   }
-  return given.metric;
+  return command.metric;
 }
 
 bool is_done(const fs::path& out) {
@@ -109,30 +112,24 @@ void check_metric(const Sweep& sweep) {
   }
 }
 
-Sweep plan_sweep(const Arguments& arguments) {
-  const SweepArguments& given = arguments.sweep;
-  const fs::path file = config_path(given.config);
+Sweep plan_sweep(const SweepCommand& command) {
+  const fs::path file = config_path(command.training.config);
   Sweep sweep;
-  sweep.config = given.config;
-  sweep.out = !given.out.empty() ? fs::path(given.out)
-                                 : fs::path("runs") / fmt::format("{}-sweep", file.stem().string());
-  sweep.points = points_of(given);
-  for (const SweepPoint& point : sweep.points) sweep.configs.push_back(config_of(point, arguments, file));
-  sweep.metric = metric_of(given, sweep.configs.front());
-  check_folders(sweep, given.resume);
+  sweep.config = command.training.config;
+  sweep.out = !command.out.empty() ? fs::path(command.out)
+                                   : fs::path("runs") / fmt::format("{}-sweep", file.stem().string());
+  sweep.points = points_of(command);
+  for (const SweepPoint& point : sweep.points) sweep.configs.push_back(config_of(point, command, file));
+  sweep.metric = metric_of(command, sweep.configs.front());
+  check_folders(sweep, command.resume);
   check_metric(sweep);
   return sweep;
 }
 
 /// Trains the point, or reads what it left where it was done before, and returns its metric.
-std::optional<double> run_point(const Sweep& sweep, std::size_t index, const CommonArguments& common) {
+std::optional<double> run_point(const Sweep& sweep, std::size_t index, const SweepCommand& command) {
   const SweepPoint& point = sweep.points[index];
-  TrainRun run;
-  run.out = sweep.out / point.name;
-  run.resume = true;
-  run.quiet = common.quiet;
-  run.device = common.device;
-  run.threads = common.threads;
+  const TrainRun run = training_run(command.training, sweep.out / point.name, /*resume=*/true, command.quiet);
   const bool done = is_done(run.out);
   log_info("point {} of {}: {}{}", index + 1, sweep.points.size(), point.name, done ? ": done before" : "");
   try {
@@ -206,11 +203,11 @@ void write_state(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
 
 }  // namespace
 
-void run_sweep(const Arguments& arguments) {
-  const Sweep sweep = plan_sweep(arguments);
+void run(const SweepCommand& command) {
+  const Sweep sweep = plan_sweep(command);
   const FolderLock lock(sweep.out);
   const std::vector<SweepOutcome> outcomes = run_points(
-      sweep.points.size(), [&](std::size_t index) { return run_point(sweep, index, arguments.common); },
+      sweep.points.size(), [&](std::size_t index) { return run_point(sweep, index, command); },
       [&](std::span<const SweepOutcome> so_far) {
         check_has_metric(sweep, so_far);
         write_state(sweep, so_far);

@@ -1,17 +1,16 @@
-#include "sdsclip/data/synth.h"
+#include "synth.h"
 
 #include <cstdio>
 
-#include "commands.h"
 #include "sdsclip/reporting/table.h"
 
 namespace sdsclip {
 
-void run_synth(const Arguments& arguments) {
+void run(const SynthCommand& command) {
   SynthOptions options;
-  options.out = arguments.synth.out;
-  options.train = arguments.synth.train;
-  options.seed = static_cast<std::uint64_t>(arguments.common.seed.value_or(0));
+  options.out = command.out;
+  options.train = command.train;
+  options.seed = static_cast<std::uint64_t>(command.seed);
   Table table{{"part", "images", "captions or cases"}, {}};
   for (const SynthPart& part : write_shapes_world(options)) {
     table.rows.push_back({part.name, std::to_string(part.images), std::to_string(part.cases)});

@@ -1,9 +1,10 @@
+#include "train.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
 #include <filesystem>
 
-#include "commands.h"
 #include "paths.h"
 #include "sdsclip/reporting/table.h"
 #include "training_run.h"
@@ -12,12 +13,6 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-
-TrainConfig configuration_of(const Arguments& arguments, const fs::path& file) {
-  std::vector<std::string> settings = arguments.train.settings;
-  for (const std::string& setting : common_settings(arguments.common)) settings.push_back(setting);
-  return read_train_config(file, settings);
-}
 
 void print_summary(const TrainSummary& summary, const fs::path& out) {
   Table table{{"training run", out.string()}, {}};
@@ -47,19 +42,15 @@ void print_summary(const TrainSummary& summary, const fs::path& out) {
 
 }  // namespace
 
-void run_train(const Arguments& arguments) {
-  const fs::path file = config_path(arguments.train.config);
-  const TrainConfig config = configuration_of(arguments, file);
-  if (arguments.train.print_config) {
+void run(const TrainCommand& command) {
+  const fs::path file = config_path(command.training.config);
+  const TrainConfig config = read_train_config(file, command.training);
+  if (command.print_config) {
     std::fputs(to_yaml(list_options(config), /*with_docs=*/true).c_str(), stdout);
     return;
   }
-  TrainRun run;
-  run.out = !arguments.train.out.empty() ? fs::path(arguments.train.out) : fs::path("runs") / file.stem();
-  run.resume = arguments.train.resume;
-  run.quiet = arguments.common.quiet;
-  run.device = arguments.common.device;
-  run.threads = arguments.common.threads;
+  const fs::path out = !command.out.empty() ? fs::path(command.out) : fs::path("runs") / file.stem();
+  const TrainRun run = training_run(command.training, out, command.resume, command.quiet);
   print_summary(train_and_record(with_bundle_paths(config), run), run.out);
 }
 

@@ -39,19 +39,22 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
 
 }  // namespace
 
-TrainConfig read_train_config(const fs::path& file, std::span<const std::string> settings) {
+TrainConfig read_train_config(const fs::path& file, const TrainingOptions& options) {
   ConfigNode root = read_configuration(file);
-  for (const std::string& setting : settings) apply_setting(root, setting);
+  for (const std::string& setting : options.settings) apply_setting(root, setting, "--set");
   TrainConfig config;
   bind_options(root, config);
+  if (options.seed) config.seed = *options.seed;
+  if (options.precision) config.train.precision = *options.precision;
   return config;
 }
 
-std::vector<std::string> common_settings(const CommonArguments& common) {
-  std::vector<std::string> settings;
-  if (common.seed) settings.push_back(fmt::format("seed={}", *common.seed));
-  if (common.precision) settings.push_back(fmt::format("train.precision={}", *common.precision));
-  return settings;
+TrainRun training_run(const TrainingOptions& options, const fs::path& out, bool resume, bool quiet) {
+  return {.out = out,
+          .resume = resume,
+          .quiet = quiet,
+          .device = options.compute.device,
+          .threads = options.compute.threads};
 }
 
 TrainConfig with_bundle_paths(TrainConfig config) {

@@ -1,21 +1,21 @@
 #pragma once
 
 #include <filesystem>
-#include <span>
 #include <string>
 #include <vector>
 
-#include "sdsclip/cli/arguments.h"
 #include "sdsclip/training/trainer.h"
+#include "shared_options.h"
 
 namespace sdsclip {
 
-/// The configuration in `file`, overlaid by the settings (`key=value`), in their order. Throws
+/// The configuration in `file`, overridden by `--set`, and that by the flags of their own. Throws
 /// `Error(kUsage)`.
-TrainConfig read_train_config(const std::filesystem::path& file, std::span<const std::string> settings);
+TrainConfig read_train_config(const std::filesystem::path& file, const TrainingOptions& options);
 
-/// What --seed and --precision say, as settings; nothing where they are not given.
-std::vector<std::string> common_settings(const CommonArguments& common);
+/// What does not change the results of a run.
+TrainRun training_run(const TrainingOptions& options, const std::filesystem::path& out, bool resume,
+                      bool quiet);
 
 /// The same configuration with its bundles' folders looked up below SDSCLIP_MODELS.
 TrainConfig with_bundle_paths(TrainConfig config);

@@ -16,44 +16,49 @@ constexpr std::array<std::string_view, 2> kOnBadSampleNames = {"skip", "fail"};
 void visit_options(OptionVisitor& visitor, DataOptions& options) {
   visitor.choice(
       "format", options.format, kFormatNames,
-      "how the data set is stored: COCO's JSON; a table (TSV or CSV); WebDataset shards; Karpathy's "
-      "JSON; a JSON list of records (BLIP's); JSON Lines; a folder of NAME.jpg and NAME.txt");
+      "Format of the data set. coco: COCO's JSON. tsv: a table, TSV or CSV. webdataset: tar shards. "
+      "karpathy: "
+      "Karpathy's JSON. json: a JSON list of records, as BLIP's. jsonl: JSON Lines. folder: NAME.jpg beside "
+      "NAME.txt.");
   visitor.option(
       "annotations", options.annotations,
-      "the file of captions; WebDataset: the shards, such as cc3m/{00000..00331}.tar; folder: not used");
+      "File with the captions; webdataset: the shards, such as cc3m/{00000..00331}.tar; folder: not read.");
   visitor.option("images", options.images,
-                 "folder that relative image names start from; WebDataset: not used");
-  visitor.option(
-      "image_column", options.image_column,
-      "column of a table, or key of a JSON record, that names the image; empty: filepath in a table, "
-      "image or file_name in JSON");
-  visitor.option(
-      "caption_column", options.caption_column,
-      "column of a table, or key of a JSON record, that holds the caption; empty: title in a table, "
-      "caption or text in JSON");
-  visitor.choice("separator", options.separator, kSeparatorNames,
-                 "between the columns of a table; auto: told by the header line, whatever the file's ending");
+                 "Folder that relative image names start from; webdataset: not read.");
+  visitor.option("image_column", options.image_column,
+                 "Column of a table, or key of a JSON record, with the image's name; empty: filepath in a "
+                 "table, image or "
+                 "file_name in JSON.");
+  visitor.option("caption_column", options.caption_column,
+                 "Column of a table, or key of a JSON record, with the caption; empty: title in a table, "
+                 "caption or text "
+                 "in JSON.");
+  visitor.choice(
+      "separator", options.separator, kSeparatorNames,
+      "Separator of a table's columns; auto: found from the header line, whatever the file's ending.");
   visitor.option("split", options.split,
-                 "splits to read, by the column or key `split`; empty: train and restval of Karpathy's JSON, "
-                 "everything of other formats");
+                 "Splits to read, by the column or key `split`; empty: train and restval of Karpathy's JSON, "
+                 "all of other "
+                 "formats.");
   visitor.choice(
       "captions_per_file", options.captions_per_file, kCaptionsPerFileNames,
-      "of a .txt in WebDataset shards and folders; lines: one caption per line, as CLIP_benchmark's "
-      "retrieval shards have them");
-  visitor.option("workers", options.workers, "threads that decode ahead of the step");
-  visitor.choice(
-      "on_bad_sample", options.on_bad_sample, kOnBadSampleNames,
-      "skip: a bad record or the rest of a damaged shard is left out, and the next sample of the epoch's "
-      "order takes the place of a bad image; fail: stop with its error");
+      "Captions in a .txt of WebDataset shards and folders: one, or lines for one per line (the retrieval "
+      "shards of CLIP_benchmark).");
+  visitor.option("workers", options.workers,
+                 "Number of threads that decode images. Raise it if the log's wait_share is high.");
+  visitor.choice("on_bad_sample", options.on_bad_sample, kOnBadSampleNames,
+                 "skip: leave out a bad record and the rest of a damaged shard, and replace a bad image by "
+                 "the epoch's next "
+                 "sample. fail: stop with the error.");
   visitor.option(
       "max_bad", options.max_bad,
-      "share of the samples that may be bad in an epoch, and of the records that may be left out when "
-      "the data set is opened (ten are always allowed there)");
-  visitor.choice("convert", options.convert, kConvertNames,
-                 "when a palette, alpha or CMYK image becomes RGB: first, or after_resize as in open_clip");
-  visitor.option(
-      "confine", options.confine,
-      "whether an image outside data.images counts as bad: an absolute path, '..', a link that leads out");
+      "Largest fraction of bad samples per epoch, and of bad records when the data set is opened (where ten "
+      "are always allowed). Above it the run stops.");
+  visitor.choice("convert", options.convert, kConvertNames, kConvertText);
+  visitor.option("confine", options.confine,
+                 "Whether an image outside data.images counts as bad: an absolute path, '..', a link that "
+                 "leads out. Set "
+                 "it for data from an untrusted source.");
 }
 
 }  // namespace sdsclip

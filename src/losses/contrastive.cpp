@@ -21,11 +21,15 @@ at::Tensor scaled_cosines(const at::Tensor& image_embeds, const at::Tensor& text
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options) {
-  visitor.option("weight", options.weight, "weight of L_CLIP in L_total; 0: without it");
-  visitor.choice("kind", options.kind, kKindNames,
-                 "softmax: CLIP's loss; sigmoid: SigLIP's, of a bundle with `logit_bias`");
-  visitor.option("hard_negatives", options.hard_negatives,
-                 "one of the data set's negative captions an image as a further text column, as NegCLIP");
+  visitor.option("weight", options.weight, "Weight of L_CLIP in L_total; 0: L_CLIP is not computed.");
+  visitor.choice(
+      "kind", options.kind, kKindNames,
+      "softmax: CLIP's loss; sigmoid: SigLIP's. Use the loss that the bundle was trained with: sigmoid needs "
+      "its `logit_bias`.");
+  visitor.option(
+      "hard_negatives", options.hard_negatives,
+      "Whether one negative caption of the data set per image is a further text column (NegCLIP). Needs data "
+      "with a column neg_caption.");
 }
 
 at::Tensor contrastive_loss(const at::Tensor& image_embeds, const at::Tensor& text_embeds,

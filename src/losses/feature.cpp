@@ -18,14 +18,15 @@ constexpr std::array<std::string_view, 2> kFeatureReductions = {"sum", "mean"};
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, FeatureOptions& options) {
-  visitor.option("weight", options.weight, "of the loss in L_total; 0: without it");
+  visitor.option("weight", options.weight, "Weight of the feature loss in L_total; 0: it is not computed.");
   visitor.option(
       "block", options.block,
-      "what is distilled: -1 the UNet's output, 0 and up the output of that block (down, mid, up)");
+      "Distilled features: -1 for the UNet's output, 0 and above for the output of that block (down, mid, "
+      "up).");
   visitor.choice("reduction", options.reduction, kFeatureReductions,
-                 "over the feature's elements; then a mean over the batch");
-  visitor.option("t_min", options.t_min, "timesteps from this share of the schedule on");
-  visitor.option("t_max", options.t_max, "timesteps below this share of the schedule");
+                 "Reduction over the feature's elements; the batch is always averaged.");
+  visitor.option("t_min", options.t_min, "First timestep, as a fraction of the schedule.");
+  visitor.option("t_max", options.t_max, "End of the timesteps, as a fraction of the schedule.");
 }
 
 void check_feature_options(const FeatureOptions& options, const Bundle& teacher) {

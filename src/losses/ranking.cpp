@@ -7,11 +7,14 @@
 namespace sdsclip {
 
 void visit_options(OptionVisitor& visitor, RankOptions& options) {
-  visitor.option("weight", options.weight, "weight of L_rank in L_total; 0: without it");
-  visitor.option("targets", options.targets,
-                 "the teacher's scores of candidate captions: a run of `sdsclip diffusion-score captions`");
+  visitor.option("weight", options.weight, "Weight of L_rank in L_total; 0: L_rank is not computed.");
+  visitor.option(
+      "targets", options.targets,
+      "The teacher's scores of candidate captions: the run folder of `sdsclip diffusion-score captions`.");
   visitor.option("temperature", options.temperature,
-                 "of the teacher's soft targets, in units of the mean squared error of a latent element");
+                 "Temperature of the teacher's soft targets, in units of the mean squared error per latent "
+                 "element. Lower "
+                 "it for harder targets.");
 }
 
 void check_rank_options(const RankOptions& options) {

@@ -74,25 +74,40 @@ at::Tensor item_weights(const SdsOptions& options, const at::Tensor& abar) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, SdsOptions& options) {
-  visitor.option("lambda", options.lambda,
-                 "weight of L_SDS in L_total (eq. 4); 0: the teacher is not even loaded; its size depends on "
-                 "`reduction`");
+  visitor.option(
+      "lambda", options.lambda,
+      "Weight of L_SDS in L_total (eq. 4); 0: the teacher is not loaded. A useful value depends on "
+      "`reduction`; lower it if zero-shot accuracy falls.");
   visitor.choice("noising", options.noising, kNoisingNames,
-                 "what the UNet sees: z_t, or z itself (eq. 3 to the letter)");
+                 "Input of the UNet: ddpm (the noised z_t) or none (z itself, eq. 3 to the letter).");
   visitor.choice("embedding", options.embedding, kEmbeddingNames,
-                 "what h_w sees: the projected embedding, or it at unit norm");
-  visitor.choice("reduction", options.reduction, kReductionNames,
-                 "over the latent's elements (16,384 at 4x64x64); then a mean over the batch");
-  visitor.choice("jacobian", options.jacobian, kJacobianNames,
-                 "of the UNet in the gradient: full, or dropped as in DreamFusion");
-  visitor.option("t_min", options.t_min, "timesteps from this share of the schedule on");
-  visitor.option("t_max", options.t_max, "timesteps below this share of the schedule");
-  visitor.choice("timesteps", options.timesteps, kTimestepsNames, "how they are drawn in that range");
-  visitor.option("samples", options.samples, "draws of (t, eps) an image a step");
-  visitor.choice("weight", options.weight, kWeightNames, "of a timestep's error");
-  visitor.choice("error", options.error, kErrorNames,
-                 "of the predicted noise, or of the velocity (1/abar_t times it)");
-  visitor.option("warmup_steps", options.warmup_steps, "first steps that train h_w alone, on L_SDS alone");
+                 "Input of h_w: the projected image embedding, or the same at unit norm.");
+  visitor.choice(
+      "reduction", options.reduction, kReductionNames,
+      "Reduction over the latent's elements; the batch is always averaged. sum is 16,384 times as large as "
+      "mean for a 4x64x64 latent, so change `lambda` with it.");
+  visitor.choice(
+      "jacobian", options.jacobian, kJacobianNames,
+      "The UNet's Jacobian in the gradient: full, or dropped as in DreamFusion. dropped needs no backward "
+      "pass through the UNet, so it is faster.");
+  visitor.option("t_min", options.t_min,
+                 "First timestep, as a fraction of the schedule. Raise it to train on noisier latents only.");
+  visitor.option("t_max", options.t_max, "End of the timesteps, as a fraction of the schedule.");
+  visitor.choice(
+      "timesteps", options.timesteps, kTimestepsNames,
+      "Distribution of the timesteps between t_min and t_max. stratified spreads each batch evenly, which "
+      "lowers the variance of the loss.");
+  visitor.option(
+      "samples", options.samples,
+      "(t, eps) draws per image and step. More draws lower the gradient's variance at proportional cost.");
+  visitor.choice("weight", options.weight, kWeightNames,
+                 "Weight of a timestep's error. 1-abar lowers the weight of little-noised latents.");
+  visitor.choice(
+      "error", options.error, kErrorNames,
+      "Target of the error: the noise (eps) or the velocity (v), whose error is 1/abar_t times as large.");
+  visitor.option(
+      "warmup_steps", options.warmup_steps,
+      "First steps that train h_w alone, by L_SDS alone. Set it so that a random h_w does not disturb CLIP.");
 }
 
 void check_sds_options(const SdsOptions& options, const Bundle& teacher) {

@@ -52,11 +52,11 @@ void add_to_gradient(at::Tensor parameter, const at::Tensor& gradient) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, LoraOptions& options) {
-  visitor.option("rank", options.rank, "r, of every adapted weight's update");
-  visitor.option("alpha", options.alpha, "the update is alpha / r times B A");
+  visitor.option("rank", options.rank, "Rank r of each update. Raise it if the training loss stays high.");
+  visitor.option("alpha", options.alpha, "Scale of the update: it is alpha / r times B A.");
   visitor.option(
       "targets", options.targets,
-      "parts of the names of the weights that are adapted: [attn], [attn, mlp], [visual.transformer]");
+      "Parts of the names of the weights to adapt, such as [attn], [attn, mlp] or [visual.transformer].");
 }
 
 std::vector<LoraAdapter> add_lora(const ClipModel& model, const LoraOptions& options, std::uint64_t seed) {

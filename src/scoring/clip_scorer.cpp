@@ -201,13 +201,6 @@ Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
   return embeddings;
 }
 
-void check_options(const ClipScoreOptions& options) {
-  if (options.image_batch < 1)
-    throw usage_error("image_batch: got {}, expected 1 or more", options.image_batch);
-  if (options.text_batch < 1) throw usage_error("text_batch: got {}, expected 1 or more", options.text_batch);
-  if (options.workers < 1) throw usage_error("workers: got {}, expected 1 or more", options.workers);
-}
-
 ClipScoring scores_from_store(const CaseTable& table, const TextTable& texts, const EncodingPlan& image_plan,
                               const EncodingPlan& text_plan, const ScoreStore& store) {
   const Embeddings images = read_unit_norm(image_plan, store);
@@ -277,16 +270,6 @@ void cut_anew(const EncodingPlan& plan, const std::string& key, std::int64_t bat
 }
 
 }  // namespace
-
-void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
-  visitor.option("image_batch", options.image_batch, "images encoded at once, at most");
-  visitor.option("text_batch", options.text_batch, "texts encoded at once, at most");
-  visitor.option("workers", options.workers, "threads that decode ahead of the encoder");
-  visitor.choice("convert", options.convert, kConvertNames,
-                 "when a palette, alpha or CMYK image becomes RGB: before or after the resize");
-  visitor.option("cache", options.cache, "folder of embeddings that other runs may reuse; empty: none");
-  visitor.option("quiet", options.quiet, "no progress bar");
-}
 
 RunIdentity clip_run_identity(const Bundle& bundle, const Placement& placement,
                               const std::string& model_sha256, const std::string& benchmark,

@@ -5,7 +5,6 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/text.h"
-#include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {
 namespace {
@@ -20,18 +19,18 @@ void require(bool condition, std::string_view option, const std::string& got, st
 }
 
 void check_sampling(const SamplingOptions& sampling) {
-  require(sampling.samples >= 1 && sampling.samples <= kMostSamples, "samples",
+  require(sampling.samples >= 1 && sampling.samples <= kMostSamples, "--samples",
           std::to_string(sampling.samples), fmt::format("1 to {}", kMostSamples));
-  require(sampling.seed >= 0, "seed", std::to_string(sampling.seed), "0 or more");
+  require(sampling.seed >= 0, "--seed", std::to_string(sampling.seed), "0 or more");
   const bool in_order = 0 <= sampling.t_min && sampling.t_min < sampling.t_max && sampling.t_max <= 1;
-  require(in_order, "t_min, t_max", fmt::format("{} and {}", sampling.t_min, sampling.t_max),
-          "0 <= t_min < t_max <= 1");
+  require(in_order, "--t-range", fmt::format("{} and {}", sampling.t_min, sampling.t_max),
+          "two fractions, 0 <= first < last <= 1");
   const bool whole = sampling.t_min == 0 && sampling.t_max == 1;
   if (sampling.grid == TimestepGrid::kDiffusionItm && !whole) {
-    throw usage_error("t_min, t_max: the grid diffusion-itm has its own range; leave them at 0 and 1");
+    throw usage_error("--t-range: the preset diffusion-itm has a range of its own; leave --t-range out");
   }
   if (sampling.grid == TimestepGrid::kDiffusionItm && sampling.samples > 1000) {
-    throw usage_error("samples: got {}, the grid diffusion-itm has at most 1000", sampling.samples);
+    throw usage_error("--samples: got {}, the preset diffusion-itm has at most 1000", sampling.samples);
   }
 }
 
@@ -39,58 +38,96 @@ void check_adaptive(const AdaptiveOptions& adaptive, const SamplingOptions& samp
   if (!adaptive.enabled) return;
   if (sampling.grid != TimestepGrid::kNested) {
     throw usage_error(
-        "adaptive: a prefix of the grid {} does not cover the range of timesteps; use the grid nested",
+        "--adaptive: a prefix of the grid {} does not cover the range of timesteps; use another --preset",
         kGridNames[static_cast<std::size_t>(sampling.grid)]);
   }
-  require(0.5 <= adaptive.confidence && adaptive.confidence < 1, "confidence",
+  require(0.5 <= adaptive.confidence && adaptive.confidence < 1, "--confidence",
           std::to_string(adaptive.confidence), "0.5 or more and less than 1");
-  require(adaptive.min_samples >= 2, "min_samples", std::to_string(adaptive.min_samples),
+  require(adaptive.min_samples >= 2, "--min-samples", std::to_string(adaptive.min_samples),
           "2 or more: a variance needs two");
-  require(std::isfinite(adaptive.budget) && adaptive.budget >= 0, "budget", std::to_string(adaptive.budget),
+  require(std::isfinite(adaptive.budget) && adaptive.budget >= 0, "--budget", std::to_string(adaptive.budget),
           "0 (no limit) or more");
-  require(adaptive.budget == 0 || adaptive.budget >= static_cast<double>(adaptive.min_samples), "budget",
-          std::to_string(adaptive.budget), "min_samples or more, since every pair has these");
+  require(adaptive.budget == 0 || adaptive.budget >= static_cast<double>(adaptive.min_samples), "--budget",
+          std::to_string(adaptive.budget), "--min-samples or more, since every pair gets these");
 }
 
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, SamplingOptions& options) {
-  visitor.option("samples", options.samples, "(t, eps) draws a pair; adaptive: at most so many");
-  visitor.option("seed", options.seed, "of the noise and of the nested grid's shift");
-  visitor.option("t_min", options.t_min, "t = floor(u * train_timesteps), u in [t_min, t_max)");
-  visitor.option("t_max", options.t_max, "see t_min");
-  visitor.choice("grid", options.grid, kGridNames, "where the timesteps lie; only nested can be extended");
+  visitor.count(
+      "samples", options.samples, {1, kMostSamples},
+      "Number of (t, eps) draws per pair of image and caption. With --adaptive: the most that a pair may "
+      "get. More draws give a narrower error at proportional cost; --convergence shows whether they are "
+      "enough.");
+  visitor.count(
+      "seed", options.seed, {0},
+      "Seed of the noise and of the shift of the nested grid. Change it to measure the variance between "
+      "draws.");
+  visitor.option(
+      "t_min", options.t_min,
+      "First timestep as a fraction of the schedule: t = floor(u * train_timesteps) with u in [t_min, "
+      "t_max).");
+  visitor.option("t_max", options.t_max, "End of the timesteps as a fraction of the schedule; see t_min.");
+  visitor.choice("grid", options.grid, kGridNames,
+                 "Places of the timesteps. Only nested can be extended by more samples.");
 }
 
 void visit_options(OptionVisitor& visitor, EstimatorOptions& options) {
   visitor.choice("norm", options.norm, kNormNames,
-                 "sum of squares, of absolute values, or root of the first");
-  visitor.choice("error", options.error, kTargetNames, "of the noise, or of the velocity");
-  visitor.option("weight", options.weight, "of a timestep: uniform, snr, or learned:FILE");
-  visitor.option("subtract_unconditional", options.subtract_unconditional,
-                 "score d(x, c) - d(x, ''), which makes images comparable");
+                 "Norm of a sample's error. l2: sum of squares, as in the paper's equations 1 and 2. l1: sum "
+                 "of absolute values. "
+                 "l2_unsquared: root of l2, as in diffusion-itm.");
+  visitor.choice(
+      "error", options.error, kTargetNames,
+      "Target of the error: the noise (eps) or the velocity (v). v gives noisy timesteps more weight.");
+  visitor.option("weight", options.weight,
+                 "Weight of each timestep: uniform, snr or learned:FILE. FILE is written by sdsclip "
+                 "diffusion-weights, from cases held out from the ones to score.");
+  visitor.option(
+      "subtract_unconditional", options.subtract_unconditional,
+      "Score d(x, c) - d(x, ''). It makes images comparable, at the cost of one more caption per image. "
+      "Set it for metrics that select an image for a caption.");
 }
 
 void visit_options(OptionVisitor& visitor, AdaptiveOptions& options) {
-  visitor.option("enabled", options.enabled, "stop candidates whose paired difference is decided");
-  visitor.option("confidence", options.confidence, "of a decision: two-sided, paired t-test");
-  visitor.option("min_samples", options.min_samples, "of every pair, before any decision");
-  visitor.option("budget", options.budget, "UNet evaluations a pair, on average over all pairs; 0: no limit");
+  visitor.option(
+      "enabled", options.enabled,
+      "Stop sampling candidates whose paired difference is decided. It saves UNet evaluations if most "
+      "cases are easy. With --judge-only: what it would have answered from the stored errors.");
+  visitor.option(
+      "confidence", options.confidence,
+      "Two-sided confidence of a decision by the paired t-test. Lower it to save evaluations at the risk "
+      "of wrong decisions.");
+  visitor.count("min_samples", options.min_samples, {2},
+                "Samples that every pair gets before the first decision.");
+  visitor.option("budget", options.budget,
+                 "Most UNet evaluations per pair, as a mean over all pairs; 0: no limit.");
 }
 
 void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options) {
-  visitor.section("sampling", options.sampling, "what is drawn");
-  visitor.section("estimator", options.estimator, "how errors become a score");
-  visitor.section("adaptive", options.adaptive, "spending samples where a decision is open");
-  visitor.choice_or("resize", options.resize, "bundle", kResizeNames, "how an image becomes a square");
-  visitor.choice("convert", options.convert, kConvertNames,
-                 "when a palette, alpha or CMYK image becomes RGB: before or after the resize");
-  visitor.option("micro_batch", options.micro_batch,
-                 "UNet evaluations at once, at most; 0: chosen by device");
-  visitor.option("encode_batch", options.encode_batch, "images or texts encoded at once, at most");
-  visitor.option("cache_mib", options.cache_mib, "memory for latents and contexts");
-  visitor.option("workers", options.workers, "threads that decode images");
-  visitor.option("quiet", options.quiet, "no progress bar");
+  visitor.section("sampling", options.sampling, "The draws, which determine the stored errors.");
+  visitor.section("estimator", options.estimator, "How stored errors become a score.");
+  visitor.section("adaptive", options.adaptive, "Adaptive sampling: samples go to undecided candidates.");
+  visitor.choice_or(
+      "resize", options.resize, "bundle", kResizeNames,
+      "How an image becomes a square: bundle (as the bundle says), shortest_edge (resize, then crop the "
+      "middle) or squash (ignore the aspect ratio).");
+  visitor.choice("convert", options.convert, kConvertNames, kConvertText);
+  visitor.count("micro_batch", options.micro_batch, {0},
+                "Most UNet evaluations at once; 0: chosen by device. Lower it if memory runs out.");
+  visitor.count(
+      "encode_batch", options.encode_batch, {1},
+      "Most images or texts at once through the VAE or the text encoder. Lower it if memory runs out.");
+  visitor.count("cache_mib", options.cache_mib, {1},
+                "Memory for latents and contexts, in MiB. What does not fit is encoded again.");
+  visitor.count("workers", options.workers, {1}, "Number of threads that decode images.");
+  visitor.option("quiet", options.quiet, "Show no progress bar.");
+}
+
+std::optional<std::string> learned_weights_file(const std::string& weight) {
+  constexpr std::string_view kLearned = "learned:";
+  if (!weight.starts_with(kLearned) || weight.size() == kLearned.size()) return std::nullopt;
+  return weight.substr(kLearned.size());
 }
 
 void apply_preset(std::string_view name, DiffusionScoreOptions& options) {
@@ -110,8 +147,8 @@ void apply_preset(std::string_view name, DiffusionScoreOptions& options) {
     options.sampling.grid = TimestepGrid::kEven;
     options.resize = ResizeMode::kShortestEdge;
   } else {
-    const std::vector<std::string> known = {"paper", "diffusion-itm", "diffusion-classifier"};
-    throw usage_error("preset: got '{}', expected one of {}{}", name, join(known, ", "),
+    const std::vector<std::string> known(kPresetNames.begin(), kPresetNames.end());
+    throw usage_error("--preset: got '{}', expected one of {}{}", name, join(known, ", "),
                       did_you_mean(name, known));
   }
 }
@@ -120,10 +157,10 @@ void check_options(const DiffusionScoreOptions& options) {
   check_sampling(options.sampling);
   check_adaptive(options.adaptive, options.sampling);
   const std::string& weight = options.estimator.weight;
-  require(weight == "uniform" || weight == "snr" || learned_weights_file(weight), "weight",
+  require(weight == "uniform" || weight == "snr" || learned_weights_file(weight), "--weight",
           fmt::format("'{}'", weight), "uniform, snr or learned:FILE");
-  require(options.micro_batch >= 0, "micro_batch", std::to_string(options.micro_batch), "0 (auto) or more");
-  require(options.encode_batch >= 1, "encode_batch", std::to_string(options.encode_batch), "1 or more");
+  require(options.micro_batch >= 0, "--micro-batch", std::to_string(options.micro_batch), "0 (auto) or more");
+  require(options.encode_batch >= 1, "--encode-batch", std::to_string(options.encode_batch), "1 or more");
   require(options.cache_mib >= 1, "cache_mib", std::to_string(options.cache_mib), "1 or more");
   require(options.workers >= 1, "workers", std::to_string(options.workers), "1 or more");
 }

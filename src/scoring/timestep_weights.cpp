@@ -125,12 +125,6 @@ double TimestepWeights::at(std::int64_t timestep) const {
   return weights[bin_of(timestep, train_timesteps, static_cast<std::int64_t>(weights.size()))];
 }
 
-std::optional<std::string> learned_weights_file(const std::string& weight) {
-  constexpr std::string_view kLearned = "learned:";
-  if (!weight.starts_with(kLearned) || weight.size() == kLearned.size()) return std::nullopt;
-  return weight.substr(kLearned.size());
-}
-
 TimestepWeights read_timestep_weights(const std::filesystem::path& path) {
   TimestepWeights weights;
   bind_options(parse_json(read_file(path), path.string()), weights, DocumentRole::kInput);

@@ -40,59 +40,83 @@ void require_below_one(std::string_view key, double value) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, TrainOptions& options) {
-  visitor.option("epochs", options.epochs, "passes over the data, unless `steps` says otherwise");
-  visitor.option("steps", options.steps, "optimizer steps; 0: `epochs` decides");
-  visitor.option("batch_size", options.batch_size, "pairs a step");
-  visitor.count_or_auto("micro_batch_clip", options.micro_batch_clip,
-                        "images, and texts, through CLIP at a time; 0: all, which needs no second forward; "
-                        "auto: all, a half, a third, ..., as memory allows");
+  visitor.option("epochs", options.epochs, "Passes over the data. Not read if `steps` is set.");
+  visitor.option("steps", options.steps,
+                 "Optimizer steps; 0: as many as `epochs` gives. Set it to compare runs at equal cost.");
+  visitor.option("batch_size", options.batch_size,
+                 "Pairs per step. A larger batch gives L_CLIP more negatives; the micro-batches below bound "
+                 "the memory.");
+  visitor.count_or_auto(
+      "micro_batch_clip", options.micro_batch_clip,
+      "Images, and as many texts, at once through CLIP. 0: the whole batch, which needs no second "
+      "forward pass. auto: the whole batch, or the largest half, third, ... of it that fits into "
+      "memory. Lower it if memory runs out; the result is the same up to float rounding.");
   visitor.count_or_auto(
       "micro_batch_unet", options.micro_batch_unet,
-      "latents through the UNet at a time; 0: all; auto: all, a half, a third, ..., as memory "
-      "allows");
-  visitor.option("lr", options.lr, "peak learning rate");
-  visitor.option("lr_h_w", options.lr_h_w, "peak learning rate of h_w; 0: `lr`");
-  visitor.choice("schedule", options.schedule, kScheduleNames, "of the learning rate after the warm-up");
-  visitor.option("warmup_steps", options.warmup_steps, "steps of linear warm-up of the learning rate");
+      "Latents at once through the UNet; 0: all; auto: as for `micro_batch_clip`. Lower it if memory "
+      "runs out.");
+  visitor.option("lr", options.lr,
+                 "Peak learning rate. Lower it if the loss diverges or zero-shot accuracy falls.");
+  visitor.option(
+      "lr_h_w", options.lr_h_w,
+      "Peak learning rate of h_w; 0: the same as `lr`. Raise it if L_SDS falls slowly, since h_w starts at "
+      "random.");
+  visitor.choice("schedule", options.schedule, kScheduleNames,
+                 "Learning rate after the warm-up: cosine decay to 0, or constant.");
+  visitor.option("warmup_steps", options.warmup_steps,
+                 "Steps in which the learning rates rise linearly to their peaks.");
   visitor.option("weight_decay", options.weight_decay,
-                 "AdamW's; not on tensors of fewer than two dimensions");
-  visitor.option("beta1", options.beta1, "AdamW's");
-  visitor.option("beta2", options.beta2, "AdamW's");
-  visitor.option("epsilon", options.epsilon, "AdamW's");
-  visitor.option("grad_clip_norm", options.grad_clip_norm,
-                 "largest norm of all gradients together; 0: no clipping");
-  visitor.choice("tune", options.tune, kTuneNames, "which of CLIP's parameters train");
-  visitor.section("lora", options.lora, "low-rank updates of weights, where `tune` is lora");
+                 "AdamW's weight decay. It does not apply to tensors of fewer than two dimensions, such as "
+                 "LayerNorm's.");
+  visitor.option("beta1", options.beta1, "AdamW's beta 1: decay of the mean gradient.");
+  visitor.option(
+      "beta2", options.beta2,
+      "AdamW's beta 2: decay of the mean squared gradient. Lower it if single batches cause loss spikes.");
+  visitor.option("epsilon", options.epsilon,
+                 "AdamW's epsilon: keeps the update finite if gradients are tiny.");
+  visitor.option(
+      "grad_clip_norm", options.grad_clip_norm,
+      "Largest norm of all gradients together; 0: no clipping. Set it if single batches cause loss spikes.");
+  visitor.choice(
+      "tune", options.tune, kTuneNames,
+      "Trained parameters of CLIP: layernorm (the paper), layernorm+bias, lora or all. More parameters fit "
+      "the data better and may cost zero-shot accuracy.");
+  visitor.section("lora", options.lora, "Low-rank updates of weights. Only read if `tune` is lora.");
   visitor.option("tune_temperature", options.tune_temperature,
-                 "whether `logit_scale` trains too, and `logit_bias` with the sigmoid loss");
-  visitor.choice("precision", options.precision, kPrecisionNames, "of the networks; the losses stay float32");
+                 "Whether `logit_scale` is trained too, and `logit_bias` with the sigmoid loss.");
+  visitor.choice("precision", options.precision, kPrecisionNames, kPrecisionText);
   visitor.option(
       "checkpoint_every", options.checkpoint_every,
-      "steps between checkpoints, beside the one that each evaluation begins with; 0: only at the end");
+      "Steps between checkpoints; 0: only before evaluations and at the end. A killed run repeats at most "
+      "this many steps.");
   visitor.option("checkpoint_minutes", options.checkpoint_minutes,
-                 "a checkpoint also after so many minutes without one; 0: never");
+                 "Most minutes between checkpoints; 0: no limit. Set it if steps are slow.");
   visitor.option("keep_checkpoints", options.keep_checkpoints,
-                 "how many of the newest checkpoints are kept, beside the best one");
+                 "Number of newest checkpoints to keep, in addition to the best one.");
   visitor.option("evaluate_every", options.evaluate_every,
-                 "steps between evaluations (section `evaluate`); 0: only at the end");
-  visitor.option(
-      "diagnose_every", options.diagnose_every,
-      "steps between measurements of L_SDS with shuffled captions, one more UNet pass each; 0: never");
+                 "Steps between evaluations (section `evaluate`); 0: only at the end.");
+  visitor.option("diagnose_every", options.diagnose_every,
+                 "Steps between measurements of L_SDS with shuffled captions, which cost one UNet pass each; "
+                 "0: never. A "
+                 "gap to the matched captions shows that L_SDS reads the captions.");
 }
 
 void visit_options(OptionVisitor& visitor, TrainConfig& config) {
-  visitor.option("clip", config.clip, "bundle folder of the student");
-  visitor.option("teacher", config.teacher,
-                 "bundle folder of the teacher; not needed where its losses' weights are 0");
-  visitor.option("seed", config.seed, "of every draw of the run");
-  visitor.section("data", config.data, "pairs to train on");
-  visitor.section("train", config.train, "the optimization");
-  visitor.section("contrastive", config.contrastive, "L_CLIP (appendix C.1)");
-  visitor.section("sds", config.sds, "L_SDS (section 3)");
+  visitor.option("clip", config.clip, "Bundle folder of the student, or its name below $SDSCLIP_MODELS.");
+  visitor.option(
+      "teacher", config.teacher,
+      "Bundle folder of the teacher, or its name below $SDSCLIP_MODELS. Not read if sds.lambda and "
+      "feature.weight are 0.");
+  visitor.option("seed", config.seed,
+                 "Seed of all random draws. Change it to measure the variance between runs.");
+  visitor.section("data", config.data, "Training pairs.");
+  visitor.section("train", config.train, "Optimization.");
+  visitor.section("contrastive", config.contrastive, "L_CLIP (appendix C.1 of the paper).");
+  visitor.section("sds", config.sds, "L_SDS (section 3 of the paper).");
   visitor.section("feature", config.feature,
-                  "distilling the UNet's features (appendix A.2), the paper's control");
-  visitor.section("rank", config.rank, "L_rank: the teacher's ranking of candidate captions");
-  visitor.section("evaluate", config.evaluate, "benchmarks during training");
+                  "Distillation of the UNet's features (appendix A.2), the paper's negative control.");
+  visitor.section("rank", config.rank, "L_rank: the teacher's ranking of candidate captions.");
+  visitor.section("evaluate", config.evaluate, "Benchmarks during training.");
 }
 
 bool trains_logit_bias(const TrainConfig& config) {

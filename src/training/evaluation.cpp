@@ -41,14 +41,18 @@ fs::path one_data_set(const Benchmark& benchmark, const fs::path& root) {
 
 void visit_options(OptionVisitor& visitor, EvaluateOptions& options) {
   visitor.option("benchmarks", options.benchmarks,
-                 "that the student is scored on, as `sdsclip eval` names them; empty: none");
-  visitor.option("data", options.data,
-                 "folder that holds a folder a benchmark; empty: SDSCLIP_DATA, by default data");
-  visitor.option("limit", options.limit, "first cases of each part; 0: all");
-  visitor.option("metric", options.metric,
-                 "that the best checkpoint and `patience` go by; empty: the first benchmark's first one");
+                 "Benchmarks to score the student on, such as [winoground, zeroshot]; empty: no evaluation.");
+  visitor.option(
+      "data", options.data,
+      "Folder with one folder per benchmark; empty: $SDSCLIP_DATA, or data if that is not set. Name "
+      "validation data here to select checkpoints without the test set.");
+  visitor.option("limit", options.limit, "Use only the first cases of each part, for speed; 0: all.");
+  visitor.option(
+      "metric", options.metric,
+      "Metric for best-checkpoint selection and early stopping, such as winoground/group; empty: the first "
+      "metric of the first benchmark.");
   visitor.option("patience", options.patience,
-                 "evaluations in a row without a better value before training stops; 0: never");
+                 "Stop after this many evaluations in a row without a better value; 0: never.");
 }
 
 void check_evaluate_options(const EvaluateOptions& options) {

@@ -49,6 +49,41 @@ class CommandLine(ProgramTest):
         self.check_fails(2, ["--device", "gpu"], "eval", "winoground", "--data", "tests", "--device", "gpu")
         self.check_fails(2, ["nothing.yaml", "known:", "quickstart.yaml"], "train", "--config", "nothing.yaml")
 
+    def test_a_wrong_value_is_reported_under_the_flag_that_was_typed(self):
+        score = ["diffusion-score", "winoground", "--data", "tests", "--out", self.folder / "never"]
+        for flag, value, expected in (
+            ("--samples", "many", "integer from 1 to 1000000"), ("--samples", 0, "integer from 1 to 1000000"),
+            ("--samples", 2**40, "1 to 1000000"), ("--seed", -1, "integer of 0 or more"), ("--norm", "l3", "one of l2"),
+            ("--weight", "learned:", "learned:FILE"), ("--micro-batch", "1.5", "integer of 0 or more"),
+            ("--encode-batch", 0, "integer of 1 or more"), ("--preset", "papre", "'paper'"),
+        ):  # fmt: skip
+            done = run(*score, f"{flag}={value}")
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertRegex(done.stderr, rf"^(sdsclip: |\S+ \S+ error ){flag}: got '?{value}")
+            self.assertIn(expected, done.stderr)
+            self.assertNotIn("--set", done.stderr)
+        self.check_fails(2, ["--t-range: got 0.8 and 0.2"], *score, "--t-range", 0.8, 0.2)
+        self.check_fails(2, ["--confidence belongs to --adaptive"], *score, "--confidence", 0.9)
+        self.check_fails(2, ["--min-samples: got '1'"], *score, "--adaptive", "--min-samples", 1)
+        self.check_fails(2, ["--batch: got '0'"], "eval", "winoground", "--data", "tests", "--batch", 0)
+        self.assertFalse((self.folder / "never").exists())
+
+    def test_a_flag_that_a_command_does_not_read_is_accepted_but_not_listed(self):
+        unread = ["--seed", 1, "--precision", "bf16", "--device", "cpu", "--threads", 1]
+        inspect = ["bundle", "inspect", "models/shapes-clip"]
+        self.assertEqual(self.check_succeeds(*inspect, *unread), self.check_succeeds(*inspect))
+        for command in (["report"], ["compare"], ["bundle", "inspect"], ["bundle", "verify"], ["data", "check"]):
+            text = self.check_succeeds(*command, "--help")
+            for flag in ("--seed", "--precision", "--device", "--threads"):
+                self.assertNotIn(flag, text)
+        self.assertNotIn("--seed", self.check_succeeds("eval", "--help"))
+        self.check_fails(2, ["--precision: got 'fp64'"], *inspect, "--precision", "fp64")
+
+    def test_a_preset_gives_way_to_the_other_flags_wherever_they_stand(self):
+        score = ["diffusion-score", "winoground", "--data", "tests", "--out", self.folder / "never", "--adaptive"]
+        for order in (["--preset", "diffusion-itm", "--t-range", 0, 0.5], ["--t-range", 0, 0.5, "--preset", "diffusion-itm"]):
+            self.check_fails(2, ["--t-range: the preset diffusion-itm has a range of its own"], *score, *order)
+
     def test_judging_stored_scores_needs_no_model(self):
         world = self.draw_world(train=1)
         scorers = {"eval": ("--clip", "shapes-clip"), "diffusion-score": ("--teacher", "shapes-teacher", "--samples", 2)}

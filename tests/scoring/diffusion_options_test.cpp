@@ -21,26 +21,26 @@ void expect_refused(std::initializer_list<std::string> parts,
 
 TEST(DiffusionScoreOptions, AreCheckedAloneAndTogether) {
   check_options({});
-  expect_refused({"samples", "0"}, [](auto& options) { options.sampling.samples = 0; });
-  expect_refused({"t_min, t_max", "0.8 and 0.2"}, [](auto& options) {
+  expect_refused({"--samples", "0"}, [](auto& options) { options.sampling.samples = 0; });
+  expect_refused({"--t-range", "0.8 and 0.2"}, [](auto& options) {
     options.sampling.t_min = 0.8;
     options.sampling.t_max = 0.2;
   });
-  expect_refused({"t_max", "1.5"}, [](auto& options) { options.sampling.t_max = 1.5; });
-  expect_refused({"weight", "'learned:'"}, [](auto& options) { options.estimator.weight = "learned:"; });
+  expect_refused({"--t-range", "1.5"}, [](auto& options) { options.sampling.t_max = 1.5; });
+  expect_refused({"--weight", "'learned:'"}, [](auto& options) { options.estimator.weight = "learned:"; });
   expect_refused({"adaptive", "even"}, [](auto& options) {
     options.adaptive.enabled = true;
     options.sampling.grid = TimestepGrid::kEven;
   });
-  expect_refused({"confidence"}, [](auto& options) {
+  expect_refused({"--confidence"}, [](auto& options) {
     options.adaptive.enabled = true;
     options.adaptive.confidence = 1.0;
   });
-  expect_refused({"min_samples", "1"}, [](auto& options) {
+  expect_refused({"--min-samples", "1"}, [](auto& options) {
     options.adaptive.enabled = true;
     options.adaptive.min_samples = 1;
   });
-  expect_refused({"budget", "min_samples"}, [](auto& options) {
+  expect_refused({"--budget", "--min-samples"}, [](auto& options) {
     options.adaptive.enabled = true;
     options.adaptive.budget = 3;
   });

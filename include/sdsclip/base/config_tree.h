@@ -44,6 +44,6 @@ void overlay(ConfigNode& base, const ConfigNode& over);
 
 /// Applies one `--set key.path=value`; the value is read as YAML. Throws `Error(kUsage)` if `setting` has
 /// another form.
-void apply_setting(ConfigNode& root, std::string_view setting);
+void apply_setting(ConfigNode& root, std::string_view setting, std::string_view flag = "--set");
 
 }  // namespace sdsclip

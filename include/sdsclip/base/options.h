@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,18 +18,29 @@ namespace sdsclip {
 /// The value of an option that is written `auto`: the program chooses the number.
 inline constexpr std::int64_t kAuto = -1;
 
-/// Walks the fields of an option struct. Each struct lists its options once:
+/// The integers that an option may have, ends included.
+struct IntegerRange {
+  std::int64_t least = std::numeric_limits<std::int64_t>::min();
+  std::int64_t most = std::numeric_limits<std::int64_t>::max();
+  [[nodiscard]] bool contains(std::int64_t value) const { return least <= value && value <= most; }
+};
+
+/// "integer", "integer of 1 or more", "integer from 1 to 64".
+std::string describe(IntegerRange range);
+
+/// Walks the fields of an option struct. Each struct lists its options once, with their texts:
 ///
 ///     struct DataOptions {
 ///       std::string format = "coco";
 ///       std::int64_t workers = 2;
 ///     };
 ///     void visit_options(OptionVisitor& visitor, DataOptions& options) {
-///       visitor.option("format", options.format, "coco, tsv or webdataset");
-///       visitor.option("workers", options.workers, "threads that decode ahead of the step");
+///       visitor.option("format", options.format, "Format of the data set: coco, tsv or webdataset.");
+///       visitor.count("workers", options.workers, {1}, "Number of threads that decode images.");
 ///     }
 ///
-/// That one function drives reading, `--set`, printing and the documentation.
+/// A text says what the option does, its unit, and when to change it. That one function drives reading,
+/// `--set`, command-line flags, `--help`, printing and docs/configuration.md.
 class OptionVisitor {
  public:
   virtual ~OptionVisitor() = default;
@@ -38,6 +51,8 @@ class OptionVisitor {
   virtual void option(std::string_view key, std::string& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) = 0;
   virtual void option(std::string_view key, std::vector<double>& value, std::string_view doc) = 0;
+  /// An integer of a range.
+  virtual void count(std::string_view key, std::int64_t& value, IntegerRange range, std::string_view doc) = 0;
   /// An integer, or `auto`, which is stored as `kAuto`.
   virtual void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) = 0;
 
@@ -45,9 +60,9 @@ class OptionVisitor {
   template <typename Enum>
   void choice(std::string_view key, Enum& value, std::span<const std::string_view> names,
               std::string_view doc) {
-    std::size_t index = static_cast<std::size_t>(value);
-    choose(key, index, names, doc);
-    value = static_cast<Enum>(index);
+    choose(
+        key, static_cast<std::size_t>(value), names,
+        [&value](std::size_t index) { value = static_cast<Enum>(index); }, doc);
   }
 
   /// An enumeration of which nothing may be chosen, which is written `none`.
@@ -56,9 +71,12 @@ class OptionVisitor {
                  std::span<const std::string_view> names, std::string_view doc) {
     std::vector<std::string_view> all = {none};
     all.insert(all.end(), names.begin(), names.end());
-    std::size_t index = value ? static_cast<std::size_t>(*value) + 1 : 0;
-    choose(key, index, all, doc);
-    value = index == 0 ? std::nullopt : std::optional(static_cast<Enum>(index - 1));
+    choose(
+        key, value ? static_cast<std::size_t>(*value) + 1 : 0, all,
+        [&value](std::size_t index) {
+          value = index == 0 ? std::nullopt : std::optional(static_cast<Enum>(index - 1));
+        },
+        doc);
   }
 
   /// A nested struct with its own `visit_options`.
@@ -70,8 +88,9 @@ class OptionVisitor {
   }
 
  protected:
-  virtual void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
-                      std::string_view doc) = 0;
+  using SetChoice = std::function<void(std::size_t index)>;
+  virtual void choose(std::string_view key, std::size_t index, std::span<const std::string_view> names,
+                      SetChoice set, std::string_view doc) = 0;
   virtual void enter(std::string_view key, std::string_view doc) = 0;
   virtual void leave() = 0;
 };
@@ -84,6 +103,7 @@ class OptionReader : public OptionVisitor {
 
   void option(std::string_view key, bool& value, std::string_view doc) override;
   void option(std::string_view key, std::int64_t& value, std::string_view doc) override;
+  void count(std::string_view key, std::int64_t& value, IntegerRange range, std::string_view doc) override;
   void option(std::string_view key, double& value, std::string_view doc) override;
   void option(std::string_view key, std::string& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
@@ -93,7 +113,7 @@ class OptionReader : public OptionVisitor {
   void finish();  ///< reports unknown keys of the outermost level
 
  protected:
-  void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
+  void choose(std::string_view key, std::size_t index, std::span<const std::string_view> names, SetChoice set,
               std::string_view doc) override;
   void enter(std::string_view key, std::string_view doc) override;
   void leave() override;
@@ -137,6 +157,7 @@ class OptionLister : public OptionVisitor {
  public:
   void option(std::string_view key, bool& value, std::string_view doc) override;
   void option(std::string_view key, std::int64_t& value, std::string_view doc) override;
+  void count(std::string_view key, std::int64_t& value, IntegerRange range, std::string_view doc) override;
   void option(std::string_view key, double& value, std::string_view doc) override;
   void option(std::string_view key, std::string& value, std::string_view doc) override;
   void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
@@ -145,7 +166,7 @@ class OptionLister : public OptionVisitor {
   [[nodiscard]] const std::vector<OptionDescription>& list() const { return list_; }
 
  protected:
-  void choose(std::string_view key, std::size_t& index, std::span<const std::string_view> names,
+  void choose(std::string_view key, std::size_t index, std::span<const std::string_view> names, SetChoice set,
               std::string_view doc) override;
   void enter(std::string_view key, std::string_view doc) override;
   void leave() override;

@@ -17,9 +17,9 @@ namespace sdsclip {
 
 /// The configuration section `data`.
 struct DataOptions : CaptionSource {
-  std::int64_t workers = 2;                     ///< threads that decode ahead of the step
-  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
-  bool confine = false;                         ///< whether an image outside `images` is a bad sample
+  std::int64_t workers = 2;
+  ConvertOrder convert = ConvertOrder::kFirst;
+  bool confine = false;
 };
 void visit_options(OptionVisitor& visitor, DataOptions& options);
 

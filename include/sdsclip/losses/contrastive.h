@@ -14,9 +14,9 @@ enum class ContrastiveKind {
 
 /// The configuration section `contrastive`.
 struct ContrastiveOptions {
-  double weight = 1.0;                               ///< of L_CLIP in L_total; 0: without it
-  ContrastiveKind kind = ContrastiveKind::kSoftmax;  ///< which loss it is
-  bool hard_negatives = false;  ///< the data set's negative captions as further text columns (NegCLIP)
+  double weight = 1.0;
+  ContrastiveKind kind = ContrastiveKind::kSoftmax;
+  bool hard_negatives = false;
 };
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options);
 

@@ -15,12 +15,11 @@ namespace sdsclip {
 /// The configuration section `feature`: distillation of the UNet's features (paper, appendix A.2, eq. 6). The
 /// paper reports that it does not help.
 struct FeatureOptions {
-  double weight = 0;        ///< of the loss in L_total (eq. 6's lambda); 0: without it
-  std::int64_t block = -1;  ///< what is distilled: -1 the UNet's output, 0 and up the output of that block
-                            ///< (down blocks, mid block, up blocks; `features` of bundle.json)
-  SdsReduction reduction = SdsReduction::kSum;  ///< over the feature's elements; then a mean over the batch
-  double t_min = 0.0;                           ///< timesteps from this share of the schedule on ...
-  double t_max = 1.0;                           ///< ... to below this one
+  double weight = 0;
+  std::int64_t block = -1;
+  SdsReduction reduction = SdsReduction::kSum;
+  double t_min = 0.0;
+  double t_max = 1.0;
 };
 void visit_options(OptionVisitor& visitor, FeatureOptions& options);
 

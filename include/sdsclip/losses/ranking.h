@@ -10,10 +10,9 @@ namespace sdsclip {
 
 /// The configuration section `rank`: score-ranking distillation, which goes beyond the paper.
 struct RankOptions {
-  double weight = 0;    ///< of L_rank in L_total; 0: without it
-  std::string targets;  ///< run folder or `scores.sqlite` of `sdsclip diffusion-score captions`
-  double temperature =
-      0.01;  ///< of the teacher's soft targets, in units of the mean error of a latent element
+  double weight = 0;
+  std::string targets;
+  double temperature = 0.01;
 };
 void visit_options(OptionVisitor& visitor, RankOptions& options);
 

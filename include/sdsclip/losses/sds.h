@@ -21,18 +21,18 @@ enum class SdsError { kEps, kV };
 /// The configuration section `sds`: L_SDS (paper, section 3, eqs. 3-4), with options for what the paper
 /// leaves open.
 struct SdsOptions {
-  double lambda = 0.001;                   ///< weight of L_SDS in L_total; 0: the teacher is not loaded
-  SdsNoising noising = SdsNoising::kDdpm;  ///< none feeds z itself to the UNet, eq. 3 to the letter
-  SdsEmbedding embedding = SdsEmbedding::kProjected;  ///< unit: h_w sees the embedding at unit norm
-  SdsReduction reduction = SdsReduction::kSum;  ///< over the latent's elements; then a mean over the batch
-  SdsJacobian jacobian = SdsJacobian::kFull;    ///< dropped: without d eps_hat / d z, as DreamFusion
-  double t_min = 0.0;                           ///< timesteps from this share of the schedule on ...
-  double t_max = 1.0;                           ///< ... to below this one
-  SdsTimesteps timesteps = SdsTimesteps::kUniform;  ///< how they are drawn in that range
-  std::int64_t samples = 1;                         ///< (t, eps) draws an image a step
-  SdsWeight weight = SdsWeight::kOne;               ///< of a timestep: 1, or 1 - abar_t
-  SdsError error = SdsError::kEps;  ///< v: the error of the velocity, 1 / abar_t times that of eps
-  std::int64_t warmup_steps = 0;    ///< first steps that train h_w alone, on L_SDS alone
+  double lambda = 0.001;
+  SdsNoising noising = SdsNoising::kDdpm;
+  SdsEmbedding embedding = SdsEmbedding::kProjected;
+  SdsReduction reduction = SdsReduction::kSum;
+  SdsJacobian jacobian = SdsJacobian::kFull;
+  double t_min = 0.0;
+  double t_max = 1.0;
+  SdsTimesteps timesteps = SdsTimesteps::kUniform;
+  std::int64_t samples = 1;
+  SdsWeight weight = SdsWeight::kOne;
+  SdsError error = SdsError::kEps;
+  std::int64_t warmup_steps = 0;
 };
 void visit_options(OptionVisitor& visitor, SdsOptions& options);
 

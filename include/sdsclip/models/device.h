@@ -3,18 +3,10 @@
 #include <c10/core/Device.h>
 
 #include <cstdint>
-#include <string>
 
-#include "sdsclip/base/precision.h"
+#include "sdsclip/models/compute_options.h"
 
 namespace sdsclip {
-
-/// Where and how a run computes.
-struct ComputeOptions {
-  std::string device = "auto";  ///< auto, cpu, cuda or cuda:N; auto takes a GPU if there is one
-  Precision precision = Precision::kFp32;
-  std::int64_t threads = 0;  ///< LibTorch's CPU threads; 0: one per core
-};
 
 struct Placement {
   c10::Device device = c10::Device(c10::kCPU);

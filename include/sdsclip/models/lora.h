@@ -14,9 +14,9 @@ namespace sdsclip {
 
 /// The configuration section `train.lora`, used if `train.tune` is `lora`.
 struct LoraOptions {
-  std::int64_t rank = 8;                        ///< r, the rank of every update
-  double alpha = 8;                             ///< the update is alpha / r times B A
-  std::vector<std::string> targets = {"attn"};  ///< adapts weights whose names contain one of these
+  std::int64_t rank = 8;
+  double alpha = 8;
+  std::vector<std::string> targets = {"attn"};
 };
 void visit_options(OptionVisitor& visitor, LoraOptions& options);
 

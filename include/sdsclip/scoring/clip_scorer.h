@@ -3,26 +3,12 @@
 #include <cstdint>
 #include <string>
 
-#include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/benchmark.h"
-#include "sdsclip/data/preprocess.h"
 #include "sdsclip/models/clip_model.h"
+#include "sdsclip/scoring/clip_options.h"
 #include "sdsclip/scoring/score_store.h"
 
 namespace sdsclip {
-
-/// How CLIP scores are computed. The batch sizes are part of the run's identity, because the last bits of a
-/// score may depend on them; the other options change no value. A resumed run may have other batch sizes:
-/// stored embeddings are kept.
-struct ClipScoreOptions {
-  std::int64_t image_batch = 64;                ///< images a unit
-  std::int64_t text_batch = 256;                ///< texts a unit
-  std::int64_t workers = 2;                     ///< threads that decode ahead of the encoder
-  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
-  std::string cache = {};  ///< folder of embeddings that other runs may reuse; empty: none
-  bool quiet = false;      ///< no progress bar
-};
-void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
 
 struct ClipScoring {
   CaseScores scores;

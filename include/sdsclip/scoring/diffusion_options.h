@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,11 +20,11 @@ enum class TimestepGrid {
 
 /// What is drawn. These options determine the stored errors.
 struct SamplingOptions {
-  std::int64_t samples = 50;                  ///< (t, eps) draws a pair; adaptive: at most so many
-  std::int64_t seed = 0;                      ///< 0 or more; of the noise and of the nested grid's shift
-  double t_min = 0.0;                         ///< t = floor(u * train_timesteps), u in [t_min, t_max)
-  double t_max = 1.0;                         ///< likewise
-  TimestepGrid grid = TimestepGrid::kNested;  ///< order and place of the timesteps
+  std::int64_t samples = 50;
+  std::int64_t seed = 0;
+  double t_min = 0.0;
+  double t_max = 1.0;
+  TimestepGrid grid = TimestepGrid::kNested;
 };
 void visit_options(OptionVisitor& visitor, SamplingOptions& options);
 
@@ -40,19 +41,19 @@ enum class ErrorTarget { kEps, kV };
 /// How stored errors become a score. These options change no stored error, so a finished run can be judged
 /// anew.
 struct EstimatorOptions {
-  ErrorNorm norm = ErrorNorm::kL2;        ///< see above
-  ErrorTarget error = ErrorTarget::kEps;  ///< see above
-  std::string weight = "uniform";         ///< of a timestep: uniform, snr, or learned:FILE
-  bool subtract_unconditional = false;    ///< d(x, c) - d(x, ''): makes images comparable
+  ErrorNorm norm = ErrorNorm::kL2;
+  ErrorTarget error = ErrorTarget::kEps;
+  std::string weight = "uniform";
+  bool subtract_unconditional = false;
 };
 void visit_options(OptionVisitor& visitor, EstimatorOptions& options);
 
 /// Adaptive sampling (racing): spends samples where a decision is open; see docs/diffusion-score.md.
 struct AdaptiveOptions {
-  bool enabled = false;          ///< stop candidates whose paired difference is decided
-  double confidence = 0.998;     ///< two-sided, of the paired t-test
-  std::int64_t min_samples = 4;  ///< of every pair, before any decision
-  double budget = 0;             ///< UNet evaluations a pair, on average over all pairs; 0: no limit
+  bool enabled = false;
+  double confidence = 0.998;
+  std::int64_t min_samples = 4;
+  double budget = 0;
   bool operator==(const AdaptiveOptions&) const = default;
 };
 void visit_options(OptionVisitor& visitor, AdaptiveOptions& options);
@@ -61,15 +62,21 @@ struct DiffusionScoreOptions {
   SamplingOptions sampling;
   EstimatorOptions estimator;
   AdaptiveOptions adaptive;
-  std::optional<ResizeMode> resize;             ///< how an image becomes a square; none: as the bundle says
-  ConvertOrder convert = ConvertOrder::kFirst;  ///< when an image of another mode becomes RGB
-  std::int64_t micro_batch = 0;   ///< UNet evaluations a unit; 0: as many as the device takes well
-  std::int64_t encode_batch = 8;  ///< images or texts a unit of the VAE and of the text encoder
-  std::int64_t cache_mib = 2048;  ///< memory for latents and contexts; what does not fit is encoded again
-  std::int64_t workers = 2;       ///< threads that decode images
-  bool quiet = false;             ///< no progress bar
+  std::optional<ResizeMode> resize;  ///< none: as the bundle says
+  ConvertOrder convert = ConvertOrder::kFirst;
+  std::int64_t micro_batch = 0;
+  std::int64_t encode_batch = 8;
+  std::int64_t cache_mib = 2048;
+  std::int64_t workers = 2;
+  bool quiet = false;
 };
 void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options);
+
+/// The file of an `EstimatorOptions::weight` of `learned:FILE`; nothing if the weight is another one.
+std::optional<std::string> learned_weights_file(const std::string& weight);
+
+inline constexpr std::array<std::string_view, 3> kPresetNames = {"paper", "diffusion-itm",
+                                                                 "diffusion-classifier"};
 
 /// Sets the options that a preset fixes and keeps the others: `paper` (50 samples, equations 1 and 2),
 /// `diffusion-itm` (Krojer et al., 2023), `diffusion-classifier` (Li et al., 2023). Throws `Error(kUsage)`

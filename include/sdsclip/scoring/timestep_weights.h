@@ -2,7 +2,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,9 +20,6 @@ struct TimestepWeights {
 };
 
 void visit_options(OptionVisitor& visitor, TimestepWeights& weights);
-
-/// The file of an `EstimatorOptions::weight` of `learned:FILE`; nothing if the weight is another one.
-std::optional<std::string> learned_weights_file(const std::string& weight);
 
 /// Reads a JSON file. Throws `Error(kInput)` that names file and key if anything is malformed.
 TimestepWeights read_timestep_weights(const std::filesystem::path& path);

@@ -13,11 +13,11 @@ namespace sdsclip {
 
 /// The configuration section `evaluate`: benchmarks that score the student during training.
 struct EvaluateOptions {
-  std::vector<std::string> benchmarks = {};  ///< as `sdsclip eval` names them; empty: no evaluation
-  std::string data = {};    ///< folder that holds a folder a benchmark; empty: SDSCLIP_DATA, by default data
-  std::int64_t limit = 0;   ///< first cases of each part; 0: all
-  std::string metric = {};  ///< that "best" and `patience` go by; empty: the first benchmark's first headline
-  std::int64_t patience = 0;  ///< evaluations in a row without a better value before training stops; 0: never
+  std::vector<std::string> benchmarks = {};
+  std::string data = {};
+  std::int64_t limit = 0;
+  std::string metric = {};
+  std::int64_t patience = 0;
 };
 void visit_options(OptionVisitor& visitor, EvaluateOptions& options);
 

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "sdsclip/base/options.h"
+#include "sdsclip/base/precision.h"
+
+namespace sdsclip {
+
+inline constexpr std::string_view kPrecisionText =
+    "Arithmetic of the networks; losses and scores stay float32. bf16 needs half the memory, and less time "
+    "on "
+    "processors that compute in it. fp16 is meant for GPUs without bf16.";
+
+/// Where and how a run computes.
+struct ComputeOptions {
+  std::string device = "auto";
+  Precision precision = Precision::kFp32;
+  std::int64_t threads = 0;
+};
+
+inline void visit_options(OptionVisitor& visitor, ComputeOptions& options) {
+  visitor.option("device", options.device,
+                 "Device of the networks: auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.");
+  visitor.choice("precision", options.precision, kPrecisionNames, kPrecisionText);
+  visitor.count("threads", options.threads, {0},
+                "CPU threads of LibTorch; 0: one per core. Set it if several runs share a machine.");
+}
+
+}  // namespace sdsclip
