@@ -37,24 +37,7 @@ void require_below_one(std::string_view key, double value) {
   if (!(value >= 0 && value < 1)) throw usage_error("{}: got {}, expected 0 or more and below 1", key, value);
 }
 
-}  // namespace
-
-void visit_options(OptionVisitor& visitor, TrainOptions& options) {
-  visitor.option("epochs", options.epochs, "Passes over the data. Not read if `steps` is set.");
-  visitor.option("steps", options.steps,
-                 "Optimizer steps; 0: as many as `epochs` gives. Set it to compare runs at equal cost.");
-  visitor.option("batch_size", options.batch_size,
-                 "Pairs per step. A larger batch gives L_CLIP more negatives; the micro-batches below bound "
-                 "the memory.");
-  visitor.count_or_auto(
-      "micro_batch_clip", options.micro_batch_clip,
-      "Images, and as many texts, at once through CLIP. 0: the whole batch, which needs no second "
-      "forward pass. auto: the whole batch, or the largest half, third, ... of it that fits into "
-      "memory. Lower it if memory runs out; the result is the same up to float rounding.");
-  visitor.count_or_auto(
-      "micro_batch_unet", options.micro_batch_unet,
-      "Latents at once through the UNet; 0: all; auto: as for `micro_batch_clip`. Lower it if memory "
-      "runs out.");
+void visit_optimizer(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("lr", options.lr,
                  "Peak learning rate. Lower it if the loss diverges or zero-shot accuracy falls.");
   visitor.option(
@@ -77,6 +60,27 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option(
       "grad_clip_norm", options.grad_clip_norm,
       "Largest norm of all gradients together; 0: no clipping. Set it if single batches cause loss spikes.");
+}
+
+}  // namespace
+
+void visit_options(OptionVisitor& visitor, TrainOptions& options) {
+  visitor.option("epochs", options.epochs, "Passes over the data. Not read if `steps` is set.");
+  visitor.option("steps", options.steps,
+                 "Optimizer steps; 0: as many as `epochs` gives. Set it to compare runs at equal cost.");
+  visitor.option("batch_size", options.batch_size,
+                 "Pairs per step. A larger batch gives L_CLIP more negatives; the micro-batches below bound "
+                 "the memory.");
+  visitor.count_or_auto(
+      "micro_batch_clip", options.micro_batch_clip,
+      "Images, and as many texts, at once through CLIP. 0: the whole batch, which needs no second "
+      "forward pass. auto: the whole batch, or the largest half, third, ... of it that fits into "
+      "memory. Lower it if memory runs out; the result is the same up to float rounding.");
+  visitor.count_or_auto(
+      "micro_batch_unet", options.micro_batch_unet,
+      "Latents at once through the UNet; 0: all; auto: as for `micro_batch_clip`. Lower it if memory "
+      "runs out.");
+  visit_optimizer(visitor, options);
   visitor.choice(
       "tune", options.tune, kTuneNames,
       "Trained parameters of CLIP: layernorm (the paper), layernorm+bias, lora or all. More parameters fit "
@@ -97,8 +101,7 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
                  "Steps between evaluations (section `evaluate`); 0: only at the end.");
   visitor.option("diagnose_every", options.diagnose_every,
                  "Steps between measurements of L_SDS with shuffled captions, which cost one UNet pass each; "
-                 "0: never. A "
-                 "gap to the matched captions shows that L_SDS reads the captions.");
+                 "0: never. A gap to the matched captions shows that L_SDS reads the captions.");
 }
 
 void visit_options(OptionVisitor& visitor, TrainConfig& config) {
