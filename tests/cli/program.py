@@ -8,6 +8,10 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/support"))
+
+import world as world_support
+
 PROGRAM = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "build" / "sdsclip"
 
 
@@ -60,7 +64,7 @@ class ProgramTest(unittest.TestCase):
     def draw_world(cls, train: int = 8) -> Path:
         """Draws the shapes world with the given number of training images into the class's folder."""
         world = cls.folder / "world"
-        subprocess.run([PROGRAM, "synth", "--out", world, "--train", str(train)], check=True, capture_output=True)
+        world_support.draw_world(PROGRAM, world, train)
         return world
 
     @classmethod

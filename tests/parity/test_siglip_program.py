@@ -13,10 +13,12 @@ import safetensors.torch
 import torch
 
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import program_case
 from hub_tokenizers import write_siglip
 from tiny_timm import SIGLIP_CONFIGS
+from world import draw_world
 
 program_case.ProgramTestCase.program = sys.argv.pop(1)
 
@@ -26,8 +28,7 @@ class SiglipProgram(program_case.ProgramTestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.export("tiny-siglip", SIGLIP_CONFIGS["tiny-siglip"], write_siglip)
-        done = cls.run_program("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
-        assert done.returncode == 0, done.stderr
+        draw_world(cls.program, cls.scratch / "world", 24)
 
     def train(self, bundle: Path, *settings: str) -> subprocess.CompletedProcess:
         world = self.scratch / "world/coco"

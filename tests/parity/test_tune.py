@@ -20,10 +20,12 @@ from torch import nn
 
 PROGRAM = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import model_support
 from export_support import ExportTestCase, run_script
 from tiny_clips import write_tiny_clips
+from world import draw_world
 
 import export_clip
 from sdsclip_export.clip_models import Weights, load_clip
@@ -50,7 +52,7 @@ class Tune(ExportTestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         write_tiny_clips(cls.scratch)
-        run("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
+        draw_world(PROGRAM, cls.scratch / "world", 24)
         cls.models = {}
         for name in ("tiny-vit", "tiny-resnet"):
             config = cls.scratch / f"{name}.json"

@@ -22,10 +22,12 @@ from torch import nn
 
 PROGRAM = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 import model_support
 from export_support import ExportTestCase, read_manifest, run_script
 from tiny_clips import write_tiny_clips, write_tiny_transformers
+from world import draw_world
 
 import export_clip
 from sdsclip_export.clip_models import Weights, load_clip
@@ -52,7 +54,7 @@ class TunedWeights(ExportTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        run("synth", "--out", cls.scratch / "world", "--train", 24, "--quiet")
+        draw_world(PROGRAM, cls.scratch / "world", 24)
         write_tiny_clips(cls.scratch)
         open_clip.add_model_config(cls.scratch)
         write_tiny_transformers(cls.scratch / "tiny-transformers", eos_token_id=49407)
