@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/benchmarks/candidates.h"
 #include "sdsclip/models/teacher.h"
 #include "sdsclip/reporting/table.h"
@@ -23,7 +23,6 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr const char* kCommand = "diffusion-score";
 
@@ -170,7 +169,7 @@ void print_evaluations(const nlohmann::ordered_json& settings) {
 /// Without a teacher, stored errors are judged.
 std::vector<Metric> score(const DiffusionScoreCommand& command, const BenchmarkRun& run,
                           const DiffusionScoreOptions& options, ScoringTeacher* teacher) {
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   const FolderLock lock(run.out);
   const std::optional<RunResult> earlier = earlier_result(kCommand, run);
   const CaseTable table = load_cases(run, command);
@@ -201,7 +200,7 @@ std::vector<Metric> score(const DiffusionScoreCommand& command, const BenchmarkR
   settings["sample_evaluations"] = scoring.sample_evaluations;
   settings["full_evaluations"] = scoring.full_evaluations;
   const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = stopwatch.seconds();
   std::vector<Metric> metrics = finish_run(kCommand, run, table, scored, settings, seconds, store);
   print_evaluations(settings);
   if (command.convergence) print_convergence(table, *run.benchmark, options.estimator, store);

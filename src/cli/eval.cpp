@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
+#include "sdsclip/base/stopwatch.h"
 #include "sdsclip/models/clip_model.h"
 #include "sdsclip/scoring/clip_scorer.h"
 
@@ -20,7 +20,6 @@ namespace sdsclip {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 constexpr std::int64_t kTextsAnImage = 4;  // texts are short: so many of them take the memory of an image
 
@@ -83,7 +82,7 @@ nlohmann::ordered_json settings_of(const ClipScoreOptions& options, const Benchm
 std::vector<Metric> evaluate(const EvalCommand& command, const BenchmarkRun& run,
                              const ClipScoreOptions& options, EvaluatedModel* model) {
   const ScoringOptions& scoring = command.scoring;
-  const Clock::time_point start = Clock::now();
+  const Stopwatch stopwatch;
   const FolderLock lock(run.out);
   const std::optional<RunResult> earlier = earlier_result("eval", run);
   const CaseTable table =
@@ -105,7 +104,7 @@ std::vector<Metric> evaluate(const EvalCommand& command, const BenchmarkRun& run
   ClipScoring scored = model != nullptr ? score_with_clip(model->load(), table, options, store)
                                         : judge_stored_clip(table, store);
   const ScoredRun result{store.identity(), std::move(scored.scores), scored.work, scored.matches};
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  const double seconds = stopwatch.seconds();
   return finish_run("eval", run, table, result, settings_of(options, run, command), seconds, store);
 }
 
