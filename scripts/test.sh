@@ -17,10 +17,10 @@ done
 
 scripts/setup.sh
 scripts/build.sh release
-exclude=(--label-exclude slow)
+exclude=(--label-exclude 'slow|single')
 jobs=$(nproc)  # every test has one thread
 if [ "$slow" = yes ]; then
-  exclude=()
+  exclude=(--label-exclude single)
   jobs=1  # some of the slow tests measure time
 fi
 
