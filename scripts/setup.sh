@@ -41,9 +41,15 @@ fi
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
   say "installing the pinned Python packages (about 2.5 GB of downloads, LibTorch among them)"
   step="installing Python packages"
-  for lock in "${locks[@]}"; do
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$lock"
-  done
+  # pip downloads and unpacks one package after another. Most bytes are NVIDIA's, which a second pip installs beside the first.
+  pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$1"; }
+  grep '^nvidia-' scripts/requirements.lock > .venv/nvidia.lock
+  grep -v '^nvidia-' scripts/requirements.lock > .venv/others.lock
+  pip_install .venv/nvidia.lock &
+  nvidia=$!
+  pip_install .venv/others.lock
+  pip_install scripts/requirements-tagger.lock
+  wait "$nvidia"
   echo "$wanted" > "$stamp"
 fi
 say "Python packages are installed"
