@@ -1,4 +1,4 @@
-"""CLIP models from open_clip and transformers, ready to be traced: two towers under the library's own names."""
+"""Loads CLIP models from open_clip and transformers for tracing: two towers under the library's own names."""
 
 import difflib
 import sys
@@ -62,7 +62,7 @@ def load_clip(
 
 
 class ContrastiveTowers(nn.Module):
-    """CoCa without its captioning decoder; its towers also return tokens, which contrast does not need."""
+    """CoCa's two towers without the captioning decoder and without the tokens that the towers also return."""
 
     def __init__(self, coca: nn.Module):
         super().__init__()
@@ -78,7 +78,7 @@ class ContrastiveTowers(nn.Module):
 
 
 def _register_config(path: Path) -> str:
-    """Makes an open_clip JSON config known to open_clip, under its file's name."""
+    """Registers a JSON config with open_clip and returns its name, which is the file's."""
     read_model_config(path)
     open_clip.add_model_config(path)
     return path.stem
@@ -87,7 +87,7 @@ def _register_config(path: Path) -> str:
 def _load_open_clip_folder(
     path: Path, weights: Weights, activation: str | None, merges: Path | None, tokenizer: Path | None
 ) -> ClipSource:
-    """Loads a folder of open_clip's layout, which says its own activation and preprocessing."""
+    """Loads a folder of open_clip's layout, whose config sets the activation and the preprocessing."""
     folder = read_open_clip_folder(path)
     if weights.pretrained or weights.preprocess_of:
         raise ExportError(USAGE, f"{path}: holds its own weights and preprocessing; leave out --pretrained and --preprocess")
@@ -150,7 +150,7 @@ def _open_clip_source(
 def _open_clip_tokenizer(
     name: str, text: dict, merges: Path | None, folder: Path | None, own: Path | None = None
 ) -> BundleTokenizer:
-    """Returns the tokenizer of `folder`, a Hugging Face folder; else the model's `own`; else the one that its config names."""
+    """Returns the tokenizer of `folder`, or else of the model's `own` folder, or else the one that its config names."""
     context_length, vocab_size = text.get("context_length", 77), text.get("vocab_size", 49408)
     source = text.get("hf_tokenizer_name")
     if source is None:
@@ -182,9 +182,9 @@ def _refuse_unknown_parts(name: str, config: dict) -> None:
 
 
 def _load_file(model: nn.Module, path: Path, file: WeightsFile) -> None:
-    """Gives `model` the file's tensors by open_clip's own conversions; open_clip itself does not read every such file."""
+    """Loads the file's tensors into `model` with open_clip's conversions; open_clip cannot read every such file."""
     state = dict(file.state)
-    # A part of a larger model: `model.`, `clip.`. The names of a CLIP never share their first part.
+    # The tensors of a CLIP never share the first part of their names. A shared one is a wrapper's: `model.`, `clip.`.
     while len(first := {name.partition(".")[0] for name in state}) == 1 and all("." in name for name in state):
         state = {name.removeprefix(f"{min(first)}."): tensor for name, tensor in state.items()}
     with mock.patch("open_clip.factory.load_state_dict", lambda *_, **__: state):
@@ -195,7 +195,7 @@ def _load_file(model: nn.Module, path: Path, file: WeightsFile) -> None:
 def _trained_with_quick_gelu(
     name: str, config: dict, weights: Weights, activation: str | None, file: WeightsFile | None = None
 ) -> bool:
-    """Whether the weights were trained with QuickGELU: what open_clip's table says of a tag, else the name or the user."""
+    """Returns whether the weights were trained with QuickGELU, by open_clip's table of tags, the name or the user."""
     configured = bool(config.get("quick_gelu", False))
     if weights.pretrained is None:
         return _quick_gelu_of_a_file(name, configured, activation, file)
@@ -215,7 +215,7 @@ def _trained_with_quick_gelu(
 
 
 def _quick_gelu_of_a_file(name: str, configured: bool, activation: str | None, file: WeightsFile | None) -> bool:
-    """The same for a file or random weights. OpenAI's own archives are known; of any other file only the user knows."""
+    """Returns the same for a file or random weights. Of files, only OpenAI's archives are known without asking."""
     if file is not None and file.is_openai_archive:
         if activation == "gelu":
             raise ExportError(USAGE, f"{name}: OpenAI's archives were trained with quick_gelu; leave out --activation")
@@ -235,7 +235,7 @@ def _open_clip_image(name: str, preprocess: dict) -> dict:
     size = preprocess["size"]
     width, height = (size, size) if isinstance(size, int) else size
     resize = {"shortest": "shortest_edge", "squash": "squash"}.get(preprocess["resize_mode"])
-    # open_clip evaluates "random" with bicubic.
+    # "random" is for training; open_clip evaluates it as bicubic.
     interpolation = {"random": "bicubic"}.get(preprocess["interpolation"], preprocess["interpolation"])
     if width != height or resize is None or interpolation not in ("bicubic", "bilinear"):
         raise ExportError(
@@ -249,9 +249,10 @@ _IMAGE_KEYS = ("mean", "std", "interpolation", "resize_mode")
 
 
 def _preprocessing_of(name: str, weights: Weights, model: nn.Module) -> dict:
-    """Returns open_clip's preprocessing of the weights. It knows a tag's; of a file it says CLIP's, whatever the model.
+    """Returns open_clip's preprocessing of the weights.
 
-    So for weights without a tag it is that of `weights.preprocess_of`, or what all tags of this model share.
+    open_clip knows that of a tag. For a file it returns OpenAI's, whatever the model. For weights without a tag this
+    function therefore takes the preprocessing of `weights.preprocess_of`, or what all tags of the model share.
     """
     own = model.visual.preprocess_cfg
     if weights.pretrained is not None:
@@ -267,10 +268,11 @@ def _preprocessing_of(name: str, weights: Weights, model: nn.Module) -> dict:
 
 
 def _report_choice(name: str, chosen: dict, tags: dict[str, dict]) -> None:
-    """Prints a line where the model has weights of another preprocessing than the chosen one."""
+    """Prints a line if a tag of the model has another preprocessing than the chosen one."""
     others = {}
     for tag, config in tags.items():
-        differing = {key: config[key] for key in _IMAGE_KEYS if _hashable(config.get(key, chosen[key])) != _hashable(chosen[key])}
+        own = {key: config.get(key, chosen[key]) for key in _IMAGE_KEYS}
+        differing = {key: own[key] for key in _IMAGE_KEYS if _hashable(own[key]) != _hashable(chosen[key])}
         others.setdefault(_described(differing), tag)
     others.pop("", None)
     if others:
@@ -287,7 +289,7 @@ def _described(values: dict) -> str:
 
 
 def _check_preprocess_of(name: str, weights: Weights) -> None:
-    """Raises ExportError where `weights.preprocess_of` is no tag of the model, or where the weights have their own."""
+    """Raises ExportError if `weights.preprocess_of` is not a tag of the model, or if the weights have a tag."""
     if weights.preprocess_of is None:
         return
     if weights.pretrained is not None:
@@ -295,11 +297,12 @@ def _check_preprocess_of(name: str, weights: Weights) -> None:
     tags = open_clip.list_pretrained_tags_by_model(name)
     if weights.preprocess_of not in tags:
         known = ", ".join(tags) or "none"
-        raise ExportError(USAGE, f"{name}: no pretrained tag {weights.preprocess_of} for --preprocess; open_clip knows {known}")
+        what = f"no pretrained tag {weights.preprocess_of} for --preprocess"
+        raise ExportError(USAGE, f"{name}: {what}; open_clip knows {known}")
 
 
 def _three(value: float | list[float] | tuple[float, ...]) -> list[float]:
-    """One number per channel; open_clip takes one for all."""
+    """Returns one number per channel; open_clip also takes one number for all."""
     return list(value) if isinstance(value, (list, tuple)) else [value] * 3
 
 
@@ -309,7 +312,7 @@ def _hashable(value: object) -> object:
 
 @contextmanager
 def _portable_open_clip() -> Iterator[None]:
-    """Replaces three functions of open_clip by exact equals: they would put a device, a dtype or a length into the trace."""
+    """Replaces three functions of open_clip by equal ones whose traces fix no device, dtype or length."""
     from open_clip import model as model_module
     from open_clip import transformer as transformer_module
 

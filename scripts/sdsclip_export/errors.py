@@ -1,4 +1,4 @@
-"""Errors that a user can meet, each one line with sdsclip's exit codes, and the wrapper that reports them."""
+"""The exporters' errors: one line each, with sdsclip's exit codes, and the wrapper that reports them."""
 
 import logging
 import os
@@ -32,24 +32,24 @@ class ExportError(Exception):
 
 
 def one_line(error: BaseException) -> str:
-    """The text of a library's exception as one printable line of bounded length, its useful part first."""
+    """Returns a library's exception as one printable line of bounded length that starts with the useful part."""
     text = _hub_trouble(error) or _useful_part(str(error)) or type(error).__name__
     return _shortened(printable(text))
 
 
 def printable(text: str) -> str:
-    """`text` on one line, without colour codes and control characters; what cannot be printed is escaped."""
+    """Returns `text` on one line without colour codes; control characters and the like are escaped."""
     text = " ".join(_COLOURS.sub("", text).split())
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
 
 
 def _shortened(text: str) -> str:
-    """The start and the end of a long text: libraries name the thing first or last, and repeat themselves between."""
+    """Returns the start and the end of a long text, because libraries name the cause first or last."""
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 2 :]}"
 
 
 def _useful_part(text: str) -> str:
-    """What remains of `text` without the advice that PyTorch and the hub's libraries put around it."""
+    """Returns `text` without the advice that PyTorch and the hub's libraries put around it."""
     refused = re.search(r"WeightsUnpickler error: (.*?)(?:\.\s|\n|$)", text)
     if refused:
         return f"PyTorch refuses to unpickle it: {refused[1]}"
@@ -59,7 +59,7 @@ def _useful_part(text: str) -> str:
 
 
 def _state_dict_mismatch(text: str) -> str:
-    """PyTorch's list of all tensors that do not fit, as counts with an example each."""
+    """Returns PyTorch's list of tensors that do not fit as counts, each with an example."""
     parts = []
     for what in ("Missing", "Unexpected"):
         if found := re.search(rf"{what} key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)", text):
@@ -77,7 +77,7 @@ def _state_dict_mismatch(text: str) -> str:
 
 
 def _hub_trouble(error: BaseException) -> str | None:
-    """What is wrong where the Hugging Face hub, or the way to it, is behind `error`."""
+    """Returns what is wrong if the Hugging Face hub, or the network, caused `error`; None otherwise."""
     for cause in _causes(error):
         name = type(cause).__name__
         if name in ("GatedRepoError", "DisabledRepoError"):
@@ -96,7 +96,7 @@ def _hub_trouble(error: BaseException) -> str | None:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and all that it was raised from."""
+    """Yields `error` and the exceptions that it was raised from."""
     seen = set()
     while error is not None and id(error) not in seen:
         yield error
@@ -131,6 +131,6 @@ def _fail(message: str, exit_code: int) -> None:
 
 
 def _silence_libraries() -> None:
-    """Tracing warns of every shape that it reads; the comparison after the export is what proves the trace."""
+    """Silences the libraries. Tracing warns of every shape that it reads, and the comparison after the export tests the trace."""
     warnings.filterwarnings("ignore")
-    logging.disable(logging.ERROR)  # they log and raise, and what is raised is reported
+    logging.disable(logging.ERROR)  # they also raise, and the exception is reported

@@ -1,4 +1,4 @@
-"""Fine-tunes of a diffusion model that come without the rest of it: a UNet's folder, a LoRA's file."""
+"""Loads fine-tunes that hold only a part of a diffusion model: a UNet's folder or a LoRA's file."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ _FIRST_FACTORS = (".lora_down.weight", ".lora_A.weight", "_lora.down.weight", ".
 
 
 def load_unet(folder: Path, variant: str | None) -> UNet2DConditionModel:
-    """A UNet from its own diffusers folder, or from `unet/` within a whole model's."""
+    """Loads a UNet from its own diffusers folder, or from `unet/` in a whole model's folder."""
     folder = folder / "unet" if (folder / "unet").is_dir() else folder
     try:
         chosen = chosen_variant(folder, variant)
@@ -56,7 +56,7 @@ def merge_lora(path: Path, scale: float, unet: nn.Module, text_encoder: nn.Modul
         **others,
     )
     try:
-        if path.suffix == ".safetensors":  # whose metadata may hold the scale
+        if path.suffix == ".safetensors":  # its metadata can hold the scale
             pipeline.load_lora_weights(str(path.parent), weight_name=path.name)
         else:
             pipeline.load_lora_weights(state)
@@ -70,7 +70,7 @@ def merge_lora(path: Path, scale: float, unet: nn.Module, text_encoder: nn.Modul
 
 
 def _refuse_left_out(path: Path, expected: int, *models: nn.Module) -> None:
-    """Raises ExportError where fewer layers got a LoRA than the file has."""
+    """Raises ExportError if fewer layers got a LoRA than the file has."""
     given = sum(hasattr(module, "lora_A") and len(module.lora_A) > 0 for model in models for module in model.modules())
     if given != expected:
         raise ExportError(INPUT, f"{path}: {given} of its {expected} layers have a place in the model; is it for another one?")

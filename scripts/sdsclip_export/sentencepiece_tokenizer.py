@@ -100,7 +100,7 @@ def cleaner(clean: str) -> Callable[[str], str]:
 
 
 def charsmap_of(normalizer: dict | None, where: str) -> bytes:
-    """The table of a `Precompiled` normalizer."""
+    """Returns the table of a `Precompiled` normalizer."""
     if normalizer is None:
         return b""
     if normalizer["type"] != "Precompiled":
@@ -109,7 +109,7 @@ def charsmap_of(normalizer: dict | None, where: str) -> bytes:
 
 
 def new_proto(model_type: int, unknown: int) -> "ModelProto":  # noqa: F821
-    """An empty model that takes its input as it is."""
+    """Returns an empty model that does not normalize its input."""
     from sentencepiece.sentencepiece_model_pb2 import ModelProto
 
     proto = ModelProto()
@@ -136,7 +136,7 @@ def is_byte(piece: str) -> bool:
 
 
 def unigram_proto(state: dict, where: str) -> "ModelProto":  # noqa: F821
-    """A Unigram vocabulary; added tokens that are no pieces of it are of no use to texts."""
+    """Returns a Unigram vocabulary, without added tokens that are not pieces, because texts never hold them."""
     model = state["model"]
     proto = new_proto(1, model["unk_id"])
     proto.trainer_spec.byte_fallback = model["byte_fallback"]
@@ -151,7 +151,7 @@ def unigram_proto(state: dict, where: str) -> "ModelProto":  # noqa: F821
 
 
 def pairs_proto(state: dict, clean: Callable[[str], str], where: str) -> "ModelProto":  # noqa: F821
-    """A vocabulary of merges. A piece's score is the rank of the first merge that makes it."""
+    """Returns a vocabulary of merges. A piece's score is the rank of the first merge that makes it."""
     model = state["model"]
     ids = model["vocab"]
     if sorted(ids.values()) != list(range(len(ids))):
@@ -165,7 +165,7 @@ def pairs_proto(state: dict, clean: Callable[[str], str], where: str) -> "ModelP
     for piece, number in sorted(ids.items(), key=lambda item: item[1]):
         kind = "BYTE" if is_byte(piece) else "NORMAL"
         if number in added:
-            # Found in texts before anything else, if cleaning leaves it there.
+            # It is found in texts before other pieces, if cleaning keeps it.
             survives = clean(f"a{piece}a") == f"a{piece}a"
             kind = "USER_DEFINED" if survives else "CONTROL"
         add_piece(proto, piece, -float(ranks.get(piece, 0)), "UNKNOWN" if number == proto.trainer_spec.unk_id else kind)
@@ -189,7 +189,7 @@ def check(tokenizer: SentencePieceTokenizer, inner: object, clean: Callable[[str
             normalized = normalizer.normalize_str(text) if normalizer else text
             own = [number for word, _ in words.pre_tokenize_str(normalized) for number in processor.encode(word)]
         differing += own != ids
-    # SentencePiece rounds sums of scores otherwise (src/data/unigram.h), which the C++ side mends.
+    # SentencePiece rounds sums of scores differently; the C++ side does not (src/data/unigram.h).
     allowed = 0 if tokenizer.algorithm == "bpe" else len(texts) // 100
     if differing > allowed:
         raise ExportError(INPUT, f"{where}: SentencePiece gives other ids for {differing} of {len(texts)} texts")

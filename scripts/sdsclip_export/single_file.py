@@ -1,4 +1,4 @@
-"""Stable Diffusion in one file, `.ckpt` or `.safetensors`, as its authors and most fine-tunes publish it."""
+"""Reads Stable Diffusion from one file, `.ckpt` or `.safetensors`, as its authors and most fine-tunes publish it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ _EMA = "model_ema."
 
 
 def single_file_parts(path: Path, config: str | None) -> tuple:
-    """UNet, VAE, text encoder, tokenizer and scheduler configuration of a single file, converted by diffusers.
+    """Returns UNet, VAE, text encoder, tokenizer and scheduler configuration of a single file, converted by diffusers.
 
     `config` is a built-in name, a diffusers folder or a hub id. A file of Stable Diffusion 1 needs none.
     """
@@ -34,7 +34,7 @@ def single_file_parts(path: Path, config: str | None) -> tuple:
     _refuse_partial_files(path, state)
     diffusers.utils.logging.disable_progress_bar()
     with _config_folder(path, state, config) as folder:
-        # diffusers would unpickle the file in full, which a `.ckpt` with its trainer's objects refuses.
+        # diffusers would unpickle the whole file, which fails on the trainer's objects in a `.ckpt`.
         with mock.patch.object(single_file, "load_single_file_checkpoint", lambda *_, **__: state):
             pipeline = StableDiffusionPipeline.from_single_file(
                 str(path),
@@ -51,7 +51,7 @@ def single_file_parts(path: Path, config: str | None) -> tuple:
 
 
 def _refuse_partial_files(path: Path, state: dict[str, torch.Tensor]) -> None:
-    """Raises ExportError where one of the three networks is not in the file: a LoRA, a VAE, a UNet alone."""
+    """Raises ExportError if the file lacks one of the three networks, as a LoRA, a VAE or a UNet alone does."""
     missing = [what for what, prefixes in _NETWORKS.items() if not any(name.startswith(prefixes) for name in state)]
     if missing:
         raise ExportError(
@@ -61,7 +61,7 @@ def _refuse_partial_files(path: Path, state: dict[str, torch.Tensor]) -> None:
 
 @contextmanager
 def _config_folder(path: Path, state: dict[str, torch.Tensor], config: str | None) -> Iterator[str]:
-    """A diffusers folder with the configuration of the file, made where `config` is a built-in name or left out."""
+    """Yields a diffusers folder with the file's configuration. It is temporary if `config` is a built-in name or left out."""
     name = config if config is not None else _config_of(path, state)
     if name not in built_in_names() and not name.endswith(".json"):
         if not Path(name).is_dir():
@@ -74,7 +74,7 @@ def _config_folder(path: Path, state: dict[str, torch.Tensor], config: str | Non
 
 
 def _config_of(path: Path, state: dict[str, torch.Tensor]) -> str:
-    """The configuration that the weights imply; Stable Diffusion 2's do not tell what they predict."""
+    """Returns the configuration that the weights imply. Stable Diffusion 2's do not show what they predict, and raise."""
     kind = single_file_utils.infer_diffusers_model_type(state)
     if kind == "v1":
         return "sd-v1-4"

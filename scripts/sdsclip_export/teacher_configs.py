@@ -1,4 +1,4 @@
-"""Configurations of teachers that the exporter knows by name, and the folder that diffusers wants of one."""
+"""Reads the teachers' built-in configurations, and writes one as the folder that diffusers expects."""
 
 import json
 from pathlib import Path
@@ -13,14 +13,14 @@ _CLASSES = {"unet": "UNet2DConditionModel", "vae": "AutoencoderKL", "scheduler":
 
 
 def built_in_names() -> list[str]:
-    """The names that `read_config` knows besides files."""
+    """Returns the names that `read_config` accepts besides files."""
     return sorted(path.stem for path in BUILT_IN_CONFIGS.glob("*.json"))
 
 
 def read_config(config: str) -> tuple[Path, dict]:
-    """The configuration of a teacher: a JSON file, or a name in `teachers/`; gives its file too.
+    """Returns the file and the content of a teacher's configuration: a JSON file, or a name in `teachers/`.
 
-    `based_on` names another one in the same folder, whose parts are taken where this one does not say otherwise.
+    `based_on` names another configuration in the same folder. It supplies the parts and keys that this one leaves out.
     """
     path = Path(config) if Path(config).exists() else BUILT_IN_CONFIGS / f"{config}.json"
     if not path.exists():
@@ -36,7 +36,7 @@ def read_config(config: str) -> tuple[Path, dict]:
 
 
 def write_diffusers_folder(parts: dict, folder: Path) -> None:
-    """Writes a configuration as the diffusers folder without weights that `from_single_file` reads."""
+    """Writes a configuration as a diffusers folder without weights, which `from_single_file` reads."""
     for name, kind in _CLASSES.items():
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
         _write(folder / name / file, {"_class_name": kind} | parts[name])

@@ -1,4 +1,4 @@
-"""Latent diffusion teachers from diffusers, ready to be traced: UNet, VAE encoder and text encoder."""
+"""Loads latent diffusion teachers from diffusers for tracing: UNet, VAE encoder and text encoder."""
 
 import json
 import math
@@ -38,7 +38,7 @@ _SCHEDULE_KEYS = {"beta_schedule": str, "beta_start": float, "beta_end": float}
 
 @dataclass
 class TeacherSource:
-    """A diffusion model of the Python libraries, and what its bundle says of it."""
+    """A diffusion model of the Python libraries, and the entries of its bundle."""
 
     name: str
     source: dict  # library, version, checkpoint
@@ -50,7 +50,7 @@ class TeacherSource:
     prediction_type: str  # "epsilon" or "v_prediction"
 
     def latent(self) -> dict:
-        """The `latent` object of `bundle.json`."""
+        """Returns the `latent` object of `bundle.json`."""
         return {
             "channels": self.unet.config.in_channels,
             "size": self.unet.config.sample_size,
@@ -58,24 +58,24 @@ class TeacherSource:
         }
 
     def image_size(self) -> int:
-        """Pixels a side that encode to the latent's size."""
+        """Returns the width and height in pixels of an image that encodes to the latent's size."""
         return self.unet.config.sample_size * 2 ** (len(self.vae.config.block_out_channels) - 1)
 
     def context_dim(self) -> int:
-        """Width of the text encoder's states, which the UNet's cross attention reads."""
+        """Returns the width of the text encoder's states, which the UNet's cross attention reads."""
         return self.unet.config.cross_attention_dim
 
 
 @dataclass
 class Changes:
-    """What replaces or is added to a model's own weights."""
+    """Weights that replace a part of the model or are added to it."""
 
     unet: Path | None = None  # a fine-tuned UNet's folder
     lora: Path | None = None  # a LoRA's file
     lora_scale: float = 1.0
 
     def label(self) -> str:
-        """What the bundle's `source.checkpoint` says of them."""
+        """Returns the changes' part of the bundle's `source.checkpoint`."""
         unet = f" + unet {self.unet.resolve().name}" if self.unet else ""
         return f"{unet} + {self.lora_scale:g} lora {self.lora.name}" if self.lora else unet
 
@@ -122,7 +122,7 @@ def load_diffusers(
 
 
 def load_random(config: str, seed: int) -> TeacherSource:
-    """A teacher with random weights, from a JSON file or a name in `teachers/`.
+    """Builds a teacher with random weights from a JSON file or a name in `teachers/`.
 
     The file holds the configurations `unet`, `vae`, `text_encoder` and `scheduler` as the libraries write them, and
     `tokenizer`: {merges: "openai" or a file beside the JSON, pad: "eot" or an id}.
@@ -150,7 +150,7 @@ def load_random(config: str, seed: int) -> TeacherSource:
 
 
 def _folder_parts(model: str, variant: str | None) -> tuple:
-    """Loads the parts of a diffusers folder or a hub id, whose UNet, VAE and text encoder may lie there as `variant`."""
+    """Loads the parts of a diffusers folder or a hub id. `variant` chooses the weights of UNet, VAE and text encoder."""
     chosen = dict.fromkeys(("unet", "vae", "text_encoder"), variant)
     if Path(model).is_dir():
         chosen = {part: chosen_variant(Path(model) / part, variant) for part in chosen}
@@ -168,7 +168,7 @@ def _folder_parts(model: str, variant: str | None) -> tuple:
 
 
 def _load_part(kind: type, model: str, part: str, variant: str | None) -> nn.Module:
-    """Loads one of diffusers' networks, all of its tensors; of a VAE, the encoder is enough."""
+    """Loads one of diffusers' networks. All its tensors must be there; a VAE needs only its encoder."""
     # diffusers looks for the index of pickled shards only if it is told to.
     pickled = {"use_safetensors": False} if Path(model).is_dir() and is_pickled(Path(model) / part, variant) else {}
     network, loading = kind.from_pretrained(
@@ -200,7 +200,7 @@ def _checked_source(
     tokenizer: Tokenizer,
     scheduler: dict,
 ) -> TeacherSource:
-    """Refuses what a bundle cannot say, so that nothing is exported that C++ would run wrongly."""
+    """Returns the teacher, or raises ExportError if a bundle cannot describe it and C++ would run it wrongly."""
     extras = ("class_embed_type", "addition_embed_type", "encoder_hid_dim_type", "time_cond_proj_dim")
     used = [key for key in extras if unet.config.get(key) is not None]
     if used or unet.config.time_embedding_type != "positional":
@@ -257,18 +257,18 @@ def _prediction_type(name: str, scheduler: dict) -> str:
 
 
 class UnetExport(nn.Module):
-    """The UNet's prediction, and the outputs of its blocks."""
+    """Gives the UNet's prediction and the outputs of its blocks."""
 
     def __init__(self, unet: UNet2DConditionModel):
         super().__init__()
         self.unet = unet
 
     def forward(self, z: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> torch.Tensor:
-        """z f[B,C,h,w], t i64[B], context f[B,L,E] to the prediction f[B,C,h,w]."""
+        """Maps z f[B,C,h,w], t i64[B] and context f[B,L,E] to the prediction f[B,C,h,w]."""
         return self.unet(z, t, context, return_dict=False)[0]
 
     def features(self, z: torch.Tensor, t: torch.Tensor, context: torch.Tensor) -> list[torch.Tensor]:
-        """The output of each down block, the mid block and each up block, in the order in which they run."""
+        """Returns the outputs of the down blocks, the mid block and the up blocks in the order in which they run."""
         outputs = []
 
         def keep(block: nn.Module, inputs: tuple, output: torch.Tensor | tuple) -> None:
@@ -283,7 +283,7 @@ class UnetExport(nn.Module):
 
 
 class VaeEncoderExport(nn.Module):
-    """Pixels f[B,3,H,W] to the moments f[B,2C,h,w] of the latent: mean, then logarithm of the variance."""
+    """Maps pixels f[B,3,H,W] to the latent's moments f[B,2C,h,w]: first the mean, then the logarithm of the variance."""
 
     def __init__(self, vae: AutoencoderKL):
         super().__init__()
@@ -295,7 +295,7 @@ class VaeEncoderExport(nn.Module):
 
 
 class TextEncoderExport(nn.Module):
-    """Token ids i64[B,L] to the context f[B,L,E] that Stable Diffusion's pipeline gives to the UNet."""
+    """Maps token ids i64[B,L] to the context f[B,L,E] that Stable Diffusion's pipeline gives to the UNet."""
 
     def __init__(self, text_encoder: transformers.CLIPTextModel):
         super().__init__()
@@ -337,7 +337,7 @@ class TimeProjection(nn.Module):
 
 @contextmanager
 def portable_time_embedding(unet: UNet2DConditionModel) -> Iterator[None]:
-    """Puts `TimeProjection` in the place of the UNet's own, for as long as it is traced."""
+    """Replaces the UNet's own time projection by `TimeProjection` during tracing."""
     library = unet.time_proj
     unet.time_proj = TimeProjection(library)
     unet.get_time_embed = lambda sample, timestep: unet.time_proj(timestep, sample)

@@ -1,7 +1,7 @@
 """The tokenizer part of a bundle: CLIP's byte-pair merges and the numbers that go with them.
 
-The vocabulary of a merges list is, in this order, CLIP's 256 byte symbols, the same with `</w>`, one token a merge, the
-start and the end of the text (OpenAI CLIP, `simple_tokenizer.py`). So the merges alone fix every id.
+The vocabulary of a merges list is, in this order, CLIP's 256 byte symbols, the same with `</w>`, one token per merge, the
+start and the end of the text (OpenAI CLIP, `simple_tokenizer.py`). The merges alone therefore determine every id.
 """
 
 import gzip
@@ -24,11 +24,11 @@ OPENAI_MERGES = 49152 - 256 - 2  # the lines of CLIP's own list that CLIP uses
 
 @dataclass
 class Tokenizer:
-    """What `bundle.json` says of a tokenizer, and its merges."""
+    """The entries of CLIP's tokenizer in `bundle.json`, and its merges."""
 
     merges: list[str]  # "a b</w>", first merge first
     clean: str  # whose text cleaning applies: "open_clip" or "transformers"
-    context_length: int  # tokens a caption, start and end included
+    context_length: int  # tokens per caption, with start and end
     pad: int  # the id that fills the rest
 
     @property
@@ -48,7 +48,7 @@ class Tokenizer:
         return {"kind": "clip_bpe", "merges": MERGES_FILE} | shared_keys(self)
 
     def write_files(self, folder: Path) -> None:
-        """Writes `merges.txt`, one merge a line and no header."""
+        """Writes `merges.txt`: one merge per line, without a header."""
         (folder / MERGES_FILE).write_text("".join(merge + "\n" for merge in self.merges), encoding="utf-8")
 
     def example_ids(self, batch: int, seed: int) -> torch.Tensor:
@@ -57,7 +57,7 @@ class Tokenizer:
 
 
 class BundleTokenizer(Protocol):
-    """What every kind of tokenizer has."""
+    """The part that every kind of tokenizer has."""
 
     clean: str  # whose text cleaning applies
     context_length: int
@@ -98,13 +98,13 @@ def expect_part(got: object, expected: object, part: str, where: str) -> None:
 
 
 def openai_merges() -> list[str]:
-    """The 48,894 merges of OpenAI's CLIP, from open_clip's own copy."""
+    """Returns the 48,894 merges of OpenAI's CLIP from open_clip's own copy."""
     lines = gzip.open(default_bpe(), "rt", encoding="utf-8").read().split("\n")
     return lines[1 : OPENAI_MERGES + 1]
 
 
 def read_merges(path: Path) -> list[str]:
-    """A merges list from a text file or its .gz; a header line ("#version: 0.2", or quoted) is skipped."""
+    """Reads a merges list from a text file or its .gz, and skips a header line ("#version: 0.2", or quoted)."""
     opener = gzip.open if path.suffix == ".gz" else open
     try:
         with opener(path, "rt", encoding="utf-8", newline="\n") as file:
@@ -121,7 +121,7 @@ def read_merges(path: Path) -> list[str]:
 
 
 def vocabulary(merges: list[str], sot: str, eot: str) -> dict[str, int]:
-    """Token to id, as CLIP numbers them."""
+    """Returns the ids of all tokens in CLIP's order."""
     symbols = list(bytes_to_unicode().values())
     tokens = symbols + [symbol + "</w>" for symbol in symbols]
     tokens += [merge.replace(" ", "") for merge in merges] + [sot, eot]
@@ -129,11 +129,11 @@ def vocabulary(merges: list[str], sot: str, eot: str) -> dict[str, int]:
 
 
 def from_transformers(library: "CLIPTokenizer", context_length: int, where: str) -> Tokenizer:
-    """The tokenizer of a transformers `CLIPTokenizer`; `where` names it in errors.
+    """Returns the bundle's form of a transformers `CLIPTokenizer`; `where` names it in errors.
 
-    Raises ExportError where its ids are not those that its merges imply.
+    Raises ExportError if its ids are not those that its merges imply.
     """
-    # Of the tokenizer in use: the wrapper around it keeps a path where a folder has merges.txt and no tokenizer.json.
+    # The wrapper around the tokenizer keeps a path in place of merges if the folder has no tokenizer.json.
     model = json.loads(library.backend_tokenizer.to_str())["model"]
     merges = [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
     expected = vocabulary(merges, library.bos_token, library.eos_token)

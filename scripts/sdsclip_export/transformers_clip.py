@@ -1,4 +1,4 @@
-"""CLIP models of transformers, from a local folder."""
+"""Loads transformers' CLIP models from local folders."""
 
 import json
 from contextlib import nullcontext
@@ -21,7 +21,7 @@ CLIP_STD = [0.26862954, 0.26130258, 0.27577711]
 
 
 class TransformersTowers(nn.Module):
-    """A transformers `CLIPModel` as two towers; the causal mask is attention's own, without a mask tensor."""
+    """The two towers of a transformers `CLIPModel`. Attention itself is causal, so the trace holds no mask tensor."""
 
     def __init__(self, clip: transformers.CLIPModel):
         super().__init__()
@@ -37,13 +37,13 @@ class TransformersTowers(nn.Module):
     def encode_text(self, input_ids: torch.Tensor) -> torch.Tensor:
         hidden = causal_text_states(self.text_model, input_ids)
         eos = self.text_model.eos_token_id
-        # Configurations from before transformers' correction say 2 and mean "the largest id".
+        # Old configurations say 2 and mean the largest id.
         position = (input_ids if eos == 2 else (input_ids == eos).int()).argmax(dim=-1)
         return self.text_projection(take_token(hidden, position))
 
 
 def causal_text_states(text_model: transformers.CLIPTextModel, input_ids: torch.Tensor) -> torch.Tensor:
-    """The last hidden states of a `CLIPTextModel`, i64[B,L] to f[B,L,E], without the mask that tracing would bake in."""
+    """Returns the last hidden states of a `CLIPTextModel`, i64[B,L] to f[B,L,E], without a mask of a fixed length."""
     hidden = text_model.embeddings(input_ids=input_ids)
     hidden = text_model.encoder(inputs_embeds=hidden, attention_mask=None, is_causal=True).last_hidden_state
     return text_model.final_layer_norm(hidden)
@@ -80,7 +80,7 @@ def load_transformers(folder: Path, weights: Weights) -> ClipSource:
 
 
 def _refuse_other_models(folder: Path) -> None:
-    """Raises ExportError where `config.json` names another kind of model: transformers would read it as a CLIP."""
+    """Raises ExportError if `config.json` names another kind of model, which transformers would read as a CLIP."""
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", "clip")
     if kind != "clip":
         raise ExportError(
@@ -98,7 +98,7 @@ def _random_model(config: transformers.CLIPConfig, seed: int) -> nn.Module:
 
 
 def _own_model(folder: Path, wanted: str | None) -> nn.Module:
-    """Loads the folder's weights, all of them."""
+    """Loads the folder's model, and raises ExportError if its weights are incomplete."""
     variant = chosen_variant(folder, wanted)
     report_plain_weights(str(folder), wanted, {"the model": variant})
     model, loading = transformers.CLIPModel.from_pretrained(
@@ -117,7 +117,7 @@ def _transformers_activation(folder: Path, config: transformers.CLIPConfig) -> s
 
 
 def _transformers_image(folder: Path, image_size: int) -> dict:
-    """`image` of the bundle, from preprocessor_config.json; CLIP's own numbers where a folder has none."""
+    """Returns the bundle's `image` from preprocessor_config.json; CLIP's own values if the folder has no such file."""
     path = folder / "preprocessor_config.json"
     image = {
         "size": image_size,

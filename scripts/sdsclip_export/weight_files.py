@@ -1,4 +1,4 @@
-"""Weights in files: reading them without running what is pickled beside them, and telling which a folder holds."""
+"""Reads weights without running pickled code, tells which weights a folder holds, and checks what was loaded."""
 
 import re
 import sys
@@ -23,7 +23,7 @@ _MOST_CLASSES = 100  # of other libraries in one file
 
 @dataclass
 class WeightsFile:
-    """The tensors of a file under the names that the model has for them."""
+    """The tensors of a file, under the model's names."""
 
     state: dict[str, torch.Tensor]
     is_openai_archive: bool = False  # a TorchScript archive as OpenAI published its models
@@ -64,7 +64,7 @@ def _is_torchscript(path: Path) -> bool:
 
 
 class _PassedOver:
-    """Stands for any object of another library: takes whatever it is made of and keeps nothing."""
+    """Replaces any object of another library: it accepts all arguments and keeps none."""
 
     def __new__(cls, *arguments: object, **named: object) -> "_PassedOver":
         return object.__new__(cls)
@@ -77,7 +77,7 @@ class _PassedOver:
 
 
 def _load_without_running(path: Path) -> object:
-    """`torch.load(weights_only=True)` in which every class that it refuses is a `_PassedOver`."""
+    """Returns `torch.load(weights_only=True)` with a `_PassedOver` for every class that it refuses."""
     stand_ins = {}
     for _ in range(_MOST_CLASSES):
         try:
@@ -92,7 +92,7 @@ def _load_without_running(path: Path) -> object:
 
 
 def _state_dict(loaded: object, path: Path) -> dict[str, torch.Tensor]:
-    """The state dict within what a file holds, without wrappers and the prefixes of wrapped modules."""
+    """Returns the state dict in a file's content, without wrappers and the prefixes of wrapped modules."""
     while isinstance(loaded, Mapping) and (wrapper := _wrapper_of(loaded)):
         loaded = loaded[wrapper]
     if isinstance(loaded, _PassedOver):
@@ -165,7 +165,7 @@ def chosen_variant(folder: Path, wanted: str | None) -> str | None:
 
 
 def report_plain_weights(model: str, wanted: str | None, chosen: dict[str, str | None]) -> None:
-    """Prints a line where the wanted variant is not there and the plain weights are taken; `chosen` is per part."""
+    """Prints a line if the wanted variant is missing and plain weights are taken; `chosen` has the variant per part."""
     plain = [part for part, variant in chosen.items() if wanted is not None and variant is None]
     if plain:
         print(f"{model}: no {wanted} weights of {', '.join(plain)}; the plain ones are taken", file=sys.stderr)
