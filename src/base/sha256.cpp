@@ -1,17 +1,13 @@
 #include "sdsclip/base/sha256.h"
 
 #include <openssl/evp.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <memory>
-#include <vector>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
+#include "sdsclip/base/file_reader.h"
 
 namespace sdsclip {
 namespace {
@@ -48,14 +44,12 @@ std::string sha256(std::string_view bytes) {
 }
 
 std::string sha256_of_file(const std::filesystem::path& path) {
-  ::close(open_regular_file(path));  // reading a pipe or a device could never end
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
+  constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
+  const FileReader file(path);
   Digest digest;
-  std::vector<char> piece(1 << 20);
-  while (stream) {
-    stream.read(piece.data(), static_cast<std::streamsize>(piece.size()));
-    digest.update(piece.data(), static_cast<std::size_t>(stream.gcount()));
+  for (std::uint64_t at = 0; at < file.size(); at += kPiece) {
+    const std::string piece = file.read(at, static_cast<std::size_t>(std::min(kPiece, file.size() - at)));
+    digest.update(piece.data(), piece.size());
   }
   return digest.finish();
 }

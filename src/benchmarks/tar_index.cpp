@@ -1,8 +1,6 @@
 #include "tar_index.h"
 
-#include <fstream>
-
-#include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/data/tar_members.h"
 
 namespace sdsclip {
@@ -18,15 +16,7 @@ std::vector<TarEntry> index_tar(const fs::path& path) {
 }
 
 std::string read_range(const fs::path& path, const ByteRange& range) {
-  std::ifstream stream(path, std::ios::binary);
-  std::string bytes(range.size, '\0');
-  stream.seekg(static_cast<std::streamoff>(range.offset));
-  stream.read(bytes.data(), static_cast<std::streamsize>(range.size));
-  if (!stream) {
-    throw input_error("{}: ends before byte {}; the file is cut short", path.string(),
-                      range.offset + range.size);
-  }
-  return bytes;
+  return FileReader(path).read(range.offset, range.size);
 }
 
 }  // namespace sdsclip

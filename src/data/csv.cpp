@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "file_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/file_kind.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/data/limits.h"
 
 namespace sdsclip {
@@ -127,10 +127,26 @@ class CsvReader::Implementation {
     previous_ = character;
   }
 
+  /// As pandas does: lines of nothing, or of spaces and tabs that separate nothing.
   void pass_blank_lines() {
-    while (!peek().empty() && (peek().front() == '\n' || peek().front() == '\r')) {
-      count_line(peek().front());
-      ++position_;
+    std::uint64_t end = position_;  // of the blank part of this line
+    while (true) {
+      const std::uint64_t start = std::exchange(position_, end);
+      const std::string_view rest = peek();
+      position_ = start;
+      if (rest.empty()) {
+        position_ = end;
+        return;
+      }
+      if (rest.front() == '\n' || rest.front() == '\r') {
+        count_line(rest.front());
+        position_ = ++end;
+      } else if ((rest.front() == ' ' || rest.front() == '\t') && rest.front() != format_.separator) {
+        previous_ = rest.front();
+        ++end;
+      } else {
+        return;
+      }
     }
   }
 

@@ -6,9 +6,9 @@
 #include <tuple>
 #include <utility>
 
-#include "file_reader.h"
 #include "image_endings.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
 #include "sdsclip/data/image.h"
@@ -103,6 +103,8 @@ class FolderCaptions : public CaptionDataset {
   [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
     return read_image_bytes(folder_ / image_name(index));
   }
+
+  [[nodiscard]] fs::path images_folder() const override { return folder_; }
 
   [[nodiscard]] std::size_t index_bytes() const override {
     return starts_.size() * sizeof(std::uint64_t) + names_.size();

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "decoders.h"
-#include "file_reader.h"
+#include "sdsclip/base/file_reader.h"
 
 namespace sdsclip {
 namespace {

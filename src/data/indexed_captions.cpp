@@ -36,6 +36,8 @@ class IndexedCaptions : public CaptionDataset {
     return read_image_bytes(images_ / image_name(static_cast<std::size_t>(index)));
   }
 
+  [[nodiscard]] fs::path images_folder() const override { return images_; }
+
   [[nodiscard]] std::size_t index_bytes() const override {
     const std::size_t places = index_.folders.size() + index_.names.size() + index_.captions.size();
     return places * sizeof(TextPlace) + index_.first_caption.size() * sizeof(std::uint32_t);

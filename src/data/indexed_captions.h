@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "file_reader.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/data/captions.h"
 #include "text_place.h"
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "file_reader.h"
+#include "sdsclip/base/file_reader.h"
 #include "text_place.h"
 
 namespace sdsclip {

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "file_reader.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
 #include "sdsclip/data/csv.h"
@@ -164,6 +164,8 @@ class TableCaptions : public CaptionDataset {
   [[nodiscard]] std::string image_bytes(std::int64_t index) const override {
     return read_image_bytes(images_ / image_name(read_row(index)));
   }
+
+  [[nodiscard]] fs::path images_folder() const override { return images_; }
 
   [[nodiscard]] std::size_t index_bytes() const override {
     return rows_.size() * sizeof(TextPlace) + landmarks_.size() * sizeof(Landmark);

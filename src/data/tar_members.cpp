@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <memory>
 
-#include "file_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/file_kind.h"
+#include "sdsclip/base/file_reader.h"
 
 namespace sdsclip {
 namespace {

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "bad_records.h"
-#include "file_reader.h"
 #include "image_endings.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/data/captions.h"
 #include "sdsclip/data/limits.h"

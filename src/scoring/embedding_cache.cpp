@@ -1,9 +1,9 @@
 #include "embedding_cache.h"
 
 #include <algorithm>
-#include <fstream>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
 #include "stored_rows.h"
@@ -48,14 +48,7 @@ std::string model_key(const RunIdentity& identity) {
 std::string digest_of_image(const BenchmarkImage& image) {
   if (image.unpacked) return sha256(image.unpacked->substr(image.range.offset, image.range.size));
   if (image.range.size == 0) return sha256_of_file(image.file);
-  std::string bytes(image.range.size, '\0');
-  std::ifstream stream(image.file, std::ios::binary);
-  stream.seekg(static_cast<std::streamoff>(image.range.offset));
-  if (!stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size()))) {
-    throw input_error("{}: cannot read the {} bytes of image {}", image.file.string(), bytes.size(),
-                      image.id);
-  }
-  return sha256(bytes);
+  return sha256(FileReader(image.file).read(image.range.offset, image.range.size));
 }
 
 }  // namespace
@@ -67,7 +60,11 @@ std::optional<std::vector<float>> EmbeddingCache::find(const std::string& key, s
   StoredRows query(database_, path_, "embedding", "SELECT data FROM embedding WHERE key = ?");
   query.start(key, std::string_view(key));
   if (!query.step()) return std::nullopt;
-  return query.floats(0, dim);
+  std::vector<float> values = query.floats(0, dim);
+  if (std::all_of(values.begin(), values.end(), [](float value) { return value == 0; })) {
+    query.refuse(0, "only zeros", "an embedding");
+  }
+  return values;
 }
 
 void EmbeddingCache::keep(std::span<const Entry> entries) {

@@ -1,15 +1,13 @@
 #include "store_file.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <fstream>
 #include <functional>
 
 #include "score_schema.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/file_reader.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/sha256.h"
 #include "sdsclip/benchmarks/text_table.h"
@@ -257,18 +255,18 @@ void check_length(const fs::path& path) {
   std::error_code ignored;
   const std::uintmax_t log_bytes = fs::file_size(path.string() + "-wal", ignored);
   if (!ignored && log_bytes > 0) return;
+  const FileReader file(path);  // refuses a pipe or a device, which would block SQLite
   std::array<unsigned char, 32> header{};
-  ::close(open_regular_file(path));  // a pipe or a device would block, here and in SQLite
-  std::ifstream(path, std::ios::binary).read(reinterpret_cast<char*>(header.data()), header.size());
+  const std::string start = file.read(0, std::min<std::uint64_t>(header.size(), file.size()));
+  std::memcpy(header.data(), start.data(), start.size());
   // SQLite's file format, sections 1.3.2 and 1.3.9: big-endian, a page size of 1 stands for 65,536.
   if (std::memcmp(header.data(), "SQLite format 3", 16) != 0) return;  // opening it reports the error
   const std::uint32_t page_size = (header[16] << 8U) | header[17];
   std::uint32_t pages = 0;
   for (std::size_t i = 28; i < 32; ++i) pages = (pages << 8U) | header[i];
   const std::uintmax_t expected = std::uintmax_t{page_size == 1 ? 65'536 : page_size} * pages;
-  const std::uintmax_t bytes = fs::file_size(path, ignored);
-  if (!ignored && bytes < expected) {
-    throw input_error("{}: is damaged: {} bytes long, expected {}; {}", path.string(), bytes, expected,
+  if (file.size() < expected) {
+    throw input_error("{}: is damaged: {} bytes long, expected {}; {}", path.string(), file.size(), expected,
                       kAdvice);
   }
 }

@@ -44,6 +44,28 @@ TEST_F(Csv, ReadsQuotesAsPandasDoes) {
   EXPECT_FALSE(reader.next(row));
 }
 
+// Values by pandas 2.3's read_csv.
+TEST_F(Csv, SkipsLinesOfWhiteSpaceAsPandasDoes) {
+  const auto rows_of = [this](std::string_view text, char separator) {
+    CsvReader reader = open(text, {.separator = separator});
+    std::vector<Fields> rows;
+    std::vector<std::int64_t> lines;
+    for (CsvRow row; reader.next(row);) {
+      rows.push_back(row.fields);
+      lines.push_back(row.line);
+    }
+    return std::pair(rows, lines);
+  };
+  using Rows = std::vector<Fields>;
+  using Lines = std::vector<std::int64_t>;
+  EXPECT_EQ(rows_of("   \na,b\n \t \r\n\n1,2\n  \r3,4\n  ", ','),
+            (std::pair(Rows{{"a", "b"}, {"1", "2"}, {"3", "4"}}, Lines{2, 5, 7})));
+  EXPECT_EQ(rows_of("a\tb\n  \n \t \n\t\n", '\t'),
+            (std::pair(Rows{{"a", "b"}, {" ", " "}, {"", ""}}, Lines{1, 3, 4})));
+  EXPECT_EQ(rows_of("a,b\n  ,5\n  x\n\f\n", ','),
+            (std::pair(Rows{{"a", "b"}, {"  ", "5"}, {"  x"}, {"\f"}}, Lines{1, 2, 3, 4})));
+}
+
 TEST_F(Csv, GivesThePlacesOfMultiLineRecords) {
   const std::string text =
       "\xef\xbb\xbf"

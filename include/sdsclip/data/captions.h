@@ -32,6 +32,9 @@ class CaptionDataset {
   /// The encoded image of sample `index`. Throws `Error(kInput)` that names the file if it is missing.
   [[nodiscard]] virtual std::string image_bytes(std::int64_t index) const = 0;
 
+  /// The folder that image names start from, for error messages; empty if the names contain it.
+  [[nodiscard]] virtual std::filesystem::path images_folder() const { return {}; }
+
   /// The memory that the index of the whole data set takes, in bytes.
   [[nodiscard]] virtual std::size_t index_bytes() const = 0;
 };

@@ -28,7 +28,8 @@ struct CsvRow {
 /// - A field that starts with a quote ends at its closing quote. Separators and line breaks inside belong to
 ///   it, and two quotes mean one. Text after the closing quote is kept as it is.
 /// - A quote anywhere else is an ordinary character.
-/// - A record ends with "\n", "\r\n" or "\r"; the last one may lack it. Blank lines are skipped.
+/// - A record ends with "\n", "\r\n" or "\r"; the last one may lack it.
+/// - Blank lines are skipped, and so are lines of spaces and tabs that are not separators (as pandas does).
 /// A byte order mark at the start of the file is skipped. Memory holds one block and one record.
 class CsvReader {
  public:
