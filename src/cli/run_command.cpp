@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <type_traits>
 
 #include "failure.h"
 #include "parse.h"
@@ -10,6 +11,15 @@
 
 namespace sdsclip {
 namespace {
+
+/// Only runs with a folder of their own can be continued after an interrupt.
+template <typename AnyCommand>
+OnInterrupt on_interrupt(const AnyCommand&) {
+  constexpr bool kCanResume =
+      std::is_same_v<AnyCommand, TrainCommand> || std::is_same_v<AnyCommand, SweepCommand> ||
+      std::is_same_v<AnyCommand, EvalCommand> || std::is_same_v<AnyCommand, DiffusionScoreCommand>;
+  return kCanResume ? OnInterrupt::kSaveState : OnInterrupt::kEnd;
+}
 
 int fail(ExitCode code, const std::string& message) {
   std::fflush(stdout);
@@ -26,7 +36,7 @@ extern "C" int sdsclip_run_command(int argc, const char* const* argv) {
   const ParsedCommand parsed = parse_command(argc, argv);
   if (parsed.exit_code) return *parsed.exit_code;
   set_up_logging(std::visit([](const CommandOptions& command) { return command.quiet; }, parsed.command));
-  watch_for_interrupts();
+  watch_for_interrupts(std::visit([](const auto& command) { return on_interrupt(command); }, parsed.command));
   try {
     std::visit([](const auto& command) { run(command); }, parsed.command);
     // The flush alone would not tell of a write that failed before it.
