@@ -3,14 +3,12 @@
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
-#include <algorithm>
-#include <array>
-#include <new>
 #include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/models/out_of_memory.h"
 
 namespace sdsclip {
 namespace {
@@ -72,14 +70,6 @@ std::string reason_of(const std::string& text) {
   return last.starts_with(kKind) ? last.substr(kKind.size()) : last;
 }
 
-bool says_out_of_memory(const std::string& text) {
-  // The words of the allocators on GPU and CPU, and of cuBLAS and cuDNN.
-  constexpr std::array<std::string_view, 3> kWords = {"out of memory", "can't allocate memory",
-                                                      "ALLOC_FAILED"};
-  return std::any_of(kWords.begin(), kWords.end(),
-                     [&](std::string_view words) { return text.find(words) != std::string::npos; });
-}
-
 }  // namespace
 
 torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, const Placement& placement) {
@@ -94,11 +84,8 @@ torch::jit::Module load_archive(const Bundle& bundle, const std::string& file, c
     mend_trace(module);
     for (at::Tensor parameter : module.parameters()) parameter.set_requires_grad(false);
     return module;
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
-  } catch (const std::bad_alloc&) {
-    throw;
   } catch (const std::exception& failure) {  // a damaged archive can fail in many parts of LibTorch
+    if (is_out_of_memory(failure)) throw;
     const c10::Error* const own = dynamic_cast<const c10::Error*>(&failure);
     const std::string text = own != nullptr ? own->what_without_backtrace() : failure.what();
     throw input_error("{}: not a TorchScript archive that this LibTorch loads ({}); export the bundle again",
@@ -111,7 +98,7 @@ c10::IValue call_method(torch::jit::Module& module, const char* method, std::vec
     return module.get_method(method)(std::move(inputs));
   } catch (const std::runtime_error& failure) {
     const std::string reason = reason_of(failure.what());
-    if (says_out_of_memory(failure.what())) C10_THROW_ERROR(OutOfMemoryError, reason);
+    if (is_out_of_memory(failure)) C10_THROW_ERROR(OutOfMemoryError, reason);
     throw runtime_failure("LibTorch failed in the bundle's {}: {}", method, reason);
   }
 }

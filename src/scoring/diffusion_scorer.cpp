@@ -1,7 +1,6 @@
 #include "sdsclip/scoring/diffusion_scorer.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 
@@ -18,6 +17,7 @@
 #include "sdsclip/base/progress.h"
 #include "sdsclip/base/stopwatch.h"
 #include "sdsclip/benchmarks/text_table.h"
+#include "sdsclip/models/out_of_memory.h"
 
 namespace sdsclip {
 namespace {
@@ -65,7 +65,8 @@ bool fits(DiffusionTeacher& teacher, const DiffusionScoreOptions& options, std::
         at::zeros({batch}, floats.dtype(at::kLong)),
         at::zeros({batch, bundle.tokenizer.context_length, bundle.context_dim}, floats));
     return true;
-  } catch (const c10::OutOfMemoryError&) {
+  } catch (const std::exception& failure) {
+    if (!is_out_of_memory(failure)) throw;
     return false;
   }
 }
@@ -139,14 +140,11 @@ class UnitRunner {
   }
 
   std::vector<SampleErrorRow> evaluate(const std::vector<Evaluation>& unit, std::int64_t size) {
-    try {
-      return evaluator_.evaluate(unit, size);
-    } catch (const c10::OutOfMemoryError&) {
-      throw runtime_failure(
-          "not enough memory for {} UNet evaluations at once; run again with --resume and a smaller "
-          "--micro-batch",
-          size);
-    }
+    return in_memory(
+        fmt::format("not enough memory for {} UNet evaluations at once; run again with --resume and a "
+                    "smaller --micro-batch",
+                    size),
+        [&] { return evaluator_.evaluate(unit, size); });
   }
 
   DiffusionTeacher& teacher_;

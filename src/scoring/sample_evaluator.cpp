@@ -1,7 +1,6 @@
 #include "sample_evaluator.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 
 #include <cmath>
 
@@ -10,6 +9,7 @@
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/noise_schedule.h"
+#include "sdsclip/models/out_of_memory.h"
 #include "unit_inputs.h"
 #include "unit_shape.h"
 
@@ -36,14 +36,12 @@ at::Tensor padded_stack(std::vector<at::Tensor> rows, std::int64_t size) {
 
 /// Reports too little memory for the encoders differently from too little for the UNet.
 template <typename Encode>
-at::Tensor in_memory(std::int64_t size, const char* what, const Encode& encode) {
-  try {
-    return encode();
-  } catch (const c10::OutOfMemoryError&) {
-    throw runtime_failure(
-        "not enough memory to encode {} {} at once; run again with --resume and a smaller --encode-batch",
-        size, what);
-  }
+at::Tensor encode_in_memory(std::int64_t size, const char* what, const Encode& encode) {
+  return in_memory(
+      fmt::format(
+          "not enough memory to encode {} {} at once; run again with --resume and a smaller --encode-batch",
+          size, what),
+      encode);
 }
 
 }  // namespace
@@ -73,13 +71,14 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
                 unit_size(texts.caption_texts, options.encode_batch), options.cache_mib * kBytesPerMib / 2) {}
 
 at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
-  const at::Tensor pixels = decode_unit(table_.images, first, size, preprocessing_, options_.workers);
-  return in_memory(size, "images", [&] { return teacher_.encode_image(pixels); });
+  return encode_in_memory(size, "images", [&] {
+    return teacher_.encode_image(decode_unit(table_.images, first, size, preprocessing_, options_.workers));
+  });
 }
 
 at::Tensor SampleEvaluator::encode_texts(std::int64_t first, std::int64_t size) {
   const at::Tensor ids = tokenize_unit(tokenizer_, texts_.texts, first, size);
-  return in_memory(size, "texts", [&] { return teacher_.encode_text(ids); });
+  return encode_in_memory(size, "texts", [&] { return teacher_.encode_text(ids); });
 }
 
 at::Tensor SampleEvaluator::noise(std::int32_t sample) {
