@@ -110,8 +110,9 @@ CaseTable load(const LoadOptions& options) {
     found = true;
   }
   if (!found) {
-    throw input_error("{}: has none of {}, {}, {}, {}", options.data.string(), kParts[0].file, kParts[1].file,
-                      kParts[2].file, kParts[3].file);
+    throw input_error(
+        "{}: has none of {}, {}, {}, {}, expected one or more; docs/datasets.md says how to prepare them",
+        options.data.string(), kParts[0].file, kParts[1].file, kParts[2].file, kParts[3].file);
   }
   return builder.finish();
 }

@@ -11,6 +11,7 @@
 #include "registry.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/json.h"
+#include "text_lines.h"
 
 namespace sdsclip {
 namespace {
@@ -57,7 +58,9 @@ void load_task(CaseTableBuilder& builder, std::string_view task, const fs::path&
 CaseTable load(const LoadOptions& options) {
   CaseTableBuilder builder(options);
   for (const std::string_view task : kTasks) {
-    load_task(builder, task, options.data / "captions" / fmt::format("{}.json", task));
+    const fs::path path = options.data / "captions" / fmt::format("{}.json", task);
+    require_data_file(path, "clevr");
+    load_task(builder, task, path);
   }
   return builder.finish();
 }

@@ -22,15 +22,8 @@ struct Inflater {
   Inflater& operator=(const Inflater&) = delete;
 };
 
-}  // namespace
-
-std::string read_gzip(const std::filesystem::path& path) {
-  const std::string packed = read_image_bytes(path);
-  Inflater inflater;
-  z_stream& stream = inflater.stream;
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // it is only read
-  stream.avail_in = static_cast<uInt>(packed.size());
-  std::string content;
+/// Unpacks the member at the stream's place onto `content`.
+void inflate_member(z_stream& stream, std::string& content, const std::filesystem::path& path) {
   std::string piece(std::size_t{1} << 18, '\0');
   int status = Z_OK;
   while (status == Z_OK) {
@@ -45,6 +38,28 @@ std::string read_gzip(const std::filesystem::path& path) {
   }
   if (status == Z_MEM_ERROR) throw std::bad_alloc();
   if (status != Z_STREAM_END) throw input_error("{}: a damaged or cut .gz; fetch it again", path.string());
+}
+
+}  // namespace
+
+std::string read_gzip(const std::filesystem::path& path) {
+  const std::string packed = read_image_bytes(path);
+  if (!packed.starts_with("\x1f\x8b")) {
+    throw input_error(
+        "{}: is not compressed by gzip, as its name says; take .gz off its name, or fetch it again",
+        path.string());
+  }
+  Inflater inflater;
+  z_stream& stream = inflater.stream;
+  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(packed.data()));  // it is only read
+  stream.avail_in = static_cast<uInt>(packed.size());
+  std::string content;
+  while (stream.avail_in > 0) {
+    inflate_member(stream, content, path);
+    // Further members follow at once or after zeros (RFC 1952; Python's gzip).
+    for (; stream.avail_in > 0 && *stream.next_in == 0; ++stream.next_in) --stream.avail_in;
+    inflateReset(&stream);
+  }
   return content;
 }
 

@@ -56,6 +56,7 @@ std::vector<CsvRow> read_rows(const fs::path& path) {
 CaseTable load(const LoadOptions& options) {
   CaseTableBuilder builder(options);
   const fs::path path = options.data / "Questions.csv";
+  require_data_file(path, "mmvp");
   const std::vector<CsvRow> rows = read_rows(path);
   if (rows.size() % 2 != 1) {
     throw input_error("{}: got {} rows, expected a header and two rows per pair", path.string(), rows.size());

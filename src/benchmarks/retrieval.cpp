@@ -113,7 +113,8 @@ Source read_source(const fs::path& data) {
   }
   throw input_error(
       "{}: no caption file; expected coco_karpathy_test.json, flickr30k_test.json, dataset_coco.json, "
-      "dataset_flickr30k.json, or annotations/captions_val2017.json",
+      "dataset_flickr30k.json, or annotations/captions_val2017.json; docs/datasets.md says how to prepare "
+      "them",
       data.string());
 }
 

@@ -11,6 +11,7 @@
 #include "registry.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/json.h"
+#include "text_lines.h"
 
 namespace sdsclip {
 namespace {
@@ -47,7 +48,9 @@ void load_split(CaseTableBuilder& builder, std::string_view split, const fs::pat
 CaseTable load(const LoadOptions& options) {
   CaseTableBuilder builder(options);
   for (const std::string_view split : kSplits) {
-    load_split(builder, split, options.data / fmt::format("{}.json", split));
+    const fs::path path = options.data / fmt::format("{}.json", split);
+    require_data_file(path, "sugarcrepe");
+    load_split(builder, split, path);
   }
   return builder.finish();
 }

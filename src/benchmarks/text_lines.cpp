@@ -58,6 +58,13 @@ LineBreak next_break(std::string_view text) {
 
 }  // namespace
 
+void require_data_file(const std::filesystem::path& path, std::string_view benchmark) {
+  std::error_code ignored;
+  if (std::filesystem::exists(path, ignored)) return;
+  throw input_error("{}: no such file, expected one of {}'s; docs/datasets.md says how to prepare them",
+                    path.string(), benchmark);
+}
+
 // nlohmann's writer refuses invalid UTF-8, so it serves as a validator.
 bool is_utf8(const std::string& text) {
   try {

@@ -16,6 +16,7 @@
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/json.h"
+#include "text_lines.h"
 
 namespace sdsclip {
 namespace {
@@ -73,6 +74,7 @@ std::vector<std::string> tags_of_example(const JsonRecord& record, const std::st
 CaseTable load(const LoadOptions& options) {
   CaseTableBuilder builder(options);
   const fs::path path = options.data / "examples.jsonl";
+  require_data_file(path, "winoground");
   const DiwanTags diwan = read_diwan_tags(options.data / "new_tag_assignments.json");
   std::istringstream lines(read_file(path));
   std::string line;

@@ -107,6 +107,7 @@ std::vector<MetricMarks> judge(const CaseTable& table, const CaseScores& scores)
 
 std::vector<std::string> read_class_names(const fs::path& data) {
   const fs::path path = data / "classnames.txt";
+  require_data_file(path, "zeroshot");
   std::vector<std::string> names;
   for (const TextLine& line : read_text_lines(path)) names.push_back(line.text);
   if (names.empty()) throw input_error("{}: no class name, expected one per line", path.string());

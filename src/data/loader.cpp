@@ -33,6 +33,7 @@ struct DecodedSample {
   std::string caption;
   std::string negative_caption;
   std::string image_name;
+  std::string image_place;  // for errors: with the folder
   std::optional<std::string> error;
 };
 
@@ -113,6 +114,7 @@ class CaptionLoader::Implementation {
     try {
       const CaptionRecord record = dataset_.record(decoded.sample);
       decoded.image_name = record.image_name;
+      decoded.image_place = (dataset_.images_folder() / record.image_name).string();
       const std::int64_t count = static_cast<std::int64_t>(record.captions.size());
       const std::int64_t chosen =
           choose_text(count, options_.seed, ticket.epoch, decoded.sample, "data/caption");
@@ -128,7 +130,7 @@ class CaptionLoader::Implementation {
         require_inside(folder, folder / record.image_name, "data.confine");
       }
       const StoredImage image =
-          decode_for(options_.preprocess, dataset_.image_bytes(decoded.sample), record.image_name);
+          decode_for(options_.preprocess, dataset_.image_bytes(decoded.sample), decoded.image_place);
       decoded.pixels.resize(options_.preprocess.element_count());
       resize_and_crop(image, options_.preprocess, decoded.pixels);
       if (options_.teacher_preprocess) {
@@ -147,7 +149,7 @@ class CaptionLoader::Implementation {
     try {
       return tokenizer_.encode(sample.caption);
     } catch (const Error& error) {
-      throw Error(error.exit_code(), fmt::format("{}: caption: {}", sample.image_name, error.what()));
+      throw Error(error.exit_code(), fmt::format("{}: caption: {}", sample.image_place, error.what()));
     }
   }
 
@@ -250,17 +252,16 @@ class CaptionLoader::Implementation {
     }
     ++position_.bad_samples;
     ++statistics_.bad_samples;
-    if (statistics_.first_errors.size() < kNamedErrors) {
-      statistics_.first_errors.push_back(*decoded.error);
-      log_warning("bad sample replaced by the next one: {}", *decoded.error);
-    }
-    order_replacement();
+    const bool is_named = statistics_.first_errors.size() < kNamedErrors;
+    if (is_named) statistics_.first_errors.push_back(*decoded.error);
     const double share = static_cast<double>(position_.bad_samples) / static_cast<double>(own_samples_);
     if (share > options_.max_bad) {
       throw input_error("{} bad samples in this epoch, more than data.max_bad ({}) of {}; the first: {}",
                         position_.bad_samples, options_.max_bad, own_samples_,
-                        statistics_.first_errors.empty() ? *decoded.error : statistics_.first_errors.front());
+                        statistics_.first_errors.front());
     }
+    if (is_named) log_warning("bad sample replaced by the next one: {}", *decoded.error);
+    order_replacement();
   }
 
   static void append(DecodedSample decoded, Batch& batch) {

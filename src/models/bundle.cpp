@@ -270,6 +270,26 @@ std::string_view kind_name(BundleKind kind) {
   return kKindNames[static_cast<std::size_t>(kind)];
 }
 
+namespace {
+
+/// Of a folder without `bundle.json`: what it looks like instead, and the script that makes a bundle of it.
+Error no_bundle(const fs::path& folder) {
+  std::error_code ignored;
+  const auto has = [&](const char* name) { return fs::exists(folder / name, ignored); };
+  std::string_view kind = "";
+  std::string_view advice = "make one with scripts/export_clip.py or scripts/export_teacher.py";
+  if (has("model_index.json") || has("unet")) {
+    kind = "a folder of diffusers, and ";
+    advice = "make a bundle of it with scripts/export_teacher.py";
+  } else if (has("config.json") || has("open_clip_config.json")) {
+    kind = "a folder of transformers or open_clip, and ";
+    advice = "make a bundle of it with scripts/export_clip.py";
+  }
+  return input_error("{}: is {}no bundle: it has no bundle.json; {}", folder.string(), kind, advice);
+}
+
+}  // namespace
+
 Bundle read_bundle(const fs::path& folder) {
   const fs::path json = folder / "bundle.json";
   std::error_code ignored;
@@ -284,6 +304,7 @@ Bundle read_bundle(const fs::path& folder) {
         "or scripts/export_teacher.py",
         folder.string());
   }
+  if (!fs::exists(json, ignored)) throw no_bundle(folder);
   const std::string text = read_file(json, kSmallFileBytes);
   ConfigNode root = parse_json(text, json.string());
   if (root.kind != ConfigNode::Kind::kMap) {

@@ -257,6 +257,20 @@ TEST_F(Zeroshot, ReadsMnistAsPublished) {
     EXPECT_EQ(second.pixels[0], 'g');
     EXPECT_EQ(second.pixels.back(), 'l');
     const std::string whole = read_range(images, {.offset = 0, .size = std::filesystem::file_size(images)});
+    // Python's gzip reads members one after the other, with zeros in between, and nothing else behind them.
+    const std::string header("\0\0\10\3\0\0\0\2\0\0\0\2\0\0\0\3", 16);
+    write_gzip(images, header + "abc");
+    const std::string first = read_range(images, {.offset = 0, .size = std::filesystem::file_size(images)});
+    write_gzip(images, "defghijkl");
+    const std::string second_part =
+        read_range(images, {.offset = 0, .size = std::filesystem::file_size(images)});
+    write_text(images, first + std::string(5, '\0') + second_part + std::string(512, '\0'));
+    EXPECT_EQ(read_benchmark_image(load().images[1]).pixels.back(), 'l');
+    write_text(images, first + second_part + "trailing");
+    expect_error(ExitCode::kInput, {"t10k-images-idx3-ubyte.gz", "damaged or cut"}, [&] { load(); });
+    write_text(images, header + "abcdefghijkl");
+    expect_error(ExitCode::kInput, {"t10k-images-idx3-ubyte.gz", "not compressed", "take .gz off"},
+                 [&] { load(); });
     write_text(images, whole.substr(0, whole.size() - 9));
     expect_error(ExitCode::kInput, {"t10k-images-idx3-ubyte.gz", "damaged or cut"}, [&] { load(); });
     std::filesystem::remove(images);

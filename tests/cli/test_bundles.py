@@ -68,6 +68,18 @@ class MissingBundles(ProgramTest):
             with self.subTest(shlex.join(command)):
                 self.assertRegex(self.message(*command), r"no such bundle; make it with `\.venv/bin/python scripts/export_")
 
+    def test_a_folder_of_another_kind_is_named_with_the_script_that_reads_it(self) -> None:
+        for kind, file, script in (
+            ("diffusers", "model_index.json", "export_teacher.py"),
+            ("transformers or open_clip", "config.json", "export_clip.py"),
+            ("transformers or open_clip", "open_clip_config.json", "export_clip.py"),
+            ("no bundle", "notes.txt", "export_clip.py or scripts/export_teacher.py"),
+        ):
+            folder = self.folder / file.split(".")[0]
+            folder.mkdir()
+            (folder / file).write_text("{}")
+            self.check_fails(3, [str(folder), kind, "no bundle.json", f"scripts/{script}"], "bundle", "inspect", folder)
+
     def test_an_unknown_name_says_where_it_is_looked_for(self) -> None:
         message = self.message("bundle", "inspect", "my-clip")
         self.assertIn("models/my-clip: no such bundle, here or below SDSCLIP_MODELS", message)

@@ -83,6 +83,29 @@ class Errors(ProgramTest):
             image.write_bytes(whole)
             shutil.rmtree(self.folder / "train", ignore_errors=True)
 
+    def test_an_image_that_cannot_be_decoded_is_named_with_its_folder_in_one_line(self):
+        image = self.world / "coco/train2017/000000000003.png"
+        whole = image.read_bytes()
+        image.write_bytes(b"no image")
+        try:
+            for rule in ("data.on_bad_sample=fail", "data.max_bad=0"):
+                arguments = self.train(rule, "sds.lambda=0", "train.batch_size=40")
+                self.check_fails(3, [f"{image}: not an image"], *arguments)
+                shutil.rmtree(self.folder / "train")
+        finally:
+            image.write_bytes(whole)
+
+    def test_a_missing_file_of_a_benchmark_says_how_to_prepare_it(self):
+        empty = self.folder / "empty"
+        empty.mkdir()
+        for benchmark, file in (
+            ("winoground", "examples.jsonl"), ("sugarcrepe", "replace_obj.json"), ("mmvp", "Questions.csv"),
+            ("clevr", "captions/pair_binding_size.json"), ("aro", "coco_order.json"),
+            ("retrieval", "dataset_coco.json"), ("zeroshot", "classnames.txt"),
+        ):  # fmt: skip
+            parts = [str(empty), file, "expected", "docs/datasets.md says how to prepare"]
+            self.check_fails(3, parts, "data", "check", benchmark, "--data", empty)
+
     def test_a_caption_file_that_is_not_json(self):
         broken = self.folder / "captions.json"
         broken.write_text("not json")
