@@ -18,7 +18,7 @@ inline void visit_options(CommandLine& line, DiffusionWeightsCommand& command) {
                   "the weights.");
   line.required("out", command.out, "JSON file to create, for diffusion-score --weight learned:FILE.");
   line.count(
-      "bins", command.bins, {1},
+      "bins", command.bins, {1, kMostCount},
       "Number of equal parts of the schedule, with one weight each. Use fewer if there are few cases.");
 }
 

@@ -71,7 +71,7 @@ inline void visit_options(CommandLine& line, ScoringOptions& options) {
   line.option("data", options.data, kDataText);
   line.option("out", options.out,
               "Run folder to create; empty: a folder below runs/ named after model and benchmark.");
-  line.count("limit", options.limit, {0},
+  line.count("limit", options.limit, {0, kMostCount},
              "Use only the first N cases of each part, for a quick look; 0: all.");
   line.option(
       "resume", options.resume,

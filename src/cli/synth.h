@@ -15,7 +15,7 @@ struct SynthCommand : CommandOptions {
 
 inline void visit_options(CommandLine& line, SynthCommand& command) {
   line.required("out", command.out, "Folder to create.");
-  line.count("train", command.train, {1}, "Number of training images, with five captions each.");
+  line.count("train", command.train, {1, kMostCount}, "Number of training images, with five captions each.");
   line.count("seed", command.seed, {0},
              "Seed of the drawn scenes. Other seeds draw other scenes of the same splits.");
 }

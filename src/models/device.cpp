@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/limits.h"
 #include "sdsclip/base/memory.h"
 
 namespace sdsclip {
@@ -58,7 +59,6 @@ c10::Device pick_device(const std::string& text) {
 }  // namespace
 
 Placement prepare_compute(const ComputeOptions& options) {
-  constexpr std::int64_t kMostThreads = 4096;
   if (options.threads < 0 || options.threads > kMostThreads) {
     throw usage_error("--threads: got {}, expected 0 to {}", options.threads, kMostThreads);
   }

@@ -1,14 +1,15 @@
 #include "sdsclip/scoring/clip_options.h"
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/limits.h"
 
 namespace sdsclip {
 
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
-  visitor.count("image_batch", options.image_batch, {1},
+  visitor.count("image_batch", options.image_batch, {1, kMostBatch},
                 "Images at once through CLIP. Raise it on a GPU; lower it if memory runs out.");
-  visitor.count("text_batch", options.text_batch, {1}, "Texts at once through CLIP.");
-  visitor.count("workers", options.workers, {1}, "Number of threads that decode images.");
+  visitor.count("text_batch", options.text_batch, {1, kMostBatch}, "Texts at once through CLIP.");
+  visitor.count("workers", options.workers, {1, kMostThreads}, "Number of threads that decode images.");
   visitor.choice("convert", options.convert, kConvertNames, kConvertText);
   visitor.option(
       "cache", options.cache,

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/limits.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {
@@ -98,7 +99,7 @@ void visit_options(OptionVisitor& visitor, AdaptiveOptions& options) {
       "confidence", options.confidence,
       "Two-sided confidence of a decision by the paired t-test. Lower it to save evaluations at the risk "
       "of wrong decisions.");
-  visitor.count("min_samples", options.min_samples, {2},
+  visitor.count("min_samples", options.min_samples, {2, kMostSamples},
                 "Samples that every pair gets before the first decision.");
   visitor.option("budget", options.budget,
                  "Most UNet evaluations per pair, as a mean over all pairs; 0: no limit.");
@@ -113,14 +114,14 @@ void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options) {
       "How an image becomes a square: bundle (as the bundle says), shortest_edge (resize, then crop the "
       "middle) or squash (ignore the aspect ratio).");
   visitor.choice("convert", options.convert, kConvertNames, kConvertText);
-  visitor.count("micro_batch", options.micro_batch, {0},
+  visitor.count("micro_batch", options.micro_batch, {0, kMostBatch},
                 "Most UNet evaluations at once; 0: chosen by device. Lower it if memory runs out.");
   visitor.count(
-      "encode_batch", options.encode_batch, {1},
+      "encode_batch", options.encode_batch, {1, kMostBatch},
       "Most images or texts at once through the VAE or the text encoder. Lower it if memory runs out.");
-  visitor.count("cache_mib", options.cache_mib, {1},
+  visitor.count("cache_mib", options.cache_mib, {1, kMostCount},
                 "Memory for latents and contexts, in MiB. What does not fit is encoded again.");
-  visitor.count("workers", options.workers, {1}, "Number of threads that decode images.");
+  visitor.count("workers", options.workers, {1, kMostThreads}, "Number of threads that decode images.");
   visitor.option("quiet", options.quiet, "Show no progress bar.");
 }
 

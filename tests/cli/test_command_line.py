@@ -49,13 +49,28 @@ class CommandLine(ProgramTest):
         self.check_fails(2, ["--device", "gpu"], "eval", "winoground", "--data", "tests", "--device", "gpu")
         self.check_fails(2, ["nothing.yaml", "known:", "quickstart.yaml"], "train", "--config", "nothing.yaml")
 
+    def test_counts_beyond_their_range_are_refused_by_flag_and_range(self):
+        scoring = ["winoground", "--data", "tests"]
+        for words, flag, most in (
+            (["synth", "--out", self.folder / "x"], "--train", 2**31 - 1),
+            (["eval", *scoring], "--batch", 2**20),
+            (["eval", *scoring], "--limit", 2**31 - 1),
+            (["eval", *scoring], "--threads", 4096),
+            (["diffusion-score", *scoring], "--micro-batch", 2**20),
+            (["diffusion-score", *scoring], "--encode-batch", 2**20),
+            (["diffusion-score", *scoring], "--min-samples", 10**6),
+            (["diffusion-weights", "run", "--out", "x"], "--bins", 2**31 - 1),
+        ):
+            for value in (most + 1, 2**63 - 1, 2**64):
+                self.check_fails(2, [f"{flag}: got '{value}'", f"to {most}"], *words, flag, value)
+
     def test_a_wrong_value_is_reported_under_the_flag_that_was_typed(self):
         score = ["diffusion-score", "winoground", "--data", "tests", "--out", self.folder / "never"]
         for flag, value, expected in (
             ("--samples", "many", "integer from 1 to 1000000"), ("--samples", 0, "integer from 1 to 1000000"),
             ("--samples", 2**40, "1 to 1000000"), ("--seed", -1, "integer of 0 or more"), ("--norm", "l3", "one of l2"),
-            ("--weight", "learned:", "learned:FILE"), ("--micro-batch", "1.5", "integer of 0 or more"),
-            ("--encode-batch", 0, "integer of 1 or more"), ("--preset", "papre", "'paper'"),
+            ("--weight", "learned:", "learned:FILE"), ("--micro-batch", "1.5", f"integer from 0 to {2**20}"),
+            ("--encode-batch", 0, f"integer from 1 to {2**20}"), ("--preset", "papre", "'paper'"),
         ):  # fmt: skip
             done = run(*score, f"{flag}={value}")
             self.assertEqual(done.returncode, 2, done.stderr)

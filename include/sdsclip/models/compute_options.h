@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "sdsclip/base/limits.h"
 #include "sdsclip/base/options.h"
 #include "sdsclip/base/precision.h"
 
@@ -25,7 +26,7 @@ inline void visit_options(OptionVisitor& visitor, ComputeOptions& options) {
   visitor.option("device", options.device,
                  "Device of the networks: auto, cpu, cuda or cuda:N. auto takes a GPU if there is one.");
   visitor.choice("precision", options.precision, kPrecisionNames, kPrecisionText);
-  visitor.count("threads", options.threads, {0},
+  visitor.count("threads", options.threads, {0, kMostThreads},
                 "CPU threads of LibTorch; 0: one per core. Set it if several runs share a machine.");
 }
 
