@@ -18,7 +18,9 @@ void print_summary(const TrainSummary& summary, const fs::path& out) {
   Table table{{"training run", out.string()}, {}};
   const auto row = [&](const char* name, const std::string& value) { table.rows.push_back({name, value}); };
   row("steps", fmt::format("{}", summary.steps));
-  row("steps in this process", fmt::format("{}", summary.steps_this_process));
+  // Of a run that had finished already, the earlier process's result is shown.
+  const bool is_new = summary.steps_this_process > 0;
+  if (is_new) row("steps in this process", fmt::format("{}", summary.steps_this_process));
   row("trainable parameters", fmt::format("{}", summary.trained_parameters));
   const auto loss_row = [&](const char* name, const std::optional<StepTerm>& term) {
     if (term) row(name, fmt::format("{:.5g}", term->loss));
@@ -33,9 +35,9 @@ void print_summary(const TrainSummary& summary, const fs::path& out) {
     row("best evaluation",
         fmt::format("after step {}: {}", summary.best_step, (out / "best.safetensors").string()));
   }
-  row("bad samples replaced", fmt::format("{}", summary.bad_samples));
+  if (is_new) row("bad samples replaced", fmt::format("{}", summary.bad_samples));
   row("seconds", fmt::format("{:.1f}", summary.seconds));
-  row("share of time waiting for data", fmt::format("{:.3f}", summary.wait_share));
+  if (is_new) row("share of time waiting for data", fmt::format("{:.3f}", summary.wait_share));
   row("tuned weights", (out / "tuned.safetensors").string());
   std::fputs(format_terminal(table).c_str(), stdout);
 }

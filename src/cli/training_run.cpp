@@ -6,6 +6,7 @@
 
 #include "paths.h"
 #include "results.h"
+#include "sdsclip/base/error.h"
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
@@ -35,6 +36,18 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
   add_term("train/last_loss/rank", summary.last.rank);
   result.metrics.insert(result.metrics.end(), summary.evaluation.begin(), summary.evaluation.end());
   return result;
+}
+
+/// What an earlier life has written, if it did so.
+std::optional<RunResult> stored_result(const fs::path& file) {
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return std::nullopt;
+  try {
+    return read_result(file);
+  } catch (const Error& error) {
+    log_warning("{}; it is written anew", error.what());
+    return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -72,17 +85,23 @@ std::vector<std::string> metric_names(const TrainConfig& config) {
   add(config.sds.lambda, "sds");
   add(config.feature.weight, "feature");
   add(config.rank.weight, "rank");
-  for (std::string& name : Evaluation(config.evaluate).metric_names()) names.push_back(std::move(name));
+  for (std::string& name : Evaluation(config.evaluate, config.data).metric_names())
+    names.push_back(std::move(name));
   return names;
 }
 
 TrainSummary train_and_record(const TrainConfig& config, const TrainRun& run) {
   const FolderLock lock(run.out);
-  const TrainSummary summary = train(config, run);
+  TrainSummary summary = train(config, run);
   const fs::path file = run.out / "result.json";
-  const bool finished_before = summary.steps_this_process == 0;
-  if (finished_before) log_info("{}: had finished already", run.out.string());
-  if (!finished_before || !fs::exists(file)) write_result(file, to_result(config, summary, run.out));
+  if (summary.steps_this_process == 0) {
+    if (const std::optional<RunResult> stored = stored_result(file)) {
+      log_info("{}: had finished already", run.out.string());
+      summary.seconds = stored->seconds;
+      return summary;
+    }
+  }
+  write_result(file, to_result(config, summary, run.out));
   return summary;
 }
 

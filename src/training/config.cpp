@@ -4,12 +4,15 @@
 #include <cmath>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/limits.h"
+#include "sdsclip/base/log.h"
 
 namespace sdsclip {
 namespace {
 
 constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // per batch, with its L_SDS draws
 constexpr std::int64_t kMostWorkers = 1024;                 // one thread each
+constexpr std::int64_t kMostRank = 65536;                   // wider than any weight
 constexpr double kLargestRate = 1e30;
 constexpr double kLargestDecay = 1e6;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
@@ -26,6 +29,11 @@ void require_at_most(std::string_view key, std::int64_t value, std::int64_t most
 
 void require_at_most(std::string_view key, double value, double most) {
   if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
+}
+
+void require_count(std::string_view key, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value < least || value > most)
+    throw usage_error("{}: got {}, expected {} to {}", key, value, least, most);
 }
 
 void require_positive(std::string_view key, double value) {
@@ -139,34 +147,36 @@ void check_train_config(const TrainConfig& config) {
         config.sds.lambda, config.feature.weight);
   }
   require_at_least("seed", static_cast<double>(config.seed), 0);
-  require_at_least("train.steps", static_cast<double>(train.steps), 0);
+  require_count("train.steps", train.steps, 0, kMostCount);
   if (train.steps == 0) require_positive("train.epochs", train.epochs);
-  require_at_least("train.batch_size", static_cast<double>(train.batch_size), 1);
-  require_at_most("train.batch_size", train.batch_size, kMostItems);
+  require_count("train.batch_size", train.batch_size, 1, kMostItems);
+  require_at_most("train.micro_batch_clip", train.micro_batch_clip, kMostItems);
+  require_at_most("train.micro_batch_unet", train.micro_batch_unet, kMostItems);
   require_at_most("sds.samples", config.sds.samples, kMostItems / train.batch_size);
+  require_at_most("sds.warmup_steps", config.sds.warmup_steps, kMostCount);
   require_at_most("data.workers", config.data.workers, kMostWorkers);
   // Factors of float32 tensors in AdamW must fit into float32.
   require_positive("train.lr", train.lr);
   require_at_most("train.lr", train.lr, kLargestRate);
   require_at_least("train.lr_h_w", train.lr_h_w, 0);
   require_at_most("train.lr_h_w", train.lr_h_w, kLargestRate);
-  require_at_least("train.lora.rank", static_cast<double>(train.lora.rank), 1);
+  require_count("train.lora.rank", train.lora.rank, 1, kMostRank);
   require_positive("train.lora.alpha", train.lora.alpha);
   if (train.lora.targets.empty()) {
     throw usage_error("train.lora.targets: got nothing, expected parts of weights' names, such as [attn]");
   }
-  require_at_least("train.warmup_steps", static_cast<double>(train.warmup_steps), 0);
+  require_count("train.warmup_steps", train.warmup_steps, 0, kMostCount);
   require_at_least("train.weight_decay", train.weight_decay, 0);
   require_at_most("train.weight_decay", train.weight_decay, kLargestDecay);
   require_below_one("train.beta1", train.beta1);
   require_below_one("train.beta2", train.beta2);
   require_positive("train.epsilon", train.epsilon);
   require_at_least("train.grad_clip_norm", train.grad_clip_norm, 0);
-  require_at_least("train.checkpoint_every", static_cast<double>(train.checkpoint_every), 0);
+  require_count("train.checkpoint_every", train.checkpoint_every, 0, kMostCount);
   require_at_least("train.checkpoint_minutes", train.checkpoint_minutes, 0);
-  require_at_least("train.keep_checkpoints", static_cast<double>(train.keep_checkpoints), 1);
-  require_at_least("train.evaluate_every", static_cast<double>(train.evaluate_every), 0);
-  require_at_least("train.diagnose_every", static_cast<double>(train.diagnose_every), 0);
+  require_count("train.keep_checkpoints", train.keep_checkpoints, 1, kMostCount);
+  require_count("train.evaluate_every", train.evaluate_every, 0, kMostCount);
+  require_count("train.diagnose_every", train.diagnose_every, 0, kMostCount);
   require_at_least("contrastive.weight", config.contrastive.weight, 0);
   require_at_least("sds.lambda", config.sds.lambda, 0);
   require_at_least("feature.weight", config.feature.weight, 0);
@@ -179,6 +189,29 @@ void check_train_config(const TrainConfig& config) {
   }
   check_rank_options(config.rank);
   check_evaluate_options(config.evaluate);
+}
+
+void warn_of_unused_options(const TrainConfig& config) {
+  const TrainOptions& train = config.train;
+  const LoraOptions lora;
+  const auto warn = [](std::string_view key, std::string_view why) {
+    log_warning("{} is set but has no effect, as {}", key, why);
+  };
+  if (train.tune != Tune::kLora) {
+    constexpr std::string_view kWhy = "train.tune is not lora";
+    if (train.lora.rank != lora.rank) warn("train.lora.rank", kWhy);
+    if (train.lora.alpha != lora.alpha) warn("train.lora.alpha", kWhy);
+    if (train.lora.targets != lora.targets) warn("train.lora.targets", kWhy);
+  }
+  if (config.evaluate.benchmarks.empty()) {
+    constexpr std::string_view kWhy = "evaluate.benchmarks is empty";
+    if (train.evaluate_every > 0) warn("train.evaluate_every", kWhy);
+    if (config.evaluate.limit > 0) warn("evaluate.limit", kWhy);
+    if (!config.evaluate.data.empty()) warn("evaluate.data", kWhy);
+  }
+  if (!config.rank.targets.empty() && config.rank.weight == 0) warn("rank.targets", "rank.weight is 0");
+  if (config.contrastive.hard_negatives && config.contrastive.weight == 0)
+    warn("contrastive.hard_negatives", "contrastive.weight is 0");
 }
 
 }  // namespace sdsclip

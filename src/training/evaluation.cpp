@@ -5,6 +5,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/limits.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/scoring/clip_scorer.h"
@@ -57,10 +58,12 @@ void visit_options(OptionVisitor& visitor, EvaluateOptions& options) {
 
 void check_evaluate_options(const EvaluateOptions& options) {
   for (const std::string& name : options.benchmarks) find_benchmark(name);
-  if (options.limit < 0) throw usage_error("evaluate.limit: got {}, expected 0 or more", options.limit);
-  if (options.patience < 0) {
-    throw usage_error("evaluate.patience: got {}, expected 0 or more", options.patience);
-  }
+  const auto require_count = [](const char* key, std::int64_t value) {
+    if (value < 0 || value > kMostCount)
+      throw usage_error("{}: got {}, expected 0 to {}", key, value, kMostCount);
+  };
+  require_count("evaluate.limit", options.limit);
+  require_count("evaluate.patience", options.patience);
   if (options.benchmarks.empty() && (options.patience > 0 || !options.metric.empty())) {
     throw usage_error(
         "evaluate.benchmarks: got none, expected one at least, as evaluate.metric or evaluate.patience is "
@@ -73,12 +76,13 @@ std::string deciding_metric(const EvaluateOptions& options) {
   return find_benchmark(options.benchmarks.front()).headline.front();
 }
 
-Evaluation::Evaluation(const EvaluateOptions& options) {
+Evaluation::Evaluation(const EvaluateOptions& options, const DataOptions& data) : convert_(data.convert) {
   const fs::path root = options.data.empty() ? default_data_folder() : fs::path(options.data);
   for (const std::string& name : options.benchmarks) {
     const Benchmark& benchmark = find_benchmark(name);
-    tasks_.push_back(
-        {&benchmark, benchmark.load({.data = one_data_set(benchmark, root), .limit = options.limit})});
+    tasks_.push_back({&benchmark, benchmark.load({.data = one_data_set(benchmark, root),
+                                                  .limit = options.limit,
+                                                  .confine = data.confine})});
   }
   if (tasks_.empty()) return;
   const std::string deciding = deciding_metric(options);
@@ -105,6 +109,7 @@ std::vector<std::string> Evaluation::metric_names() const {
 
 std::vector<Metric> Evaluation::run(const ClipModel& model, const fs::path& scratch) const {
   ClipScoreOptions options;
+  options.convert = convert_;
   options.quiet = true;
   std::vector<Metric> metrics;
   for (const Task& task : tasks_) {

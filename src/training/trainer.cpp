@@ -125,7 +125,7 @@ class TrainingLoop {
         setup_(config, prepare_compute({run.device, config.train.precision, run.threads})),
         before_(copies_of(setup_.tuned)),
         optimizer_(setup_.trained, config.train) {
-    if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate);
+    if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate, config.data);
     steps_ = total_steps(config.train, setup_.dataset->size() / config.train.batch_size);
     state_.loss_scale = first_loss_scale(config.train.precision);
     if (claim_folder(config, run)) resume();
@@ -144,6 +144,7 @@ class TrainingLoop {
   StepResult step(CaptionLoader& loader, StepTimes& times);
   void evaluate();
   void save();
+  [[nodiscard]] bool is_done() const { return state_.step >= steps_ || state_.stopped; }
   [[nodiscard]] bool evaluation_due() const;
   [[nodiscard]] bool checkpoint_due() const;
   void write_tuned(const char* file) const;
@@ -168,8 +169,10 @@ class TrainingLoop {
 
 void TrainingLoop::resume() {
   const std::int64_t batch = config_.train.batch_size;
-  const CheckpointLimits limits{
-      .batch_size = batch, .batches_per_epoch = setup_.dataset->size() / batch, .total_steps = steps_};
+  const CheckpointLimits limits{.batch_size = batch,
+                                .batches_per_epoch = setup_.dataset->size() / batch,
+                                .total_steps = steps_,
+                                .precision = config_.train.precision};
   const std::optional<TrainingState> found =
       load_newest_checkpoint(run_.out, limits, setup_.trained, optimizer_);
   if (found) {
@@ -177,7 +180,7 @@ void TrainingLoop::resume() {
     saved_step_ = state_.step;
   }
   merge_lora(setup_.lora);
-  log_info("{}: continues after step {}", run_.out.string(), state_.step);
+  if (!is_done()) log_info("{}: continues after step {}", run_.out.string(), state_.step);
 }
 
 /// Saves a checkpoint. An evaluation changes only the state, so its step's tensors are not written again.
@@ -307,7 +310,7 @@ TrainSummary TrainingLoop::run() {
       evaluate();
       save();
     }
-    if (state_.step >= steps_ || state_.stopped) break;
+    if (is_done()) break;
     StepTimes times;
     summary_.last = step(loader, times);
     ++summary_.steps_this_process;
@@ -360,6 +363,7 @@ StepOptions step_options(const TrainConfig& config, std::int64_t step) {
 
 TrainSummary train(const TrainConfig& config, const TrainRun& run) {
   check_train_config(config);
+  warn_of_unused_options(config);
   return TrainingLoop(config, run).run();
 }
 

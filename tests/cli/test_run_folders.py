@@ -1,5 +1,6 @@
 """One process writes a run's folder at a time, and --resume recognizes a run by the values of its options."""
 
+import json
 import os
 import signal
 import subprocess
@@ -78,6 +79,11 @@ class RunFolders(ProgramTest):
             ("train.batch_size", str(2**62), "train.batch_size"),
             ("sds.samples", str(2**62), "sds.samples"),
             ("data.workers", "100000", "data.workers"),
+            ("train.micro_batch_clip", str(2**63 - 1), f"at most {2**31}"),
+            ("train.steps", str(2**63 - 1), f"0 to {2**31 - 1}"),
+            ("train.keep_checkpoints", "0", f"1 to {2**31 - 1}"),
+            ("train.lora.rank", str(2**40), "1 to 65536"),
+            ("evaluate.limit", str(2**40), f"0 to {2**31 - 1}"),
         ):
             more = {"train.steps": 0} if key == "train.epochs" else {}
             shown = value.replace("1e300", "1e+300")
@@ -85,6 +91,37 @@ class RunFolders(ProgramTest):
         self.check_fails(2, ["--threads"], *self.train(out), "--threads", str(2**32 + 1))
         # A number so small that only some conversions accept it must not fail at the end.
         self.check_succeeds(*self.train(out, **{"train.steps": 1, "train.weight_decay": "1e-310"}))
+
+    def test_an_option_that_has_no_effect_is_named(self):
+        out = self.folder / "unused"
+        settings = {"train.steps": 1, "train.lora.targets": "[mlp]", "train.evaluate_every": 5}
+        done = run(*self.train(out, **settings))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        lines = done.stderr.splitlines()
+        self.assertEqual(len(lines), 2, done.stderr)
+        self.assertRegex(lines[0], "train.lora.targets is set but has no effect, as train.tune is not lora")
+        self.assertRegex(lines[1], "train.evaluate_every is set .* evaluate.benchmarks is empty")
+
+    def test_a_complete_run_given_again_prints_what_it_has_stored(self):
+        out = self.folder / "complete"
+        short = {"train.steps": 2}
+        first = run(*self.train(out, **short))
+        self.assertIn("steps in this process", first.stdout)
+        result = out / "result.json"
+        stored = json.loads(result.read_text()) | {"seconds": 1234.5}
+        result.write_text(json.dumps(stored))
+        arguments = [word for word in self.train(out, **short) if word != "--quiet"]
+        for more in ([], ["--resume"]):
+            again = run(*arguments, *more)
+            self.assertEqual(again.returncode, 0, again.stderr)
+            self.assertRegex(again.stdout, r"seconds +1234\.5\n")
+            self.assertNotIn("this process", again.stdout)
+            self.assertNotIn("continues", again.stderr)
+            self.assertEqual(again.stderr.count("had finished already"), 1)
+            self.assertEqual(json.loads(result.read_text()), stored)
+        result.write_text("{")
+        self.assertRegex(run(*arguments).stderr, "result.json.* it is written anew")
+        self.assertEqual(json.loads(result.read_text())["metrics"], stored["metrics"])
 
     def test_a_wrong_metric_is_refused_before_the_first_step(self):
         out = self.folder / "metric"

@@ -82,6 +82,20 @@ TEST(TrainEvaluation, ScoresTheCurrentModelAtEachEvaluation) {
   EXPECT_FALSE(fs::exists(folder / "run" / "evaluation.tmp"));
 }
 
+TEST(TrainEvaluation, KeepsToTheTrainingDatasRulesForImages) {
+  const TemporaryFolder folder;
+  TrainConfig config = evaluating_config();
+  config.evaluate.data = (folder / "world").string();
+  fs::create_directories(folder / "world/winoground");
+  fs::copy(world() / "winoground/examples.jsonl", folder / "world/winoground");
+  fs::create_directory_symlink(fs::absolute(world() / "winoground/images"),
+                               folder / "world/winoground/images");
+  EXPECT_FALSE(Evaluation(config.evaluate, config.data).metric_names().empty());
+  config.data.confine = true;
+  expect_error(ExitCode::kInput, {"winoground"},
+               [&] { (void)Evaluation(config.evaluate, config.data).metric_names(); });
+}
+
 TEST(TrainEvaluation, ChangesNoStep) {
   const TemporaryFolder folder;
   TrainConfig config = evaluating_config();

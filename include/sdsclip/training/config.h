@@ -64,6 +64,9 @@ void visit_options(OptionVisitor& visitor, TrainConfig& config);
 /// Throws `Error(kUsage)` that names the key if a value is out of range or contradicts another one.
 void check_train_config(const TrainConfig& config);
 
+/// Logs a warning for each option that is set although another option makes it meaningless.
+void warn_of_unused_options(const TrainConfig& config);
+
 /// Whether SigLIP's `logit_bias` is trained.
 bool trains_logit_bias(const TrainConfig& config);
 

@@ -7,6 +7,7 @@
 
 #include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/metrics.h"
+#include "sdsclip/data/loader.h"
 #include "sdsclip/models/clip_model.h"
 
 namespace sdsclip {
@@ -30,9 +31,9 @@ std::string deciding_metric(const EvaluateOptions& options);
 /// The benchmarks of `EvaluateOptions`, read once and kept during training.
 class Evaluation {
  public:
-  /// Throws `Error(kUsage)` if the data is missing or does not give `evaluate.metric`, and `Error(kInput)` if
-  /// it is malformed.
-  explicit Evaluation(const EvaluateOptions& options);
+  /// `data.convert` and `data.confine` apply to the benchmarks' images too. Throws `Error(kUsage)` if the
+  /// data is missing or does not give `evaluate.metric`, and `Error(kInput)` if it is malformed.
+  explicit Evaluation(const EvaluateOptions& options, const DataOptions& data = {});
   ~Evaluation();
   Evaluation(Evaluation&&) noexcept;
   Evaluation& operator=(Evaluation&&) noexcept;
@@ -48,6 +49,7 @@ class Evaluation {
  private:
   struct Task;
   std::vector<Task> tasks_;
+  ConvertOrder convert_ = ConvertOrder::kFirst;
 };
 
 }  // namespace sdsclip
