@@ -193,6 +193,13 @@ class ConfigurationReader {
 
 }  // namespace
 
+ConfigNode::ConfigNode() = default;
+ConfigNode::~ConfigNode() = default;
+ConfigNode::ConfigNode(const ConfigNode&) = default;
+ConfigNode::ConfigNode(ConfigNode&&) noexcept = default;
+ConfigNode& ConfigNode::operator=(const ConfigNode&) = default;
+ConfigNode& ConfigNode::operator=(ConfigNode&&) noexcept = default;
+
 const ConfigNode* ConfigNode::find(std::string_view name) const {
   for (const std::pair<std::string, ConfigNode>& field : fields) {
     if (field.first == name) return &field.second;

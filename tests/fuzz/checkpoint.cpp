@@ -20,6 +20,7 @@ std::vector<std::string> fuzz_seeds() {
   const Run run;
   TrainingState state;
   state.step = 1;
+  state.position = {.epoch = 0, .step = 1, .cursor = 4, .bad_samples = 0};
   save_checkpoint(fuzz::folder(), state, run.trained, run.optimizer, 1);
   return {fuzz::get(fuzz::folder() / "checkpoints/step-1/state.json")};
 }

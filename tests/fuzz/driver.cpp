@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <spdlog/spdlog.h>
+
 #include <algorithm>
 #include <chrono>
 #include <csignal>
@@ -222,6 +224,7 @@ void run(const std::string& input, long most_seconds, Shared& shared) {
 
 void run_all(const Options& options, Shared& shared) {
   sdsclip::set_up_logging(true);
+  spdlog::get("sdsclip")->set_level(spdlog::level::off);  // thousands of inputs are worth a warning
   limit_memory(options.most_mib);
   std::vector<std::string> corpus = fuzz_seeds();
   for (std::string& input : read_inputs(options.inputs)) corpus.push_back(std::move(input));

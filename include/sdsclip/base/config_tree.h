@@ -19,6 +19,14 @@ struct ConfigNode {
   std::vector<std::pair<std::string, ConfigNode>> fields;  ///< a map's fields; names are unique
   std::string origin;                                      ///< "vitb16.yaml:12", or "--set"
 
+  // Defined where the class is complete: clang cannot make them inside it, since a node holds pairs of nodes.
+  ConfigNode();
+  ~ConfigNode();
+  ConfigNode(const ConfigNode&);
+  ConfigNode(ConfigNode&&) noexcept;
+  ConfigNode& operator=(const ConfigNode&);
+  ConfigNode& operator=(ConfigNode&&) noexcept;
+
   [[nodiscard]] const ConfigNode* find(std::string_view name) const;  ///< null if there is no such field
 };
 
