@@ -17,6 +17,25 @@ struct Sum {
 
 }  // namespace
 
+bool is_score(const Metric& metric) {
+  return !metric.name.starts_with("train/");
+}
+
+void check_score(const Metric& metric, const std::string& where) {
+  const auto require_share = [&](const char* key, double value) {
+    if (!(value >= 0 && value <= 1)) {
+      throw input_error("{}: key '{}': got {}, expected a share, 0 to 1", where, key, value);
+    }
+  };
+  require_share("value", metric.value);
+  require_share("ci95", metric.ci95.low);
+  require_share("ci95", metric.ci95.high);
+  if (metric.n < 1) throw input_error("{}: key 'n': got {}, expected 1 or more", where, metric.n);
+  if (metric.ties < 0 || metric.ties > metric.n) {
+    throw input_error("{}: key 'ties': got {}, expected 0 to n, which is {}", where, metric.ties, metric.n);
+  }
+}
+
 double metric_value(const MetricMarks& marks) {
   std::map<std::int32_t, Sum> groups;
   for (std::size_t i = 0; i < marks.mark.size(); ++i) {

@@ -39,10 +39,6 @@ std::vector<ReportRun> runs_of(const std::string& folder) {
   return runs;
 }
 
-bool is_score(const Metric& metric) {
-  return !metric.name.starts_with("train/");
-}
-
 ReportRow row_of(const std::string& folder, const std::vector<ReportRun>& runs) {
   ReportRow row{fs::path(folder).lexically_normal().string(), {}};
   for (const ReportRun& run : runs) {

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 using nlohmann::ordered_json;
 
 constexpr std::int64_t kSchema = 1;
+constexpr double kMostSeconds = 1e10;  // three hundred years
 
 double finite(double value, const std::string& what) {
   if (!std::isfinite(value)) throw std::logic_error(what + " is not finite");
@@ -36,13 +37,23 @@ Metric metric_from(const std::string& name, const JsonRecord& record) {
     throw input_error("{}: key 'ci95': got {} and {}, expected the smaller one first", record.where(),
                       interval[0], interval[1]);
   }
-  return {.name = name,
-          .value = record.number("value"),
-          .n = record.count("n"),
-          .ci95 = {.low = interval[0], .high = interval[1]},
-          .ties = record.count("ties"),
-          .groups_of_one =
-              record.has("groups_of_one") ? record.texts("groups_of_one") : std::vector<std::string>()};
+  const Metric metric = {.name = name,
+                         .value = record.number("value"),
+                         .n = record.count("n"),
+                         .ci95 = {.low = interval[0], .high = interval[1]},
+                         .ties = record.count("ties"),
+                         .groups_of_one = record.has("groups_of_one") ? record.texts("groups_of_one")
+                                                                      : std::vector<std::string>()};
+  if (is_score(metric)) check_score(metric, record.where());
+  return metric;
+}
+
+double seconds_from(const JsonRecord& record, const std::string& key) {
+  const double seconds = record.number(key);
+  if (!(seconds >= 0 && seconds <= kMostSeconds)) {
+    throw input_error("{}: key '{}': got {}, expected 0 to {}", record.where(), key, seconds, kMostSeconds);
+  }
+  return seconds;
 }
 
 }  // namespace
@@ -84,18 +95,19 @@ RunResult read_result(const fs::path& path) {
   }
   const JsonRecord work = record.child("work");
   const JsonRecord model = record.child("model");
-  RunResult result{.command = record.any_text("command"),
-                   .benchmark = record.any_text("benchmark"),
-                   .model = {.name = model.any_text("name"), .sha256 = model.any_text("sha256")},
-                   .settings = record.child("settings").object(),
-                   .seconds = record.number("seconds"),
-                   .skipped_missing = record.has("skipped_missing") ? record.count("skipped_missing") : 0,
-                   .matches = record.has("matches") ? record.count("matches") : 0,
-                   .seconds_a_match = record.has("seconds_a_match") ? record.number("seconds_a_match") : 0.0,
-                   .work = {.unet_evaluations = work.count("unet_evaluations"),
-                            .vae_encodings = work.count("vae_encodings"),
-                            .text_encodings = work.count("text_encodings"),
-                            .image_encodings = work.count("image_encodings")}};
+  RunResult result{
+      .command = record.any_text("command"),
+      .benchmark = record.any_text("benchmark"),
+      .model = {.name = model.any_text("name"), .sha256 = model.any_text("sha256")},
+      .settings = record.child("settings").object(),
+      .seconds = seconds_from(record, "seconds"),
+      .skipped_missing = record.has("skipped_missing") ? record.count("skipped_missing") : 0,
+      .matches = record.has("matches") ? record.count("matches") : 0,
+      .seconds_a_match = record.has("seconds_a_match") ? seconds_from(record, "seconds_a_match") : 0.0,
+      .work = {.unet_evaluations = work.count("unet_evaluations"),
+               .vae_encodings = work.count("vae_encodings"),
+               .text_encodings = work.count("text_encodings"),
+               .image_encodings = work.count("image_encodings")}};
   const JsonRecord versions = record.child("versions");
   for (const auto& [name, version] : versions.object().items()) {
     if (!version.is_string()) throw input_error("{}: key '{}': expected a text", versions.where(), name);

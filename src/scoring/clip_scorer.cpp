@@ -1,7 +1,6 @@
 #include "sdsclip/scoring/clip_scorer.h"
 
 #include <ATen/ATen.h>
-#include <c10/util/Exception.h>
 
 #include <algorithm>
 #include <charconv>
@@ -19,6 +18,7 @@
 #include "sdsclip/base/stopwatch.h"
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
+#include "sdsclip/models/out_of_memory.h"
 #include "sdsclip/models/text_length.h"
 #include "unit_inputs.h"
 #include "unit_shape.h"
@@ -76,14 +76,16 @@ std::vector<std::int64_t> missing_units(const EncodingPlan& plan, const ScoreSto
   return missing;
 }
 
-void check_finite(const at::Tensor& embeddings, const std::vector<std::string_view>& names,
-                  std::int64_t first) {
-  const at::Tensor finite = at::isfinite(embeddings).all(1);
-  if (finite.all().item<bool>()) return;
-  const std::int64_t row = first + finite.logical_not().nonzero()[0][0].item<std::int64_t>();
-  throw runtime_failure(
-      "the model's embedding of '{}' is not finite; run with --precision fp32, or check the weights",
-      names[static_cast<std::size_t>(row)]);
+void check_embeddings(const at::Tensor& embeddings, const std::vector<std::string_view>& names,
+                      std::int64_t first) {
+  const auto refuse_where = [&](const at::Tensor& is_bad, std::string_view what) {
+    if (!is_bad.any().item<bool>()) return;
+    const std::int64_t row = first + is_bad.nonzero()[0][0].item<std::int64_t>();
+    throw runtime_failure("the model's embedding of '{}' {}; run with --precision fp32, or check the weights",
+                          names[static_cast<std::size_t>(row)], what);
+  };
+  refuse_where(at::isfinite(embeddings).all(1).logical_not(), "is not finite");
+  refuse_where((embeddings == 0).all(1), "holds only zeros, which has no cosine");
 }
 
 /// Copies to the store the missing units whose embeddings are all in the cache; returns the other units.
@@ -122,13 +124,10 @@ void keep_in_cache(const at::Tensor& embeddings, std::int64_t first, const Rows&
 
 at::Tensor encode_in_memory(const std::function<at::Tensor(std::int64_t unit)>& encode, std::int64_t unit,
                             const EncodingPlan& plan) {
-  try {
-    return encode(unit);
-  } catch (const c10::OutOfMemoryError&) {
-    throw runtime_failure(
-        "not enough memory to encode {} {} at once; run again with --resume and a smaller --batch",
-        plan.shape.size, plan.kind == EmbeddingKind::kImage ? "images" : "texts");
-  }
+  return in_memory(
+      fmt::format("not enough memory to encode {} {} at once; run again with --resume and a smaller --batch",
+                  plan.shape.size, plan.kind == EmbeddingKind::kImage ? "images" : "texts"),
+      [&] { return encode(unit); });
 }
 
 /// Encodes the missing units one by one and stores each at once. `encode` returns a unit's embeddings with
@@ -149,7 +148,7 @@ void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& m
                                       .narrow(0, 0, rows_of_unit(plan, unit))
                                       .to(at::kCPU, at::kFloat)
                                       .contiguous();
-    check_finite(embeddings, rows.names, first);
+    check_embeddings(embeddings, rows.names, first);
     WorkCounters work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
     work.seconds = stopwatch.seconds();
@@ -196,7 +195,10 @@ Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
     embeddings.values.insert(embeddings.values.end(), rows.begin(), rows.end());
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(plan.count); ++i) {
-    scale_to_unit_norm(embeddings.row(i));
+    if (scale_to_unit_norm(embeddings.row(i))) continue;
+    throw input_error("{}: is damaged: {} embedding {} holds only zeros, expected a direction; {}",
+                      store.path().string(), plan.kind == EmbeddingKind::kImage ? "image" : "text", i,
+                      "give another --out");
   }
   return embeddings;
 }

@@ -26,12 +26,13 @@ double dot(std::span<const float> a, std::span<const float> b) {
 
 }  // namespace
 
-void scale_to_unit_norm(std::span<float> row) {
+bool scale_to_unit_norm(std::span<float> row) {
   double squares = 0;
   for (const float value : row) squares += static_cast<double>(value) * static_cast<double>(value);
   const double norm = std::sqrt(squares);
-  if (norm == 0) return;
+  if (norm == 0) return false;
   for (float& value : row) value = static_cast<float>(static_cast<double>(value) / norm);
+  return true;
 }
 
 Embeddings average_texts(const Embeddings& of_text, const TextTable& texts) {

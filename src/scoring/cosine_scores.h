@@ -22,8 +22,8 @@ struct Embeddings {
   }
 };
 
-/// Scales a row to unit norm; a row of zeros stays zero.
-void scale_to_unit_norm(std::span<float> row);
+/// Scales a row to unit norm. Returns false for a row of zeros, which has no direction and stays zero.
+bool scale_to_unit_norm(std::span<float> row);
 
 /// CLIP_benchmark's class embedding: the mean of the texts' unit-norm embeddings, scaled to unit norm again.
 Embeddings average_texts(const Embeddings& of_text, const TextTable& texts);

@@ -18,6 +18,10 @@ inline constexpr const char* kEmbedDimChoice = "embed_dim";
 /// The limit if a store or a file of weights does not state the teacher's number.
 inline constexpr std::int64_t kMostTrainTimesteps = 1'000'000;
 
+/// Larger than any sum of squares of 2^31 float32 numbers; sums of so many errors are still finite.
+inline constexpr double kLargestError = 1e90;
+inline constexpr double kMostSeconds = 1e10;  // three hundred years
+
 /// The tables and views of `scores.sqlite`.
 inline constexpr const char* kScoreSchema = R"sql(
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -203,8 +203,8 @@ std::vector<SampleErrorRow> ScoreStore::read_errors() const {
     rows.push_back({.image = query.index(0, implementation_->image_count),
                     .text = query.index(1, implementation_->text_count),
                     .sample = query.index(2, kMostCounted),
-                    .error = query.real(3, 0),
-                    .error_l1 = query.real(4, 0)});
+                    .error = query.real(3, 0, kLargestError),
+                    .error_l1 = query.real(4, 0, kLargestError)});
   }
   return rows;
 }
@@ -264,7 +264,7 @@ WorkCounters ScoreStore::work() const {
           .vae_encodings = query.integer(1, 0, kMost),
           .text_encodings = query.integer(2, 0, kMost),
           .image_encodings = query.integer(3, 0, kMost),
-          .seconds = query.real(4, 0)};
+          .seconds = query.real(4, 0, kMostSeconds)};
 }
 
 }  // namespace sdsclip

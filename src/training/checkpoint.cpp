@@ -123,15 +123,35 @@ void check_document(const CheckpointDocument& document, std::int64_t step, const
   const std::int64_t cursor = position.step * limits.batch_size + position.bad_samples;
   require(position.cursor == cursor, "position.cursor", position.cursor,
           fmt::format("{}: position.step batches of {} and the bad samples", cursor, limits.batch_size));
-  require(state.loss_scale.value > 0, "loss_scale.value", state.loss_scale.value, "a number above 0");
-  require(state.loss_scale.good_steps >= 0, "loss_scale.good_steps", state.loss_scale.good_steps,
-          "0 or more");
-  require(state.evaluated_step >= -1 && state.evaluated_step <= step, "evaluated_step", state.evaluated_step,
-          "-1 (none) to the number of steps done");
-  require(state.best_step >= -1 && state.best_step <= step, "best_step", state.best_step,
-          "-1 (none) to the number of steps done");
-  require(state.worse_in_a_row >= 0 && state.worse_in_a_row <= step, "worse_in_a_row", state.worse_in_a_row,
-          "0 to the number of steps done");
+  require(is_possible(state.loss_scale, limits.precision, step), "loss_scale",
+          fmt::format("{} after {} good steps", state.loss_scale.value, state.loss_scale.good_steps),
+          "what this run's precision and steps can give");
+}
+
+/// The same of its evaluations.
+void check_evaluations(const TrainingState& state, const std::string& where) {
+  const auto require = [&](bool good, const char* key, auto got, const std::string& expected) {
+    if (!good) throw input_error("{}: {}: got {}, expected {}", where, key, got, expected);
+  };
+  if (state.evaluated_step == -1) {
+    require(state.best_step == -1, "best_step", state.best_step, "-1, without an evaluation");
+    require(state.best_value == 0, "best_value", state.best_value, "0, without an evaluation");
+    require(state.worse_in_a_row == 0, "worse_in_a_row", state.worse_in_a_row, "0, without an evaluation");
+    require(!state.stopped, "stopped", state.stopped, "false, without an evaluation");
+    return;
+  }
+  require(state.evaluated_step >= 1 && state.evaluated_step <= state.step, "evaluated_step",
+          state.evaluated_step, fmt::format("-1 (none), or 1 to the {} steps that are done", state.step));
+  require(state.best_step >= 1 && state.best_step <= state.evaluated_step, "best_step", state.best_step,
+          fmt::format("1 to the evaluated step {}", state.evaluated_step));
+  require(state.best_value >= 0 && state.best_value <= 1, "best_value", state.best_value, "a share, 0 to 1");
+  const std::int64_t since = state.evaluated_step - state.best_step;
+  require(state.worse_in_a_row <= since && (state.worse_in_a_row >= 1) == (since > 0) &&
+              state.worse_in_a_row >= 0,
+          "worse_in_a_row", state.worse_in_a_row,
+          since > 0 ? fmt::format("1 to the {} steps since the best one", since) : "0 at the best one");
+  require(!state.stopped || (state.evaluated_step == state.step && state.worse_in_a_row > 0), "stopped",
+          state.stopped, "false, since the newest evaluation did not end the run");
 }
 
 CheckpointDocument read_document(const fs::path& json) {
@@ -156,6 +176,7 @@ LoadedCheckpoint read_checkpoint(const fs::path& folder, std::int64_t step, cons
   const fs::path json = folder / kState;
   const CheckpointDocument document = read_document(json);
   check_document(document, step, limits, json.string());
+  check_evaluations(document.state, json.string());
   const fs::path tensors = folder / kTensors;
   if (sha256_of_file(tensors) != document.tensors_sha256) {
     throw input_error("{}: its SHA-256 differs from the one in {}", tensors.string(), json.string());
@@ -190,7 +211,7 @@ void check_tensors(const std::vector<NamedTensor>& tensors, const std::vector<Na
 void restore(const LoadedCheckpoint& checkpoint, const std::vector<NamedTensor>& trained,
              Optimizer& optimizer, const fs::path& file) {
   check_tensors(checkpoint.tensors, trained, file);
-  optimizer.restore(checkpoint.tensors);
+  optimizer.restore(checkpoint.tensors, checkpoint.state.step);
   const at::NoGradGuard no_grad;
   const std::map<std::string, at::Tensor> stored(checkpoint.tensors.begin(), checkpoint.tensors.end());
   for (const auto& [name, tensor] : trained) at::Tensor(tensor).copy_(stored.at(name));

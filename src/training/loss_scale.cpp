@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <cmath>
+
 #include "sdsclip/base/error.h"
 
 namespace sdsclip {
@@ -15,6 +17,15 @@ constexpr std::int64_t kGrowthInterval = 2000;
 
 LossScale first_loss_scale(Precision precision) {
   return {.value = precision == Precision::kFp16 ? kFirstScale : 1.0};
+}
+
+bool is_possible(const LossScale& scale, Precision precision, std::int64_t steps) {
+  if (precision != Precision::kFp16) return scale.value == 1 && scale.good_steps == 0;
+  const double doublings = static_cast<double>(steps / kGrowthInterval);
+  const double power = std::log2(scale.value);  // not a number, or minus infinity, below 0
+  return power == std::floor(power) && scale.value >= kLeastScale &&
+         power <= std::log2(kFirstScale) + doublings && scale.good_steps >= 0 &&
+         scale.good_steps < kGrowthInterval && scale.good_steps <= steps;
 }
 
 bool unscale_gradients(const std::vector<NamedTensor>& trained, const LossScale& scale) {

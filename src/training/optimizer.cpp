@@ -64,9 +64,10 @@ NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
       worst->first, largest));
 }
 
-/// AdamW's state of one parameter from a checkpoint; null if it has none.
-std::unique_ptr<torch::optim::AdamWParamState> restored_state(
-    const NamedTensor& tensor, const std::map<std::string, at::Tensor>& stored) {
+/// AdamW's state of one parameter from a checkpoint after `steps` steps; null if it has none.
+std::unique_ptr<torch::optim::AdamWParamState> restored_state(const NamedTensor& tensor,
+                                                              const std::map<std::string, at::Tensor>& stored,
+                                                              std::int64_t steps) {
   const auto find = [&](const char* kind) {
     const auto found = stored.find(std::string(kind) + tensor.first);
     return found == stored.end() ? at::Tensor() : found->second;
@@ -85,9 +86,13 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(
       throw input_error("the optimizer's state of '{}' has another shape or is not finite", tensor.first);
     }
   }
-  const bool counts = step.numel() == 1 && step.scalar_type() == at::kLong && step.item<std::int64_t>() >= 1;
-  if (!counts || (square < 0).any().item<bool>()) {
-    throw input_error("the optimizer's state of '{}' has a value that is out of range", tensor.first);
+  if (step.numel() != 1 || step.scalar_type() != at::kLong || step.item<std::int64_t>() < 1 ||
+      step.item<std::int64_t>() > steps) {
+    throw input_error("the optimizer's step of '{}' is not one number from 1 to the run's {} steps",
+                      tensor.first, steps);
+  }
+  if ((square < 0).any().item<bool>()) {
+    throw input_error("the optimizer's exp_avg_sq of '{}' holds a number below 0", tensor.first);
   }
   const c10::Device device = tensor.second.device();
   std::unique_ptr<torch::optim::AdamWParamState> state = std::make_unique<torch::optim::AdamWParamState>();
@@ -190,11 +195,11 @@ std::vector<NamedTensor> Optimizer::state() const {
   return list;
 }
 
-void Optimizer::restore(const std::vector<NamedTensor>& state) {
+void Optimizer::restore(const std::vector<NamedTensor>& state, std::int64_t steps) {
   const std::map<std::string, at::Tensor> stored(state.begin(), state.end());
   std::vector<std::unique_ptr<torch::optim::AdamWParamState>> restored;
   for (const NamedTensor& tensor : implementation_->trained)
-    restored.push_back(restored_state(tensor, stored));
+    restored.push_back(restored_state(tensor, stored, steps));
   implementation_->adamw->state().clear();
   for (std::size_t i = 0; i < restored.size(); ++i) {
     if (!restored[i]) continue;

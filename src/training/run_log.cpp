@@ -155,6 +155,7 @@ std::vector<Metric> read_last_evaluation(const std::filesystem::path& file) {
     const std::vector<double> interval = metric.numbers("ci95", 2);
     metrics.push_back(
         {name, metric.number("value"), metric.count("n"), {interval[0], interval[1]}, metric.count("ties")});
+    check_score(metrics.back(), metric.where());
   }
   return metrics;
 }

@@ -120,6 +120,32 @@ TEST_F(Result, RefusesOtherFilesByKey) {
                [&] { read_changed([](ordered_json& file) { file["work"].erase("vae_encodings"); }); });
 }
 
+TEST_F(Result, RefusesNumbersThatNoRunCanGive) {
+  const auto expect_refused = [&](const std::string& pointer, const ordered_json& value,
+                                  std::initializer_list<std::string> parts) {
+    expect_error(ExitCode::kInput, parts, [&] {
+      read_changed([&](ordered_json& file) { file[ordered_json::json_pointer(pointer)] = value; });
+    });
+  };
+  const std::string text = "/metrics/winoground~1text/";
+  for (const double value : {1e308, 1.01, -0.01}) {
+    expect_refused(text + "value", value, {"result.json", "winoground/text", "value", "0 to 1"});
+    expect_refused("/seconds_a_match", value < 0 ? value : 1e308, {"'seconds_a_match'"});
+    expect_refused("/seconds", value < 0 ? value : 1e308, {"'seconds'", "0 to"});
+  }
+  expect_refused(text + "ci95", {-0.1, 0.5}, {"winoground/text", "ci95", "0 to 1"});
+  expect_refused(text + "ci95", {0.1, 7.5}, {"winoground/text", "ci95", "0 to 1"});
+  expect_refused(text + "n", 0, {"winoground/text", "n", "1 or more"});
+  expect_refused(text + "ties", 401, {"winoground/text", "ties", "401", "400"});
+}
+
+TEST_F(Result, OfTrainingHasLossesOfAnySize) {
+  RunResult result = example();
+  result.metrics = {{.name = "train/last_loss/sds", .value = 12345, .n = 1, .ci95 = {12345, 12345}}};
+  write_result(path_, result);
+  EXPECT_EQ(read_result(path_).metrics[0].value, 12345);
+}
+
 TEST_F(Result, RefusesNestingThatWouldOverflowTheStack) {
   std::string text = "{\"schema\": ";
   for (int i = 0; i < 3000; ++i) text += "[";

@@ -184,6 +184,12 @@ TEST_F(ClipScorer, DoesNotJudgeTruncatedEmbeddings) {
   expect_refused("UPDATE embedding SET data = substr(data, 1, 20) WHERE kind = 'image' AND unit = 0",
                  {"table embedding, row image 0", "20 bytes", "expected 40"});
   expect_refused("UPDATE embedding SET data = substr(data, 1, 20) WHERE kind = 'image'", {"20 bytes"});
+  expect_refused("UPDATE embedding SET data = zeroblob(40) WHERE kind = 'image' AND unit = 0",
+                 {"damaged.sqlite", "image embedding 0", "zeros"});
+  expect_refused(
+      "UPDATE embedding SET data = CAST(substr(data, 1, 20) || zeroblob(20) AS BLOB) "
+      "WHERE kind = 'text' AND unit = 0",
+      {"text embedding 1", "zeros"});
   // A store of an earlier version does not say how many numbers an embedding has.
   const std::string forget = "DELETE FROM choice WHERE key = 'embed_dim'; ";
   expect_refused(forget + "UPDATE embedding SET data = substr(data, 1, 8) WHERE kind = 'image'",

@@ -218,8 +218,8 @@ TEST_F(Store, NamesTableRowAndColumnOfAnImpossibleValue) {
   expect_refused("UPDATE mark SET macro_group = 0 WHERE rowid = 4", {"row 4", "got 0", "from -1 to -1"});
   expect_refused("UPDATE mark SET macro_group = -2 WHERE rowid = 1", {"row 1", "got -2"});
   expect_refused("UPDATE mark SET macro_group = 4294967296 WHERE rowid = 1", {"got 4294967296"});
-  expect_refused("UPDATE mark SET mark = 9e999 WHERE rowid = 1",
-                 {"row 1, column mark", "got inf", "at most 1"});
+  expect_refused("UPDATE mark SET mark = 9e999 WHERE rowid = 1", {"row 1, column mark", "got inf", "0 or 1"});
+  expect_refused("UPDATE mark SET mark = 0.5 WHERE rowid = 1", {"row 1, column mark", "got 0.5", "0 or 1"});
   expect_refused("UPDATE mark SET mark = 1.5 WHERE rowid = 1", {"column mark", "1.5"});
   expect_refused("UPDATE mark SET mark = 'x' WHERE rowid = 1", {"column mark", "got a text"});
   expect_refused("UPDATE mark SET case_id = 2 WHERE rowid = 1", {"column case_id", "got 2", "from 0 to 1"});
@@ -231,6 +231,7 @@ TEST_F(Store, NamesTableRowAndColumnOfAnImpossibleValue) {
   expect_refused("UPDATE sample_point SET alpha_cumprod = -0.5 WHERE sample = 1", {"alpha_cumprod", "-0.5"});
   expect_refused("UPDATE error SET error = 9e999 WHERE sample = 1",
                  {"table error, row 2, column error", "inf"});
+  expect_refused("UPDATE error SET error = 1e200 WHERE sample = 1", {"column error", "1e+200"});
   expect_refused("UPDATE error SET error_l1 = -1.0 WHERE sample = 1", {"column error_l1", "got -1"});
   expect_refused("UPDATE error SET image_id = 4 WHERE sample = 1", {"column image_id", "from 0 to 3"});
   expect_refused("UPDATE error SET text_id = -1 WHERE sample = 1", {"column text_id", "from 0 to 4"});

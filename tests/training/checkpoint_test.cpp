@@ -113,6 +113,14 @@ TEST_F(CheckpointTest, AnImpossibleStateIsSkipped) {
       [&](json& state) { state["best_step"] = -2; },
       [&](json& state) { state["worse_in_a_row"] = -1; },
       [&](json& state) { state["best_value"] = nullptr; },
+      [&](json& state) { state["loss_scale"]["value"] = 2; },  // float32 has none
+      [&](json& state) { state["loss_scale"]["value"] = 1e300; },
+      [&](json& state) { state["loss_scale"]["good_steps"] = 1; },
+      [&](json& state) { state["best_value"] = 0.5; },  // of no evaluation
+      [&](json& state) { state["best_step"] = 3; },     // nor this
+      [&](json& state) { state["worse_in_a_row"] = 1; },
+      [&](json& state) { state["stopped"] = true; },
+      [&](json& state) { state["evaluated_step"] = 0; },
       [&](json& state) { state = json::array(); },
   };
   const std::string good = read_file(folder_of(4) / "state.json");
@@ -122,6 +130,37 @@ TEST_F(CheckpointTest, AnImpossibleStateIsSkipped) {
     write_file_atomically(folder_of(4) / "state.json", good);
   }
   EXPECT_EQ(loaded_step(), 4);
+}
+
+TEST_F(CheckpointTest, WhatTheEvaluationsSayMustAgree) {
+  const auto evaluated = [this](const std::function<void(json&)>& change) {
+    change_state(4, [&](json& state) {
+      state["evaluated_step"] = 4;
+      state["best_step"] = 2;
+      state["best_value"] = 0.25;
+      state["worse_in_a_row"] = 2;
+      state["stopped"] = true;
+      change(state);
+    });
+    return loaded_step();
+  };
+  EXPECT_EQ(evaluated([](json&) {}), 4);
+  const std::vector<std::function<void(json&)>> changes = {
+      [](json& state) { state["best_value"] = 1e308; },
+      [](json& state) { state["best_value"] = -0.5; },
+      [](json& state) { state["best_value"] = 1.5; },
+      [](json& state) { state["best_step"] = 0; },
+      [](json& state) { state["best_step"] = -1; },
+      [](json& state) { state["best_step"] = 4; },       // two were worse since
+      [](json& state) { state["evaluated_step"] = 1; },  // the best one was later
+      [](json& state) { state["evaluated_step"] = -1; },
+      [](json& state) { state["evaluated_step"] = 3; },  // it stopped by that of step 4
+      [](json& state) { state["worse_in_a_row"] = 0; },
+      [](json& state) { state["worse_in_a_row"] = 3; },  // in two steps
+  };
+  for (const std::function<void(json&)>& change : changes) {
+    EXPECT_EQ(evaluated(change), 3) << read_file(folder_of(4) / "state.json");
+  }
 }
 
 TEST_F(CheckpointTest, TensorsOfAnotherRunAreSkipped) {
@@ -151,6 +190,15 @@ TEST_F(CheckpointTest, TensorsOfAnotherRunAreSkipped) {
       },
       [](NamedTensor& tensor) {
         if (tensor.first == "step.b.bias") tensor.second = torch::zeros({2}, torch::kLong);
+        return true;
+      },
+      [](NamedTensor& tensor) {  // the run has done four
+        if (tensor.first == "step.b.bias") tensor.second = torch::full({1}, 5, torch::kLong);
+        return true;
+      },
+      [](NamedTensor& tensor) {
+        const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+        if (tensor.first == "step.b.bias") tensor.second = torch::full({1}, most, torch::kLong);
         return true;
       },
   };

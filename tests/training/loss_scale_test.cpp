@@ -56,5 +56,19 @@ TEST(UnscaleGradients, DividesEachAndReportsWhetherAllAreFinite) {
   }
 }
 
+TEST(LossScale, IsOneThatSoManyStepsCanHaveMade) {
+  EXPECT_TRUE(is_possible({.value = 1}, Precision::kFp32, 5000));
+  EXPECT_FALSE(is_possible({.value = 65536}, Precision::kBf16, 5000));
+  for (const double value : {65536.0, 32768.0, 1.0 / 65536, 262144.0}) {
+    EXPECT_TRUE(is_possible({.value = value, .good_steps = 1999}, Precision::kFp16, 5000)) << value;
+  }
+  for (const double value : {0.0, -1.0, 3.0, 1.0 / 131072, 524288.0, 1e300}) {
+    EXPECT_FALSE(is_possible({.value = value}, Precision::kFp16, 5000)) << value;
+  }
+  EXPECT_FALSE(is_possible({.value = 65536, .good_steps = -1}, Precision::kFp16, 5000));
+  EXPECT_FALSE(is_possible({.value = 65536, .good_steps = 2000}, Precision::kFp16, 5000));
+  EXPECT_FALSE(is_possible({.value = 65536, .good_steps = 4}, Precision::kFp16, 3));
+}
+
 }  // namespace
 }  // namespace sdsclip

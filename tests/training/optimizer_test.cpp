@@ -83,7 +83,7 @@ TEST(Optimizer, ContinuesWithTheSameBitsWhenRestored) {
     target.copy_(a);
   }
   Optimizer second({{"w", b}}, plain_options());
-  second.restore(first.state());
+  second.restore(first.state(), 2);
   for (const float gradient : {0.1F, 0.7F, -0.3F}) {
     step(first, a, gradient);
     step(second, b, gradient);
@@ -143,8 +143,9 @@ TEST(Optimizer, RefusesAStateThatCannotBeItsOwn) {
         with("exp_avg.w", torch::zeros({3})), with("exp_avg_sq.w", torch::zeros({2, 1})),
         with("exp_avg_sq.w", torch::zeros({2}, torch::kLong)), with("exp_avg.w", torch::tensor({0.0F, nan})),
         with("exp_avg_sq.w", torch::tensor({0.0F, -1.0F})), with("step.w", torch::tensor({-1}, torch::kLong)),
-        with("step.w", torch::tensor({1.0F})), with("step.w", torch::tensor({1, 2}, torch::kLong))}) {
-    expect_error(ExitCode::kInput, {"'w'"}, [&] { optimizer.restore(bad); });
+        with("step.w", torch::tensor({1.0F})), with("step.w", torch::tensor({1, 2}, torch::kLong)),
+        with("step.w", torch::tensor({2}, torch::kLong))}) {
+    expect_error(ExitCode::kInput, {"'w'"}, [&] { optimizer.restore(bad, 1); });
     const std::vector<NamedTensor> kept = optimizer.state();
     ASSERT_EQ(kept.size(), good.size());
     for (std::size_t i = 0; i < kept.size(); ++i)

@@ -64,7 +64,9 @@ TEST(ReadLastEvaluation, OfALineThatSaysNothingOfItIsBadInput) {
   for (const std::string& metrics :
        {std::string("null"), std::string(R"({"a": "<script>"})"), std::string(R"({"a": {}})"),
         std::string(R"({"a": {"value": 1, "n": 3, "ci95": [1], "ties": 0}})"),
-        std::string(R"({"a": {"value": 1, "n": 3.5, "ci95": [1, 2], "ties": 0}})")}) {
+        std::string(R"({"a": {"value": 1, "n": 3.5, "ci95": [1, 2], "ties": 0}})"),
+        std::string(R"({"a": {"value": 1e308, "n": 3, "ci95": [0, 1], "ties": 0}})"),
+        std::string(R"({"a": {"value": 1, "n": 3, "ci95": [0, 2], "ties": 0}})")}) {
     write_file_atomically(file, R"({"step": 1, "metrics": )" + metrics + "}\n");
     expect_error(ExitCode::kInput, {"evaluations.jsonl", "last line"}, [&] { read_last_evaluation(file); });
   }

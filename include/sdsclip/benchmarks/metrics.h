@@ -26,6 +26,12 @@ struct Metric {
       groups_of_one{};  ///< of a macro average: the names that `groups_of_one_case` returns
 };
 
+/// Whether the metric is a benchmark's score (a fraction, 0 to 1) and not a loss of training.
+bool is_score(const Metric& metric);
+
+/// Throws `Error(kInput)` if a score that was read from a file is out of range; `where` names it.
+void check_score(const Metric& metric, const std::string& where);
+
 /// The two-sided interval of a success probability, given `right` successes in `n` independent trials:
 /// Wilson's score interval (1927), or Clopper and Pearson's exact interval (1934) for n < `kExactBelow`. `n`
 /// need not be a whole number. REQUIRES: 0 <= right <= n, n > 0.

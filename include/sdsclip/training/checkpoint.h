@@ -30,6 +30,7 @@ struct CheckpointLimits {
   std::int64_t batch_size = 1;
   std::int64_t batches_per_epoch = 1;
   std::int64_t total_steps = std::numeric_limits<std::int64_t>::max();
+  Precision precision = Precision::kFp32;
 };
 
 /// Writes `OUT/checkpoints/step-N/` whole or not at all: trained tensors, optimizer moments and state. Then

@@ -18,6 +18,9 @@ struct LossScale {
 /// The first scale: 2^16 for fp16, else 1.
 LossScale first_loss_scale(Precision precision);
 
+/// Whether that many steps of a run of that precision can have led to the scale.
+bool is_possible(const LossScale& scale, Precision precision, std::int64_t steps);
+
 /// Divides the tensors' gradients by the scale. Returns whether all of them are finite.
 bool unscale_gradients(const std::vector<NamedTensor>& trained, const LossScale& scale);
 

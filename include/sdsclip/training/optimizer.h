@@ -44,9 +44,9 @@ class Optimizer {
 
   /// Saves and restores the optimizer's state as named tensors (`exp_avg.NAME`, `exp_avg_sq.NAME`,
   /// `step.NAME`); other names are ignored. A tensor has all three, or none if it had no gradient yet.
-  /// `load_state` throws `Error(kInput)` and changes nothing if a tensor does not fit.
+  /// `restore` throws `Error(kInput)` and changes nothing if a tensor does not fit a run of `steps` steps.
   [[nodiscard]] std::vector<NamedTensor> state() const;
-  void restore(const std::vector<NamedTensor>& state);
+  void restore(const std::vector<NamedTensor>& state, std::int64_t steps);
 
  private:
   struct Implementation;
