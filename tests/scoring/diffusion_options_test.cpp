@@ -20,7 +20,7 @@ void expect_refused(std::initializer_list<std::string> parts,
 }
 
 TEST(DiffusionScoreOptions, AreCheckedAloneAndTogether) {
-  check_options({});
+  check_options(DiffusionScoreOptions());
   expect_refused({"--samples", "0"}, [](auto& options) { options.sampling.samples = 0; });
   expect_refused({"--t-range", "0.8 and 0.2"}, [](auto& options) {
     options.sampling.t_min = 0.8;

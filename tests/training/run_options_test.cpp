@@ -87,8 +87,8 @@ TEST(TrainEvaluation, KeepsToTheTrainingDatasRulesForImages) {
   TrainConfig config = evaluating_config();
   config.evaluate.data = (folder / "world").string();
   fs::create_directories(folder / "world/winoground");
-  fs::copy(world() / "winoground/examples.jsonl", folder / "world/winoground");
-  fs::create_directory_symlink(fs::absolute(world() / "winoground/images"),
+  fs::copy(options_world() / "winoground/examples.jsonl", folder / "world/winoground");
+  fs::create_directory_symlink(fs::absolute(options_world() / "winoground/images"),
                                folder / "world/winoground/images");
   EXPECT_FALSE(Evaluation(config.evaluate, config.data).metric_names().empty());
   config.data.confine = true;
