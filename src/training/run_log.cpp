@@ -48,7 +48,7 @@ std::string lines_up_to(const std::string& text, std::int64_t done_steps, const 
     }
   }
   if (damaged > 0) {
-    log_warning("{}:{}: is not an object with the number of a later step; left out {} such lines",
+    log_warning("{}:{}: is not an object with the number of a later step; lines left out: {}",
                 file.string(), first_damaged, damaged);
   }
   return kept;

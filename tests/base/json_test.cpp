@@ -33,11 +33,11 @@ TEST(ParseJsonValue, NamesThePlaceOfTextThatIsNotJson) {
 
 TEST(ParseJsonValue, RefusesNestingBeyondItsLimit) {
   EXPECT_NO_THROW(parse_json_value(nested(kDeepestJson), "f.json"));
-  expect_error(ExitCode::kInput, {"f.json", "nested more than 64 deep"},
+  expect_error(ExitCode::kInput, {"f.json", "nested more than 64 levels deep"},
                [] { parse_json_value(nested(kDeepestJson + 1), "f.json"); });
   std::string objects;
   for (int i = 0; i < 3000; ++i) objects += "{\"a\":";
-  expect_error(ExitCode::kInput, {"f.json", "nested more than 64 deep"},
+  expect_error(ExitCode::kInput, {"f.json", "nested more than 64 levels deep"},
                [&] { parse_json_value(objects, "f.json"); });
 }
 
