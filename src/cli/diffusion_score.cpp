@@ -141,11 +141,10 @@ class ScoringTeacher {
   std::optional<DiffusionTeacher> teacher_;
 };
 
-/// Without --resume a run goes on where it is the very same. With it, what is stored may be judged anew, or
-/// extended by samples.
+/// Without --resume only the identical run continues. With it, a stored run may be judged again or extended.
 void check_same(const RunResult* earlier, const DiffusionScoreOptions& options, std::int64_t samples,
                 const ScoreStore& store) {
-  constexpr const char* kAdvice = "do that to this run by --resume, or give another --out";
+  constexpr const char* kAdvice = "use --resume to extend it or judge it again, or give another --out";
   const std::int64_t stored = stored_samples(store);
   if (stored > 0 && stored != samples) {
     throw usage_error("{}: belongs to another run: its sampling.samples is {}, this run's is {}; {}",

@@ -126,7 +126,7 @@ std::optional<RunResult> earlier_result(const std::string& command, const Benchm
   try {
     result = read_result(file);
   } catch (const Error& error) {
-    log_warning("{}; it is written anew", error.what());
+    log_warning("{}; it is written again", error.what());
     return std::nullopt;
   }
   const auto check = [&](const char* what, const std::string& stored, const std::string& own) {

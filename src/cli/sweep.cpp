@@ -88,7 +88,7 @@ void check_folders(const Sweep& sweep, bool resume) {
     const fs::path file = sweep.out / sweep.points[i].name / "config.yaml";
     if (!is_there(file)) continue;
     if (!resume) {
-      throw usage_error("{}: holds a sweep already; go on with it by --resume, or choose another --out",
+      throw usage_error("{}: holds a sweep already; continue it with --resume, or choose another --out",
                         sweep.out.string());
     }
     check_same_run(file, sweep.configs[i]);

@@ -45,7 +45,7 @@ std::optional<RunResult> stored_result(const fs::path& file) {
   try {
     return read_result(file);
   } catch (const Error& error) {
-    log_warning("{}; it is written anew", error.what());
+    log_warning("{}; it is written again", error.what());
     return std::nullopt;
   }
 }

@@ -120,7 +120,7 @@ class RunFolders(ProgramTest):
             self.assertEqual(again.stderr.count("had finished already"), 1)
             self.assertEqual(json.loads(result.read_text()), stored)
         result.write_text("{")
-        self.assertRegex(run(*arguments).stderr, "result.json.* it is written anew")
+        self.assertRegex(run(*arguments).stderr, "result.json.* it is written again")
         self.assertEqual(json.loads(result.read_text())["metrics"], stored["metrics"])
 
     def test_a_wrong_metric_is_refused_before_the_first_step(self):

@@ -136,7 +136,7 @@ class SameRun(ProgramTest):
         (out / "result.json").write_text("{")
         done = run(*self.command("eval", out))
         self.assertEqual((done.returncode, done.stdout), (0, self.printed["eval"]))
-        self.assertIn("written anew", done.stderr)
+        self.assertIn("written again", done.stderr)
         self.assertEqual(json.loads((out / "result.json").read_text())["command"], "eval")
 
 
