@@ -8,6 +8,7 @@ namespace sdsclip {
 struct DiffusionScoreCommand : CommandOptions {
   static constexpr const char* kName = "diffusion-score";
   static constexpr const char* kSummary = "Scores a diffusion teacher on a benchmark.";
+  static constexpr bool kSavesState = true;
   ScoringOptions scoring;
   std::string teacher = "shapes-teacher";
   std::string candidates;

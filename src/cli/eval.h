@@ -8,6 +8,7 @@ namespace sdsclip {
 struct EvalCommand : CommandOptions {
   static constexpr const char* kName = "eval";
   static constexpr const char* kSummary = "Scores a CLIP model on a benchmark.";
+  static constexpr bool kSavesState = true;
   ScoringOptions scoring;
   std::string clip = "shapes-clip";
   std::string tuned;

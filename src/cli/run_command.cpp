@@ -1,7 +1,6 @@
 #include <cstdio>
 #include <exception>
 #include <string>
-#include <type_traits>
 
 #include "failure.h"
 #include "parse.h"
@@ -12,13 +11,9 @@
 namespace sdsclip {
 namespace {
 
-/// Only runs with a folder of their own can be continued after an interrupt.
 template <typename AnyCommand>
 OnInterrupt on_interrupt(const AnyCommand&) {
-  constexpr bool kCanResume =
-      std::is_same_v<AnyCommand, TrainCommand> || std::is_same_v<AnyCommand, SweepCommand> ||
-      std::is_same_v<AnyCommand, EvalCommand> || std::is_same_v<AnyCommand, DiffusionScoreCommand>;
-  return kCanResume ? OnInterrupt::kSaveState : OnInterrupt::kEnd;
+  return AnyCommand::kSavesState ? OnInterrupt::kSaveState : OnInterrupt::kEnd;
 }
 
 int fail(ExitCode code, const std::string& message) {

@@ -24,6 +24,7 @@ inline constexpr std::string_view kConfineText =
 
 /// What every command takes. All command structs begin with it.
 struct CommandOptions {
+  static constexpr bool kSavesState = false;  ///< whether an interrupted run can be continued
   bool quiet = false;
 };
 

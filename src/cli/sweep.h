@@ -7,6 +7,7 @@ namespace sdsclip {
 struct SweepCommand : CommandOptions {
   static constexpr const char* kName = "sweep";
   static constexpr const char* kSummary = "Trains once per grid point and reports the best run.";
+  static constexpr bool kSavesState = true;
   TrainingOptions training;
   std::vector<std::string> grid;
   std::string metric;

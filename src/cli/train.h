@@ -7,6 +7,7 @@ namespace sdsclip {
 struct TrainCommand : CommandOptions {
   static constexpr const char* kName = "train";
   static constexpr const char* kSummary = "Fine-tunes CLIP with L_CLIP + lambda L_SDS.";
+  static constexpr bool kSavesState = true;
   TrainingOptions training;
   std::string out;
   bool resume = false;
