@@ -43,7 +43,7 @@ TEST(DescribeCommands, SaysNameTypeDefaultAndTextOfEveryArgument) {
 
 TEST(DescribeCommands, HasASentenceForEveryArgumentAndCommand) {
   // "pairs a step" and "of every draw" are what the project's texts once said.
-  const std::regex riddle("^(of|that|which|between) | a (step|time|pair|line|core|point|match)\\b");
+  const std::regex riddle("^(of|that|which|between) |s a (step|time|pair|line|core|point|match)\\b");
   for (const CommandDescription& each : describe_commands()) {
     EXPECT_TRUE(each.summary.ends_with(".")) << each.name;
     for (const ArgumentDescription& text : each.arguments) {
