@@ -35,13 +35,14 @@ struct BundleDocument {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, BundleImage& image) {
-  visitor.option("size", image.size, "pixels a side");
-  visitor.choice("resize", image.resize, kResizeNames, "how another shape is brought to a square");
-  visitor.choice("interpolation", image.interpolation, kInterpolationNames, "of the resize");
-  visitor.choice("crop_rounding", image.crop_rounding, kCropNames,
-                 "a crop's corner at half a pixel: round (to even: open_clip) or floor (transformers)");
-  visitor.option("mean", image.mean, "subtracted from each channel in [0, 1]");
-  visitor.option("std", image.std, "divides each channel after that");
+  visitor.option("size", image.size, "Pixels per side.");
+  visitor.choice("resize", image.resize, kResizeNames, "How an image of another shape becomes a square.");
+  visitor.choice("interpolation", image.interpolation, kInterpolationNames, "Filter of the resize.");
+  visitor.choice(
+      "crop_rounding", image.crop_rounding, kCropNames,
+      "Rounding of a crop's corner at half a pixel: round (to even, open_clip) or floor (transformers).");
+  visitor.option("mean", image.mean, "Mean per channel in [0, 1], which is subtracted.");
+  visitor.option("std", image.std, "Standard deviation per channel, which divides after that.");
 }
 
 void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
@@ -53,13 +54,14 @@ void visit_options(OptionVisitor& visitor, BundleTokenizer& tokenizer) {
   visitor.option("model", tokenizer.model, "sentencepiece: file of the model");
   visitor.option("charsmap", tokenizer.charsmap, "sentencepiece: file of character replacements");
   visitor.option("vocab", tokenizer.vocab, "wordpiece: file of the vocabulary");
-  visitor.option("context_length", tokenizer.context_length, "ids a text");
-  visitor.option("vocab_size", tokenizer.vocab_size, "number of ids");
-  visitor.option("sot", tokenizer.sot, "id that opens a text");
-  visitor.option("eot", tokenizer.eot, "id that closes it");
-  visitor.option("pad", tokenizer.pad, "id that fills the rest");
-  visitor.option("overflow", tokenizer.overflow, "a longer text: truncate or error");
-  visitor.option("any_length", tokenizer.any_length, "whether ids may be cut behind the longest text's end");
+  visitor.option("context_length", tokenizer.context_length, "Number of ids per text.");
+  visitor.option("vocab_size", tokenizer.vocab_size, "Number of different ids.");
+  visitor.option("sot", tokenizer.sot, "Id at the start of a text.");
+  visitor.option("eot", tokenizer.eot, "Id at the end of a text.");
+  visitor.option("pad", tokenizer.pad, "Id that fills the rest of the context.");
+  visitor.option("overflow", tokenizer.overflow, "What happens to a longer text: truncate or error.");
+  visitor.option("any_length", tokenizer.any_length,
+                 "Whether ids may be cut behind the end of the longest text.");
 }
 
 void visit_options(OptionVisitor& visitor, BundleSchedule& schedule) {
@@ -71,13 +73,13 @@ void visit_options(OptionVisitor& visitor, BundleSchedule& schedule) {
 
 void visit_options(OptionVisitor& visitor, BundleLatent& latent) {
   visitor.option("channels", latent.channels, "channels");
-  visitor.option("size", latent.size, "elements a side");
-  visitor.option("scaling_factor", latent.scaling_factor, "multiplies the encoder's mean");
+  visitor.option("size", latent.size, "Elements per side.");
+  visitor.option("scaling_factor", latent.scaling_factor, "Factor of the encoder's mean.");
 }
 
 void visit_options(OptionVisitor& visitor, BundleSource& source) {
-  visitor.option("library", source.library, "exported from");
-  visitor.option("version", source.version, "its version");
+  visitor.option("library", source.library, "Library that the model was exported from.");
+  visitor.option("version", source.version, "Version of that library.");
   visitor.option("checkpoint", source.checkpoint, "weights");
 }
 
@@ -86,18 +88,18 @@ void visit_options(OptionVisitor& visitor, BundleDocument& document) {
   visitor.option("format", document.format, "sdsclip-bundle");
   visitor.option("version", document.version, "1");
   visitor.choice("kind", bundle.kind, kKindNames, "clip or teacher");
-  visitor.option("name", bundle.name, "for people");
-  visitor.section("source", bundle.source, "where it comes from");
-  visitor.section("image", bundle.image, "what it expects of images");
-  visitor.section("tokenizer", bundle.tokenizer, "what it expects of texts");
+  visitor.option("name", bundle.name, "Name for people.");
+  visitor.section("source", bundle.source, "Origin of the weights.");
+  visitor.section("image", bundle.image, "Preprocessing of images.");
+  visitor.section("tokenizer", bundle.tokenizer, "Tokenizer of texts.");
   if (bundle.kind == BundleKind::kClip) {
-    visitor.option("embed_dim", bundle.embed_dim, "D");
+    visitor.option("embed_dim", bundle.embed_dim, "Dimension of the embeddings.");
     visitor.option("activation", bundle.activation, "gelu or quick_gelu");
   } else {
-    visitor.section("schedule", bundle.schedule, "noise schedule");
-    visitor.choice("prediction_type", bundle.prediction_type, kPredictionNames, "what the UNet predicts");
-    visitor.section("latent", bundle.latent, "the latent's shape");
-    visitor.option("context_dim", bundle.context_dim, "E");
+    visitor.section("schedule", bundle.schedule, "Noise schedule.");
+    visitor.choice("prediction_type", bundle.prediction_type, kPredictionNames, "Prediction of the UNet.");
+    visitor.section("latent", bundle.latent, "Shape of the latent.");
+    visitor.option("context_dim", bundle.context_dim, "Dimension of the context.");
   }
 }
 

@@ -117,8 +117,9 @@ void normalise(Features& weights) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, TimestepWeights& weights) {
-  visitor.option("train_timesteps", weights.train_timesteps, "of the teacher that they were learned with");
-  visitor.option("weights", weights.weights, "one a bin of equal width");
+  visitor.option("train_timesteps", weights.train_timesteps,
+                 "Timesteps of the teacher that the weights were learned with.");
+  visitor.option("weights", weights.weights, "One weight per bin of equal width.");
 }
 
 double TimestepWeights::at(std::int64_t timestep) const {

@@ -30,29 +30,29 @@ struct CheckpointDocument {
 };
 
 void visit_options(OptionVisitor& visitor, LoaderPosition& position) {
-  visitor.option("epoch", position.epoch, "epoch of the next batch");
-  visitor.option("step", position.step, "batches of it that are taken");
-  visitor.option("cursor", position.cursor, "positions of its order that are used up");
-  visitor.option("bad_samples", position.bad_samples, "of them");
+  visitor.option("epoch", position.epoch, "Epoch of the next batch.");
+  visitor.option("step", position.step, "Batches of the epoch that were taken.");
+  visitor.option("cursor", position.cursor, "Positions of the epoch's order that were used.");
+  visitor.option("bad_samples", position.bad_samples, "Bad samples among them.");
 }
 
 void visit_options(OptionVisitor& visitor, LossScale& scale) {
-  visitor.option("value", scale.value, "the factor");
-  visitor.option("good_steps", scale.good_steps, "in a row");
+  visitor.option("value", scale.value, "The fp16 loss-scale factor.");
+  visitor.option("good_steps", scale.good_steps, "Steps in a row with finite gradients.");
 }
 
 void visit_options(OptionVisitor& visitor, CheckpointDocument& document) {
   TrainingState& state = document.state;
   visitor.option("schema", document.schema, "1");
-  visitor.option("step", state.step, "steps that are done");
-  visitor.section("position", state.position, "of the next batch");
-  visitor.section("loss_scale", state.loss_scale, "of float16");
-  visitor.option("evaluated_step", state.evaluated_step, "of the last evaluation");
-  visitor.option("best_step", state.best_step, "of the evaluation with the best value");
-  visitor.option("best_value", state.best_value, "there");
-  visitor.option("worse_in_a_row", state.worse_in_a_row, "evaluations since the best one");
-  visitor.option("stopped", state.stopped, "by evaluate.patience");
-  visitor.option("tensors_sha256", document.tensors_sha256, "of tensors.safetensors");
+  visitor.option("step", state.step, "Steps that are done.");
+  visitor.section("position", state.position, "Position of the next batch.");
+  visitor.section("loss_scale", state.loss_scale, "State of the fp16 loss scale.");
+  visitor.option("evaluated_step", state.evaluated_step, "Step of the last evaluation.");
+  visitor.option("best_step", state.best_step, "Step of the evaluation with the best value.");
+  visitor.option("best_value", state.best_value, "Best value of the metric.");
+  visitor.option("worse_in_a_row", state.worse_in_a_row, "Evaluations since the best one.");
+  visitor.option("stopped", state.stopped, "Whether evaluate.patience ended the run.");
+  visitor.option("tensors_sha256", document.tensors_sha256, "SHA-256 of tensors.safetensors.");
 }
 
 namespace {
