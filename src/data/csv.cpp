@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "block_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/file_kind.h"
-#include "sdsclip/base/file_reader.h"
 #include "sdsclip/data/limits.h"
 
 namespace sdsclip {
@@ -111,15 +111,7 @@ class CsvReader::Implementation {
 
  private:
   /// The rest of the current block; empty at the end of the file.
-  std::string_view peek() {
-    constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
-    const bool inside = position_ >= block_start_ && position_ < block_start_ + block_.size();
-    if (!inside && position_ < file_.size()) {
-      block_start_ = position_;
-      block_ = file_.read(position_, static_cast<std::size_t>(std::min(kBlock, file_.size() - position_)));
-    }
-    return position_ < file_.size() ? std::string_view(block_).substr(position_ - block_start_) : "";
-  }
+  std::string_view peek() { return blocks_.at(position_); }
 
   /// Counts "\r\n" as one line ending.
   void count_line(char character) {
@@ -151,9 +143,8 @@ class CsvReader::Implementation {
   }
 
   FileReader file_;
+  BlockReader blocks_{file_};
   CsvFormat format_;
-  std::string block_;
-  std::uint64_t block_start_ = 0;
   std::uint64_t position_ = 0;
   std::int64_t line_ = 1;
   std::int64_t number_ = 0;

@@ -31,20 +31,10 @@ bool is_whole_number(std::string_view word) {
 
 }  // namespace
 
-JsonScanner::JsonScanner(const FileReader& file) : file_(file) {
+JsonScanner::JsonScanner(const FileReader& file) : file_(file), blocks_(file) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   refuse_foreign_kind(file.path(), rest(), "JSON in UTF-8");
   if (rest().starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
-}
-
-std::string_view JsonScanner::rest() {
-  constexpr std::uint64_t kBlock = std::uint64_t{1} << 20;
-  const bool inside = position_ >= block_start_ && position_ < block_start_ + block_.size();
-  if (!inside && position_ < file_.size()) {
-    block_start_ = position_;
-    block_ = file_.read(position_, static_cast<std::size_t>(std::min(kBlock, file_.size() - position_)));
-  }
-  return position_ < file_.size() ? std::string_view(block_).substr(position_ - block_start_) : "";
 }
 
 void JsonScanner::take() {

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "sdsclip/base/file_reader.h"
+#include "block_reader.h"
 #include "text_place.h"
 
 namespace sdsclip {
@@ -64,7 +64,7 @@ class JsonScanner {
     bool is_whole = true;
   };
 
-  [[nodiscard]] std::string_view rest();
+  [[nodiscard]] std::string_view rest() { return blocks_.at(position_); }
   void take();
   void skip_spaces();
   void expect(char character, std::string_view expected);
@@ -73,8 +73,7 @@ class JsonScanner {
   std::string scan_word();
 
   const FileReader& file_;
-  std::string block_;
-  std::uint64_t block_start_ = 0;
+  BlockReader blocks_;
   std::uint64_t position_ = 0;
   std::int64_t line_ = 1;
   int depth_ = 0;
