@@ -145,10 +145,10 @@ void apply(Entry& entry) {
   for (std::size_t i = 0; i < entry.arguments.size(); ++i) {
     const ArgumentDescription& argument = entry.arguments[i].description;
     if (entry.options[i]->count() == 0) continue;
+    entry.arguments[i].set(entry.options[i]->results());
     if (!argument.needs.empty() && !is_given(argument.needs)) {
       throw usage_error("{} belongs to {}, which is not given", argument.name, argument.needs);
     }
-    entry.arguments[i].set(entry.options[i]->results());
   }
 }
 

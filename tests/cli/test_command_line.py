@@ -74,7 +74,7 @@ class CommandLine(ProgramTest):
         ):  # fmt: skip
             done = run(*score, f"{flag}={value}")
             self.assertEqual(done.returncode, 2, done.stderr)
-            self.assertRegex(done.stderr, rf"^(sdsclip: |\S+ \S+ error ){flag}: got '?{value}")
+            self.assertRegex(done.stderr, rf"^(sdsclip: |\S+ error ){flag}: got '?{value}")
             self.assertIn(expected, done.stderr)
             self.assertNotIn("--set", done.stderr)
         self.check_fails(2, ["--t-range: got 0.8 and 0.2"], *score, "--t-range", 0.8, 0.2)
