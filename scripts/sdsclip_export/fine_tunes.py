@@ -7,6 +7,7 @@ from diffusers import DDPMScheduler, StableDiffusionPipeline, UNet2DConditionMod
 from torch import nn
 
 from sdsclip_export.errors import INPUT, ExportError, one_line
+from sdsclip_export.hub import snapshot_of
 from sdsclip_export.weight_files import (
     chosen_variant,
     is_pickled,
@@ -20,6 +21,7 @@ _FIRST_FACTORS = (".lora_down.weight", ".lora_A.weight", "_lora.down.weight", ".
 
 def load_unet(folder: Path, variant: str | None) -> UNet2DConditionModel:
     """Loads a UNet from its own diffusers folder, or from `unet/` in a whole model's folder."""
+    folder = snapshot_of(folder)
     folder = folder / "unet" if (folder / "unet").is_dir() else folder
     try:
         chosen = chosen_variant(folder, variant)

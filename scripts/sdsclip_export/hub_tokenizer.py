@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sdsclip_export import sentencepiece_tokenizer, wordpiece_tokenizer
 from sdsclip_export.errors import INPUT, ExportError, one_line
-from sdsclip_export.hub import use_cache_if_unreachable
+from sdsclip_export.hub import snapshot_of, use_cache_if_unreachable
 from sdsclip_export.sentencepiece_tokenizer import SentencePieceTokenizer
 from sdsclip_export.wordpiece_tokenizer import WordPieceTokenizer
 
@@ -21,7 +21,9 @@ def load(source: str, options: dict, context_length: int, where: str) -> Sentenc
     """
     from open_clip.tokenizer import HFTokenizer
 
-    if not Path(source).is_dir():
+    if Path(source).is_dir():
+        source = str(snapshot_of(Path(source)))
+    else:
         use_cache_if_unreachable()
     try:
         library = HFTokenizer(source, context_length=context_length, **options)

@@ -72,6 +72,11 @@ class OpenClipFolders(ExportTestCase):
         hub_clips.write_clip_folder(self.scratch / "transformers", hub_clips.openai_config())
         snapshot = open_clip_folders.as_cached(self.scratch / "transformers", self.scratch / "hub", "openai", "clip-vit-base-patch32")
         export(export_clip, snapshot.parent.parent, "--out", self.scratch / "cached-transformers")
+        write_siglip(self.scratch / "siglip-files")
+        config = self.write_json("cached-siglip.json", SIGLIP_CONFIGS["tiny-siglip"])
+        snapshot = open_clip_folders.as_cached(self.scratch / "siglip-files", self.scratch / "hub", "timm", "ViT-B-16-SigLIP")
+        arguments = (config, "--random", 0, "--tokenizer", snapshot.parent.parent, "--out", self.scratch / "cached-siglip")
+        export(export_clip, *arguments)
         self.assertEqual(read_manifest(self.scratch / "cached-transformers")["name"], "clip-vit-base-patch32")
 
     def test_of_a_folder_with_both_layouts_the_transformers_model_is_taken_where_its_weights_are_there(self) -> None:
