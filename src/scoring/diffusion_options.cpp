@@ -28,7 +28,7 @@ void check_sampling(const SamplingOptions& sampling) {
           "two fractions, 0 <= first < last <= 1");
   const bool whole = sampling.t_min == 0 && sampling.t_max == 1;
   if (sampling.grid == TimestepGrid::kDiffusionItm && !whole) {
-    throw usage_error("--t-range: the preset diffusion-itm has a range of its own; leave --t-range out");
+    throw usage_error("--t-range: the preset diffusion-itm has its own range; leave --t-range out");
   }
   if (sampling.grid == TimestepGrid::kDiffusionItm && sampling.samples > 1000) {
     throw usage_error("--samples: got {}, the preset diffusion-itm has at most 1000", sampling.samples);

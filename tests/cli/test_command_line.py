@@ -97,7 +97,7 @@ class CommandLine(ProgramTest):
     def test_a_preset_gives_way_to_the_other_flags_wherever_they_stand(self):
         score = ["diffusion-score", "winoground", "--data", "tests", "--out", self.folder / "never", "--adaptive"]
         for order in (["--preset", "diffusion-itm", "--t-range", 0, 0.5], ["--t-range", 0, 0.5, "--preset", "diffusion-itm"]):
-            self.check_fails(2, ["--t-range: the preset diffusion-itm has a range of its own"], *score, *order)
+            self.check_fails(2, ["--t-range: the preset diffusion-itm has its own range"], *score, *order)
 
     def test_judging_stored_scores_needs_no_model(self):
         world = self.draw_world(train=1)
