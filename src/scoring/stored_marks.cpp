@@ -32,7 +32,7 @@ std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
     const bool is_macro =
         is_first ? rows.integer(3, kNoMacroGroup, kMostCounted) >= 0 : !metric.group.empty();
     metric.case_index.push_back(rows.index(1, cases));
-    const double mark = rows.real(2);
+    const double mark = rows.real(2, 0, 1);
     if (mark != 0 && mark != 1) rows.refuse(2, fmt::format("{}", mark), "0 or 1");
     metric.mark.push_back(mark);
     // Either all marks of a metric have a group, or none has.

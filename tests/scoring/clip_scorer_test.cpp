@@ -186,10 +186,8 @@ TEST_F(ClipScorer, DoesNotJudgeTruncatedEmbeddings) {
   expect_refused("UPDATE embedding SET data = substr(data, 1, 20) WHERE kind = 'image'", {"20 bytes"});
   expect_refused("UPDATE embedding SET data = zeroblob(40) WHERE kind = 'image' AND unit = 0",
                  {"damaged.sqlite", "image embedding 0", "zeros"});
-  expect_refused(
-      "UPDATE embedding SET data = CAST(substr(data, 1, 20) || zeroblob(20) AS BLOB) "
-      "WHERE kind = 'text' AND unit = 0",
-      {"text embedding 1", "zeros"});
+  expect_refused("UPDATE embedding SET data = zeroblob(80) WHERE kind = 'text' AND unit = 0",
+                 {"text embedding 0", "zeros"});
   // A store of an earlier version does not say how many numbers an embedding has.
   const std::string forget = "DELETE FROM choice WHERE key = 'embed_dim'; ";
   expect_refused(forget + "UPDATE embedding SET data = substr(data, 1, 8) WHERE kind = 'image'",
@@ -251,7 +249,7 @@ TEST_F(ClipScorer, RefusesAFileThatIsNotACache) {
 
 TEST_F(ClipScorer, RefusesEmptyBatches) {
   options_.image_batch = 0;
-  expect_error(ExitCode::kUsage, {"image_batch", "0"},
+  expect_error(ExitCode::kUsage, {"--batch", "got 0"},
                [&] { score(testing::readable_swap_table(folder_.path(), 1)); });
 }
 

@@ -218,7 +218,7 @@ TEST_F(Store, NamesTableRowAndColumnOfAnImpossibleValue) {
   expect_refused("UPDATE mark SET macro_group = 0 WHERE rowid = 4", {"row 4", "got 0", "from -1 to -1"});
   expect_refused("UPDATE mark SET macro_group = -2 WHERE rowid = 1", {"row 1", "got -2"});
   expect_refused("UPDATE mark SET macro_group = 4294967296 WHERE rowid = 1", {"got 4294967296"});
-  expect_refused("UPDATE mark SET mark = 9e999 WHERE rowid = 1", {"row 1, column mark", "got inf", "0 or 1"});
+  expect_refused("UPDATE mark SET mark = 9e999 WHERE rowid = 1", {"row 1, column mark", "got inf", "at most 1"});
   expect_refused("UPDATE mark SET mark = 0.5 WHERE rowid = 1", {"row 1, column mark", "got 0.5", "0 or 1"});
   expect_refused("UPDATE mark SET mark = 1.5 WHERE rowid = 1", {"column mark", "1.5"});
   expect_refused("UPDATE mark SET mark = 'x' WHERE rowid = 1", {"column mark", "got a text"});
