@@ -115,12 +115,14 @@ class DamagedFiles(ProgramTest):
         self.check_refused(3, ["scores.sqlite"], "compare", run, run)
 
     def test_counts_beyond_any_machines_memory(self):
-        most = 2**63 - 1
+        most, largest = 2**63 - 1, 2**20
         score = ["diffusion-score", "winoground", "--data", self.world / "winoground", "--limit", 1]
-        self.check_refused(2, ["samples", "1 to 1000000"], *score, "--samples", most, "--out", self.folder / "s")
-        evaluate = ["eval", "winoground", "--data", self.world / "winoground", "--limit", 1, "--batch", most]
-        self.check_succeeds(*evaluate, "--out", self.folder / "b")  # one batch holds all items
-        self.check_succeeds(*score, "--samples", 1, "--encode-batch", most, "--out", self.folder / "e")
+        evaluate = ["eval", "winoground", "--data", self.world / "winoground", "--limit", 1]
+        self.check_refused(2, ["--samples", "1 to 1000000"], *score, "--samples", most, "--out", self.folder / "s")
+        for command, flag in ((evaluate, "--batch"), ([*score, "--samples", 1], "--encode-batch")):
+            out = self.folder / flag.strip("-")
+            self.check_refused(2, [flag, f"1 to {largest}"], *command, flag, most, "--out", out)
+            self.check_succeeds(*command, flag, largest, "--out", out)  # one batch holds all items
 
     def test_shards(self):
         for file in sorted((REGRESSIONS / "shards").iterdir()):
