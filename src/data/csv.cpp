@@ -119,7 +119,7 @@ class CsvReader::Implementation {
     previous_ = character;
   }
 
-  /// As pandas does: lines of nothing, or of spaces and tabs that separate nothing.
+  /// Lines of nothing; where the format says so, also of spaces and tabs that separate nothing.
   void pass_blank_lines() {
     std::uint64_t end = position_;  // of the blank part of this line
     while (true) {
@@ -133,13 +133,18 @@ class CsvReader::Implementation {
       if (rest.front() == '\n' || rest.front() == '\r') {
         count_line(rest.front());
         position_ = ++end;
-      } else if ((rest.front() == ' ' || rest.front() == '\t') && rest.front() != format_.separator) {
+      } else if (is_skipped_white(rest.front())) {
         previous_ = rest.front();
         ++end;
       } else {
         return;
       }
     }
+  }
+
+  [[nodiscard]] bool is_skipped_white(char character) const {
+    const bool white = character == ' ' || character == '\t';
+    return format_.skips_white_lines && white && character != format_.separator;
   }
 
   FileReader file_;

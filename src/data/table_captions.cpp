@@ -110,7 +110,7 @@ TableHeader read_header(const fs::path& table, const TableOptions& options) {
     separators = separators.subspan(static_cast<std::size_t>(options.separator) - 1, 1);
   }
   for (const NamedSeparator& separator : separators) {
-    const CsvFormat format{separator.character, true};
+    const CsvFormat format{.separator = separator.character, .skips_white_lines = true};
     const std::optional<CsvRow> row = first_record(table, format);
     if (!row) throw input_error("{}: holds no row, expected a header and a row per image", table.string());
     const std::vector<std::string>& names = row->fields;
@@ -129,7 +129,7 @@ TableHeader read_header(const fs::path& table, const TableOptions& options) {
             .split = keys.split.empty() ? std::nullopt : find_column(names, "split")};
   }
   // Flickr's token files have no header, and quotes are ordinary characters.
-  const CsvFormat plain{'\t', false};
+  const CsvFormat plain{.separator = '\t', .quotes = false, .skips_white_lines = true};
   const std::optional<CsvRow> row = first_record(table, plain);
   if (row && row->fields.size() == 2 && caption_number_at(row->fields[0]) < row->fields[0].size()) {
     return {.format = plain,

@@ -26,6 +26,7 @@ constexpr std::array kKnownBundles = {
     KnownBundle{"EVA02-B-16-merged2b_s8b_b131k", kClip, "EVA02-B-16 --pretrained merged2b_s8b_b131k"},
     KnownBundle{"MobileCLIP-S1-datacompdr", kClip, "MobileCLIP-S1 --pretrained datacompdr"},
     KnownBundle{"convnext_base_w-laion2b_s13b_b82k", kClip, "convnext_base_w --pretrained laion2b_s13b_b82k"},
+    KnownBundle{"ViT-L-14-CLIPA-datacomp1b", kClip, "ViT-L-14-CLIPA --pretrained datacomp1b"},
     KnownBundle{"PE-Core-B-16-meta", kClip, "PE-Core-B-16 --pretrained meta"},
     KnownBundle{"ViTamin-B-datacomp1b", kClip, "ViTamin-B --pretrained datacomp1b"},
     KnownBundle{"sd-v1-4", kTeacher, "--diffusers CompVis/stable-diffusion-v1-4"},

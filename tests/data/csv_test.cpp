@@ -47,7 +47,7 @@ TEST_F(Csv, ReadsQuotesAsPandasDoes) {
 // Values by pandas 2.3's read_csv.
 TEST_F(Csv, SkipsLinesOfWhiteSpaceAsPandasDoes) {
   const auto rows_of = [this](std::string_view text, char separator) {
-    CsvReader reader = open(text, {.separator = separator});
+    CsvReader reader = open(text, {.separator = separator, .skips_white_lines = true});
     std::vector<Fields> rows;
     std::vector<std::int64_t> lines;
     for (CsvRow row; reader.next(row);) {

@@ -12,7 +12,8 @@ namespace sdsclip {
 /// How a table's fields are separated and quoted.
 struct CsvFormat {
   char separator = ',';
-  bool quotes = true;  ///< whether double quotes enclose fields
+  bool quotes = true;              ///< whether double quotes enclose fields
+  bool skips_white_lines = false;  ///< whether lines of spaces and tabs that separate nothing are no records
 };
 
 /// One record of a table.
@@ -24,12 +25,12 @@ struct CsvRow {
   std::vector<std::string> fields;
 };
 
-/// Reads a table record by record, by the rules of Python's `csv.reader` and of pandas:
+/// Reads a table record by record, by the rules of Python's `csv.reader`:
 /// - A field that starts with a quote ends at its closing quote. Separators and line breaks inside belong to
 ///   it, and two quotes mean one. Text after the closing quote is kept as it is.
 /// - A quote anywhere else is an ordinary character.
 /// - A record ends with "\n", "\r\n" or "\r"; the last one may lack it.
-/// - Blank lines are skipped, and so are lines of spaces and tabs that are not separators (as pandas does).
+/// - Empty lines are skipped; with `skips_white_lines`, as pandas does, also lines of white space.
 /// A byte order mark at the start of the file is skipped. Memory holds one block and one record.
 class CsvReader {
  public:
