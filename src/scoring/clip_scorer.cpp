@@ -187,26 +187,32 @@ void encode_texts(const ClipModel& model, const TextTable& texts, const Encoding
   encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
 }
 
-Embeddings read_unit_norm(const EncodingPlan& plan, const ScoreStore& store) {
+Embeddings read_embeddings(const EncodingPlan& plan, const ScoreStore& store) {
   Embeddings embeddings{.dim = static_cast<std::size_t>(plan.dim), .values = {}};
   for (std::int64_t unit = 0; unit < plan.shape.units; ++unit) {
     const std::vector<float> rows =
         store.read_embeddings(plan.kind, unit, rows_of_unit(plan, unit) * plan.dim);
     embeddings.values.insert(embeddings.values.end(), rows.begin(), rows.end());
   }
+  return embeddings;
+}
+
+void make_unit_norm(Embeddings& embeddings, const EncodingPlan& plan, const ScoreStore& store) {
   for (std::size_t i = 0; i < static_cast<std::size_t>(plan.count); ++i) {
     if (scale_to_unit_norm(embeddings.row(i))) continue;
     throw input_error("{}: is damaged: {} embedding {} holds only zeros, expected a direction; {}",
                       store.path().string(), plan.kind == EmbeddingKind::kImage ? "image" : "text", i,
                       "give another --out");
   }
-  return embeddings;
 }
 
 ClipScoring scores_from_store(const CaseTable& table, const TextTable& texts, const EncodingPlan& image_plan,
                               const EncodingPlan& text_plan, const ScoreStore& store) {
-  const Embeddings images = read_unit_norm(image_plan, store);
-  const Embeddings captions = average_texts(read_unit_norm(text_plan, store), texts);
+  Embeddings images = read_embeddings(image_plan, store);
+  Embeddings embedded = read_embeddings(text_plan, store);
+  make_unit_norm(images, image_plan, store);
+  make_unit_norm(embedded, text_plan, store);
+  const Embeddings captions = average_texts(embedded, texts);
   return {
       .scores = cosine_scores(table, images, captions), .work = store.work(), .matches = match_count(table)};
 }

@@ -366,7 +366,7 @@ TEST_F(DiffusionScorer, RefusesToJudgeImpossibleNumbers) {
     expect_error(ExitCode::kInput, parts, [&] { judge(table_); });
   };
   expect_refused("UPDATE sample_point SET timestep = -1000 WHERE sample = 2", {"timestep", "got -1000"});
-  expect_refused("UPDATE error SET error = 1.7e308", {"score of image", "not finite"});
+  expect_refused("UPDATE error SET error = 1.7e308", {"table error", "column error", "1.7e+308", "1e+90"});
   expect_refused("UPDATE choice SET value = -1 WHERE key = 'samples'", {"row samples", "got -1"});
   expect_refused("UPDATE setting SET value = '[' WHERE key = 'sampling.t_max'", {"sampling.t_max"});
   expect_refused("UPDATE setting SET value = 'x' WHERE key = 'sampling.samples' OR key = 'sampling.seed'",
