@@ -44,7 +44,7 @@ echo "test: release build"
 run_tests build ${exclude[@]+"${exclude[@]}"}
 if [ "$quick" = no ]; then
   modules=(base data models benchmarks scoring losses training reporting)
-  scripts/build.sh asan "${modules[@]/%/_test}" fuzz
+  scripts/build.sh asan "${modules[@]/%/_test}" cli_table_test fuzz
   echo "test: sanitizers"
   run_tests build-asan --label-regex fast --label-exclude 'slow|gpu'
 fi
