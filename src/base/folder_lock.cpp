@@ -99,14 +99,22 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
   const fs::path path = folder_ / kLockFile;
   while (true) {
     std::error_code ignored;
-    if (!fs::exists(folder_, ignored)) {
+    const fs::file_status status = fs::status(folder_, ignored);
+    if (!fs::exists(status)) {
       create_folder(folder_);
       created_folder_ = true;
+    } else if (!fs::is_directory(status)) {
+      throw input_error("{}: is a file, expected a folder; choose another --out", folder_.string());
     }
     descriptor_ = open_lock_file(path);
     if (descriptor_ < 0) {
-      if (errno == ENOENT) continue;  // the last holder removed the folder in between
-      throw write_failure(path, errno);
+      const int failure = errno;
+      if (failure == ENOENT) continue;  // the last holder removed the folder in between
+      if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) {
+        throw input_error("{}: is no regular file, expected the lock file of a run; delete it",
+                          path.string());
+      }
+      throw write_failure(path, failure);
     }
     const int failure = take_lock(descriptor_);
     if (failure == EAGAIN || failure == EACCES) {

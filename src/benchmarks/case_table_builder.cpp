@@ -47,8 +47,9 @@ bool CaseTableBuilder::file_exists(const fs::path& file, const std::string& wher
     if (!entry->second) table_.missing_files.push_back(file);
   }
   if (!entry->second && !options_.skip_missing) {
-    throw input_error("{}: image {} is missing; restore it, or leave such cases out with --skip-missing",
-                      where, file.string());
+    std::error_code ignored;
+    throw input_error("{}: image {} is {}; restore it, or leave such cases out with --skip-missing", where,
+                      file.string(), fs::exists(file, ignored) ? "no regular file" : "missing");
   }
   return entry->second;
 }

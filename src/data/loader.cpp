@@ -256,9 +256,10 @@ class CaptionLoader::Implementation {
     if (is_named) statistics_.first_errors.push_back(*decoded.error);
     const double share = static_cast<double>(position_.bad_samples) / static_cast<double>(own_samples_);
     if (share > options_.max_bad) {
-      throw input_error("{} bad samples in this epoch, more than data.max_bad ({}) of {}; the first: {}",
-                        position_.bad_samples, options_.max_bad, own_samples_,
-                        statistics_.first_errors.front());
+      throw input_error(
+          "{} bad samples in this epoch, more than data.max_bad ({}) of {}; mend them, or raise the limit; "
+          "the first: {}",
+          position_.bad_samples, options_.max_bad, own_samples_, statistics_.first_errors.front());
     }
     if (is_named) log_warning("bad sample replaced by the next one: {}", *decoded.error);
     order_replacement();

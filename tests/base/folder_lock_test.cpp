@@ -128,7 +128,11 @@ TEST(FolderLock, NamesTheHolderInPrintableCharactersOnly) {
 TEST(FolderLock, InAnImpossibleFolderIsBadInput) {
   const TemporaryFolder folder;
   write_file_atomically(folder / "file", "");
-  expect_error(ExitCode::kInput, {"file", "cannot write"}, [&] { const FolderLock lock(folder / "file"); });
+  expect_error(ExitCode::kInput, {"file: is a file, expected a folder"},
+               [&] { const FolderLock lock(folder / "file"); });
+  fs::create_directories(folder / "run" / ".lock");
+  expect_error(ExitCode::kInput, {".lock: is no regular file", "delete it"},
+               [&] { const FolderLock lock(folder / "run"); });
 }
 
 }  // namespace
