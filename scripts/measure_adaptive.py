@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures how many UNet evaluations the adaptive diffusion score needs for the answers of a long uniform run.
 
-  measure_adaptive.py --out runs/adaptive        one to two hours on one core
+  measure_adaptive.py --out runs/adaptive        about 40 minutes on one core
 
 The script uses two sets of cases of the shapes world: the Winoground cases of `sdsclip synth`, and a harder set of
 colour swaps only, where one sample per pair often disagrees with 250. An answer is whether a case is right in the text
