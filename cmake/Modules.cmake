@@ -68,6 +68,6 @@ function(sdsclip_test module)
   # processor time to start, and each process would draw the worlds that the tests of one program share.
   if(NOT SDSCLIP_ASAN)
     gtest_discover_tests(${name} TEST_PREFIX "${module}${ARG_SUFFIX}." WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}"
-      DISCOVERY_MODE PRE_TEST PROPERTIES LABELS single ENVIRONMENT OMP_NUM_THREADS=1)
+      DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 300 PROPERTIES LABELS single ENVIRONMENT OMP_NUM_THREADS=1)
   endif()
 endfunction()
