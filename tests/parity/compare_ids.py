@@ -37,3 +37,18 @@ def expect_equal(case: unittest.TestCase, name: str, texts: list[str], expected:
                       for text, want, answer in different[:20])
     case.assertEqual(len(different), 0, f"{len(different)} of {len(texts)} texts differ:\n{shown}")
     print(f"{name}, {expected.shape[1]} ids: {len(texts)} texts equal")
+
+
+class TokenizerFolders(unittest.TestCase):
+    """Tokenizer folders, each written by its function, beside the texts that a class compares the ids of."""
+
+    FOLDERS: dict[str, Callable[[Path], None]] = {}
+    texts: list[str] = []
+
+    @classmethod
+    def setUpClass(cls):
+        scratch = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(scratch.cleanup)
+        cls.folders = {name: Path(scratch.name, name) for name in cls.FOLDERS}
+        for name, write in cls.FOLDERS.items():
+            write(cls.folders[name])

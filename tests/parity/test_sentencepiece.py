@@ -4,7 +4,6 @@
 """
 
 import sys
-import tempfile
 import unittest
 from pathlib import Path
 
@@ -32,15 +31,9 @@ HARD = ["www.example.com", "aaaaaaaaa soooooo gooooood", "ｗｗｗ Ⅷ ﬁ ½",
 KEYS = ["algorithm", "clean", "context_length", "eot", "pad"]  # of the manifest, as the probe takes them
 
 
-class SentencePiece(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        cls.texts = HARD + text_corpus.corpus(COUNT)
-        cls.folders = {name: Path(scratch.name, name) for name in FOLDERS}
-        for name, write in FOLDERS.items():
-            write(cls.folders[name])
+class SentencePiece(compare_ids.TokenizerFolders):
+    FOLDERS = FOLDERS
+    texts = HARD + text_corpus.corpus(COUNT)
 
     def check(self, name: str, texts: list[str], context_length: int) -> None:
         folder = str(self.folders[name])

@@ -4,7 +4,6 @@
 """
 
 import sys
-import tempfile
 import unicodedata
 import unittest
 from pathlib import Path
@@ -29,15 +28,9 @@ HARD = ["[SEP]", "a [SEP] b [sep] [MASK][CLS] [PAD] x", "[UNK]able", "[unused1]"
         "a\u0085b\u2028c\u3000d", "$5.99 50% x^2 `q` a|b ~"]  # fmt: skip
 
 
-class WordPiece(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        scratch = tempfile.TemporaryDirectory()
-        cls.addClassCleanup(scratch.cleanup)
-        cls.texts = HARD + text_corpus.corpus(COUNT)
-        cls.folders = {name: Path(scratch.name, name) for name in FOLDERS}
-        for name, write in FOLDERS.items():
-            write(cls.folders[name])
+class WordPiece(compare_ids.TokenizerFolders):
+    FOLDERS = FOLDERS
+    texts = HARD + text_corpus.corpus(COUNT)
 
     def check(self, name: str, texts: list[str], context_length: int, strips: bool = True) -> None:
         folder, options = str(self.folders[name]), {"strip_sep_token": True} if strips else {}
