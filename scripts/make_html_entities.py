@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""Writes src/data/html_entities.inc, the names of HTML entities from the tables of Python and ftfy.
+"""Writes the names of HTML entities as C++ tables, from Python's own table. The build calls it:
 
-    .venv/bin/python scripts/make_html_entities.py > src/data/html_entities.inc
+    python3 scripts/make_html_entities.py build/src/data/html_entities.inc
 
 `kHtml5` is `html.entities.html5`. Its names end with a semicolon, except where HTML makes the semicolon optional.
-`kUpperCase` holds the additional names of ftfy 6.3.1: lower-case entities written in capitals.
+`kUpperCase` holds the additional names of ftfy 6.3.1 (`_build_html_entities`): lower-case names written in capitals, unless
+that begins with a name of its own.
 """
 
-import html.entities
-
-from ftfy.chardata import HTML_ENTITIES
+import html
+import sys
+from html.entities import html5
+from pathlib import Path
 
 
 def literal(text: str) -> str:
@@ -24,8 +26,14 @@ def table(name: str, entries: dict[str, str]) -> str:
     return f"constexpr HtmlEntity {name}[] = {{\n{rows}}};\n"
 
 
+def is_text(reference: str) -> bool:
+    return html.unescape(reference) == reference
+
+
 if __name__ == "__main__":
-    upper_case = {name[1:]: text for name, text in HTML_ENTITIES.items() if name[1:] not in html.entities.html5}
-    print("// Made by scripts/make_html_entities.py; do not edit.")
-    print(table("kHtml5", html.entities.html5))
-    print(table("kUpperCase", upper_case), end="")
+    upper_case = {
+        name.upper(): text.upper()
+        for name, text in html5.items()
+        if name.endswith(";") and name == name.lower() and is_text("&" + name.upper())
+    }
+    Path(sys.argv[1]).write_text(table("kHtml5", html5) + "\n" + table("kUpperCase", upper_case), encoding="ascii")
