@@ -2,6 +2,7 @@
 //
 //   step_probe gradients DEVICE INPUTS OUT [SETTING...]            one step's losses, draws and gradients
 //   step_probe measure DEVICE INPUTS WARM_UP STEPS [SETTING...]    time of optimizer steps, peak memory
+//   step_probe profile DEVICE INPUTS WARM_UP TRACE [SETTING...]    operators and kernels of one optimizer step
 //
 // Time is processor time on one thread, or wall-clock time if the device is a GPU.
 // A SETTING is a key=value of a training configuration, `clip` and `teacher` among them. INPUTS is a
@@ -14,15 +15,17 @@
 //   NAME                                        start value of the trained tensor NAME
 //
 // All but `pixels` and `text_ids` may be left out. OUT holds `loss.TERM`, `draw.timesteps`, `draw.noise` and
-// `gradient.NAME`; the rest is printed as one JSON object.
+// `gradient.NAME`; the rest is printed as one JSON object. TRACE is a Chrome trace of PyTorch's profiler.
 #include <ATen/ATen.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/autograd/profiler_kineto.h>
 
 #include <chrono>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -217,23 +220,38 @@ double seconds_now(c10::Device device) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
+/// The training loop without its loader, one optimizer step at a time.
+struct Loop {
+  Loop(const TrainConfig& wanted, const Inputs& inputs, const std::string& device)
+      : config(wanted),
+        setup(config, inputs, device),
+        owned(inputs),
+        optimizer(setup.trained, config.train) {}
+
+  void run_step(std::int64_t step) {
+    accumulate_gradients(setup.models(), owned.batch, probed_step(config, step));
+    project_lora_gradients(setup.lora);
+    optimizer.step(1.0);
+    merge_lora(setup.lora);
+  }
+
+  TrainConfig config;
+  Setup setup;
+  KeepFreedMemory keep_freed_memory;  // as in training
+  OwnedBatch owned;
+  Optimizer optimizer;
+};
+
 ordered_json measure(const std::vector<std::string>& arguments) {
   const TrainConfig config = config_from({arguments.begin() + 5, arguments.end()});
-  const Inputs inputs(arguments[2]);
-  Setup setup(config, inputs, arguments[1]);
-  const c10::Device device = setup.placement.device;
-  const KeepFreedMemory keep_freed_memory;  // as in training
-  const OwnedBatch owned(inputs);
-  Optimizer optimizer(setup.trained, config.train);
+  Loop loop(config, Inputs(arguments[2]), arguments[1]);
+  const c10::Device device = loop.setup.placement.device;
   const std::int64_t peak_before = peak_memory_bytes();
   const std::int64_t warm_up = std::stoll(arguments[3]);
   ordered_json seconds = ordered_json::array();
   for (std::int64_t step = 0; step < warm_up + std::stoll(arguments[4]); ++step) {
     const double start = seconds_now(device);
-    accumulate_gradients(setup.models(), owned.batch, probed_step(config, step));
-    project_lora_gradients(setup.lora);
-    optimizer.step(1.0);
-    merge_lora(setup.lora);
+    loop.run_step(step);
     const double end = seconds_now(device);
     if (step >= warm_up) seconds.push_back(end - start);
   }
@@ -243,10 +261,30 @@ ordered_json measure(const std::vector<std::string>& arguments) {
           {"peak_gpu_bytes", gpu_memory(device).peak}};
 }
 
+ordered_json profile(const std::vector<std::string>& arguments) {
+  namespace profiler = torch::autograd::profiler;
+  const TrainConfig config = config_from({arguments.begin() + 5, arguments.end()});
+  Loop loop(config, Inputs(arguments[2]), arguments[1]);
+  const c10::Device device = loop.setup.placement.device;
+  const std::int64_t warm_up = std::stoll(arguments[3]);
+  for (std::int64_t step = 0; step < warm_up; ++step) loop.run_step(step);
+  std::set<profiler::ActivityType> activities = {profiler::ActivityType::CPU};
+  if (device.is_cuda()) activities.insert(profiler::ActivityType::CUDA);
+  const profiler::ProfilerConfig how(profiler::ProfilerState::KINETO);
+  profiler::prepareProfiler(how, activities);
+  seconds_now(device);  // the warm-up's kernels are done
+  profiler::enableProfiler(how, activities);
+  loop.run_step(warm_up);
+  seconds_now(device);
+  profiler::disableProfiler()->save(arguments[4]);
+  return ordered_json::object();
+}
+
 ordered_json run(const std::vector<std::string>& arguments) {
   if (arguments.size() >= 4 && arguments[0] == "gradients") return write_gradients(arguments);
   if (arguments.size() >= 5 && arguments[0] == "measure") return measure(arguments);
-  throw usage_error("step_probe: expected gradients or measure and their arguments");
+  if (arguments.size() >= 5 && arguments[0] == "profile") return profile(arguments);
+  throw usage_error("step_probe: expected gradients, measure or profile, and their arguments");
 }
 
 }  // namespace

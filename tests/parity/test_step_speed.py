@@ -14,30 +14,20 @@ import gc
 import json
 import sys
 import tempfile
-import time
 import unittest
 from pathlib import Path
 
 import diffusers
 import safetensors.torch
 import torch
-from torch import nn
 
 PROBE = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
 from export_support import SCRIPTS
-from plain_step import StepInputs, StepSettings, plain_step
-from step_models import (
-    Student,
-    TeacherBundle,
-    layer_norm_names,
-    normalised,
-    random_student,
-    random_teacher,
-    shapes_student,
-)
+from plain_training import LAMBDA, LR, PlainTraining
+from step_models import random_student, random_teacher, shapes_student
 
 DEVICE = sys.argv.pop() if sys.argv[-1] == "cuda" else "cpu"
 REAL_SIZE = len(sys.argv) > 5
@@ -45,68 +35,10 @@ CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes
 BATCH, STEPS, TURNS = map(int, COUNTS)
 del sys.argv[1:]
 WARM_UP = {"cpu": 1, "cuda": 4}[DEVICE]  # steps before the clock starts; a step of minutes needs none
-LAMBDA = 0.001
-LR = 1e-6  # small, so that all steps are alike
-
-
-class PlainTraining:
-    """The training loop of a plain script, one step at a time."""
-
-    def __init__(self, student: Student, teacher: TeacherBundle, inputs: dict[str, torch.Tensor], precision: str):
-        self.clip, self.teacher, self.precision = student.model.to(DEVICE), teacher.teacher, precision
-        self.inputs = {name: tensor.to(DEVICE) for name, tensor in inputs.items()}
-        norms = layer_norm_names(self.clip)
-        for name, parameter in self.clip.named_parameters():
-            parameter.requires_grad_(name in norms)
-        config = self.teacher.unet.config
-        self.latent = (config.in_channels, config.sample_size, config.sample_size)
-        self.h_w = nn.Linear(self.clip.visual.output_dim, config.in_channels * config.sample_size**2).to(DEVICE)
-        trained = [parameter for parameter in self.clip.parameters() if parameter.requires_grad]
-        self.optimizer = torch.optim.AdamW([*trained, *self.h_w.parameters()], lr=LR, weight_decay=0.2)
-
-    def set_precision(self) -> None:
-        """Returns the frozen networks in the precision, as both sides use them."""
-        for network in (self.teacher.unet, self.teacher.text_encoder):
-            network.to(DEVICE, torch.bfloat16 if self.precision == "bf16" else torch.float32)
-
-    def step(self) -> None:
-        preprocess = self.clip.visual.preprocess_cfg
-        inputs = StepInputs(
-            images=normalised(self.inputs["pixels"], preprocess["mean"], preprocess["std"]),
-            text_ids=self.inputs["text_ids"],
-            teacher_ids=self.inputs["teacher_ids"],
-            timesteps=torch.randint(0, self.teacher.scheduler.config.num_train_timesteps, (BATCH,), device=DEVICE),
-            noise=torch.randn(BATCH, *self.latent, device=DEVICE),
-        )
-        settings = StepSettings(sds_lambda=LAMBDA)
-        losses = plain_step(self.clip, self.teacher, {"sds": self.h_w}, inputs, settings, self.precision)
-        losses["total"].backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
-    def measure(self) -> float:
-        """Returns the time of the quickest step in seconds."""
-        self.set_precision()
-        seconds = []
-        for step in range(warm_up() + STEPS):
-            start = seconds_now()
-            self.step()
-            end = seconds_now()
-            if step >= warm_up():
-                seconds.append(end - start)
-        return min(seconds)
 
 
 def warm_up() -> int:
     return 0 if REAL_SIZE and DEVICE == "cpu" else WARM_UP
-
-
-def seconds_now() -> float:
-    """Returns processor time, or on a GPU wall-clock time after all queued work is done."""
-    if DEVICE == "cpu":
-        return time.process_time()
-    torch.cuda.synchronize()
-    return time.perf_counter()
 
 
 def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int) -> float:
@@ -159,10 +91,10 @@ class StepSpeed(unittest.TestCase):
         print(f"\n{CLIP}, {TEACHER}, batch {BATCH}, {what}")
         print(f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}{'micro-batches':>16}{'overhead':>10}")
         for precision in ("fp32", "bf16"):
-            plain = PlainTraining(student, teacher, inputs, precision)
+            plain = PlainTraining(student, teacher, inputs, precision, DEVICE)
             found: dict[str, list[float]] = {"plain": [], "ours": [], "cached": []}
             for _ in range(TURNS):
-                found["plain"].append(plain.measure())
+                found["plain"].append(min(plain.measure(warm_up(), STEPS)))
                 gc.collect()
                 torch.cuda.empty_cache()  # does nothing without a GPU
                 found["ours"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, 0))
