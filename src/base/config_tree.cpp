@@ -3,6 +3,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <nlohmann/json.hpp>
 #include <unordered_set>
@@ -97,7 +98,8 @@ class YamlReader {
         throw error(value,
                     fmt::format("'{}' is given twice (first at {}); keep one", name, map.find(name)->origin));
       }
-      map.fields.emplace_back(name, std::move(value));
+      value.name = name;
+      map.fields.push_back(std::move(value));
     }
   }
 
@@ -116,8 +118,9 @@ ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, con
   node.origin = fmt::format("{}:{}", name, *line++);
   if (value.is_object()) {
     node.kind = Kind::kMap;
-    for (auto& field : value.get_ref<nlohmann::ordered_json::object_t&>()) {
-      node.fields.emplace_back(field.first, from_json(field.second, name, line));
+    for (auto& [key, field] : value.get_ref<nlohmann::ordered_json::object_t&>()) {
+      node.fields.push_back(from_json(field, name, line));
+      node.fields.back().name = key;
     }
   } else if (value.is_array()) {
     node.kind = Kind::kList;
@@ -132,6 +135,21 @@ ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, con
     node.text = value.dump();
   }
   return node;
+}
+
+/// The line of a `---` that starts a second document; 0 if there is none. YAML::Load silently reads only the
+/// first document, and YAML::LoadAll never ends on some damaged texts.
+std::int64_t second_document(std::string_view text) {
+  bool has_content = false;
+  for (std::int64_t line = 1; !text.empty(); ++line) {
+    const std::string_view row = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), row.size() + 1));
+    const bool is_marker = row.starts_with("---") && (row.size() == 3 || row[3] == ' ' || row[3] == '\r');
+    if (is_marker && has_content) return line;
+    const std::size_t first = row.find_first_not_of(" \t\r", is_marker ? 3 : 0);
+    has_content = has_content || (first != std::string_view::npos && row[first] != '#' && row[first] != '%');
+  }
+  return 0;
 }
 
 /// Reads a configuration and the files that it includes.
@@ -173,11 +191,8 @@ class ConfigurationReader {
 
   /// Removes `include` from the map and returns its value: one file name or a list of them.
   static std::vector<ConfigNode> take_includes(ConfigNode& map) {
-    const auto include = std::find_if(map.fields.begin(), map.fields.end(),
-                                      [](const auto& field) { return field.first == "include"; });
-    if (include == map.fields.end()) return {};
-    const ConfigNode named = std::move(include->second);
-    map.fields.erase(include);
+    if (map.find("include") == nullptr) return {};
+    const ConfigNode named = map.take("include");
     std::vector<ConfigNode> files = named.kind == Kind::kList ? named.items : std::vector<ConfigNode>{named};
     for (const ConfigNode& file : files) {
       if (file.kind != Kind::kText) {
@@ -193,58 +208,26 @@ class ConfigurationReader {
 
 }  // namespace
 
-ConfigNode::ConfigNode() = default;
-ConfigNode::~ConfigNode() = default;
-ConfigNode::ConfigNode(const ConfigNode&) = default;
-ConfigNode::ConfigNode(ConfigNode&&) noexcept = default;
-ConfigNode& ConfigNode::operator=(const ConfigNode&) = default;
-ConfigNode& ConfigNode::operator=(ConfigNode&&) noexcept = default;
+const ConfigNode* ConfigNode::find(std::string_view field) const {
+  const auto found = std::find_if(fields.begin(), fields.end(),
+                                  [field](const ConfigNode& each) { return each.name == field; });
+  return found == fields.end() ? nullptr : &*found;
+}
 
-const ConfigNode* ConfigNode::find(std::string_view name) const {
-  for (const std::pair<std::string, ConfigNode>& field : fields) {
-    if (field.first == name) return &field.second;
-  }
-  return nullptr;
+ConfigNode ConfigNode::take(std::string_view field) {
+  const ConfigNode* found = find(field);
+  if (found == nullptr) return {};
+  const auto place = fields.begin() + (found - fields.data());
+  ConfigNode taken = std::move(*place);
+  fields.erase(place);
+  return taken;
 }
 
 std::string_view describe(Kind kind) {
-  switch (kind) {
-    case Kind::kNull:
-      return "nothing";
-    case Kind::kBoolean:
-      return "a boolean";
-    case Kind::kInteger:
-      return "an integer";
-    case Kind::kNumber:
-      return "a number";
-    case Kind::kText:
-      return "text";
-    case Kind::kList:
-      return "a list";
-    case Kind::kMap:
-      break;
-  }
-  return "a map";
+  constexpr std::array<std::string_view, 7> kNames = {"nothing", "a boolean", "an integer", "a number",
+                                                      "text",    "a list",    "a map"};
+  return kNames[static_cast<std::size_t>(kind)];
 }
-
-namespace {
-
-/// The line of a `---` that starts a second document; 0 if there is none. YAML::Load silently reads only the
-/// first document, and YAML::LoadAll never ends on some damaged texts.
-std::int64_t second_document(std::string_view text) {
-  bool has_content = false;
-  for (std::int64_t line = 1; !text.empty(); ++line) {
-    const std::string_view row = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), row.size() + 1));
-    const bool is_marker = row.starts_with("---") && (row.size() == 3 || row[3] == ' ' || row[3] == '\r');
-    if (is_marker && has_content) return line;
-    const std::size_t first = row.find_first_not_of(" \t\r", is_marker ? 3 : 0);
-    has_content = has_content || (first != std::string_view::npos && row[first] != '#' && row[first] != '%');
-  }
-  return 0;
-}
-
-}  // namespace
 
 ConfigNode parse_yaml(std::string_view text, const std::string& name, DocumentRole role) {
   if (const std::int64_t line = second_document(text); line > 0) {
@@ -278,13 +261,13 @@ void overlay(ConfigNode& base, const ConfigNode& over) {
     base = over;
     return;
   }
-  for (const std::pair<std::string, ConfigNode>& field : over.fields) {
+  for (const ConfigNode& field : over.fields) {
     const auto same = std::find_if(base.fields.begin(), base.fields.end(),
-                                   [&](const auto& other) { return other.first == field.first; });
+                                   [&](const ConfigNode& other) { return other.name == field.name; });
     if (same == base.fields.end()) {
       base.fields.push_back(field);
     } else {
-      overlay(same->second, field.second);
+      overlay(*same, field);
     }
   }
 }
@@ -300,7 +283,8 @@ void apply_setting(ConfigNode& root, std::string_view setting, std::string_view 
     ConfigNode parent;
     parent.kind = Kind::kMap;
     parent.origin = node.origin;
-    parent.fields.emplace_back(*key, std::move(node));
+    node.name = *key;
+    parent.fields.push_back(std::move(node));
     node = std::move(parent);
   }
   overlay(root, node);

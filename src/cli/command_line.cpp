@@ -22,9 +22,10 @@ Error wrong_value(std::string_view flag, std::string_view got, std::string_view 
   return usage_error("{}: got '{}', expected {}", flag, got, expected);
 }
 
-double number_of(std::string_view flag, const std::string& text) {
+double number_of(std::string_view flag, const std::string& text, NumberRange range = {}) {
   const std::optional<double> number = to_number(text);
   if (!number) throw wrong_value(flag, text, "a finite number");
+  if (!range.contains(*number)) throw wrong_value(flag, text, "a " + describe(range));
   return *number;
 }
 
@@ -38,9 +39,8 @@ using Values = std::vector<std::string>;
 
 }  // namespace
 
-void CommandLine::add(std::string_view key, ArgumentDescription description,
-                      std::function<void(std::string_view flag, const Values& values)> set) {
-  const std::string path = prefix_ + std::string(key);
+void CommandLine::add(std::string_view key, ArgumentDescription description, Set set) {
+  const std::string path = path_of(key);
   if (!chosen_.empty()) {
     const auto flag = std::find_if(chosen_.begin(), chosen_.end(),
                                    [&](const Flag& candidate) { return candidate.path == path; });
@@ -63,24 +63,51 @@ void CommandLine::check_all_found() {
   found_ = 0;
 }
 
-void CommandLine::option(std::string_view key, bool& value, std::string_view doc) {
-  add(key, {.kind = "flag", .doc = std::string(doc), .values = 0},
-      [&value](std::string_view flag, const Values& values) {
-        const std::string& text = values.back();
-        if (text != "true" && text != "false") throw wrong_value(flag, text, "true or false");
-        value = text == "true";
-      });
-}
-
-void CommandLine::option(std::string_view key, std::int64_t& value, std::string_view doc) {
-  count(key, value, {}, doc);
-}
-
-void CommandLine::count(std::string_view key, std::int64_t& value, IntegerRange range, std::string_view doc) {
-  add(key, {.kind = describe(range), .default_value = std::to_string(value), .doc = std::string(doc)},
-      [&value, range](std::string_view flag, const Values& values) {
-        value = integer_of(flag, values.front(), range);
-      });
+void CommandLine::visit(std::string_view key, const OptionField& field, std::string_view text) {
+  const std::string doc(text);
+  const auto by_type =
+      Overloaded{[&](bool* value) {
+                   add(key, {.kind = "flag", .doc = doc, .values = 0},
+                       [value](std::string_view flag, const Values& values) {
+                         const std::string& given = values.back();
+                         if (given != "true" && given != "false")
+                           throw wrong_value(flag, given, "true or false");
+                         *value = given == "true";
+                       });
+                 },
+                 [&](const IntegerField& each) {
+                   const std::string kind = each.may_be_auto ? "integer | auto" : describe(each.range);
+                   add(key, {.kind = kind, .default_value = to_text(each), .doc = doc},
+                       [each](std::string_view flag, const Values& values) {
+                         const bool is_auto = each.may_be_auto && values.front() == "auto";
+                         *each.value = is_auto ? kAuto : integer_of(flag, values.front(), each.range);
+                       });
+                 },
+                 [&](const NumberField& each) {
+                   add(key, {.kind = "number", .default_value = fmt::format("{}", *each.value), .doc = doc},
+                       [each](std::string_view flag, const Values& values) {
+                         *each.value = number_of(flag, values.front(), each.range);
+                       });
+                 },
+                 [&](std::string* value) {
+                   add(key, {.kind = "text", .default_value = *value, .doc = doc},
+                       [value](std::string_view, const Values& values) { *value = values.front(); });
+                 },
+                 [&](std::vector<std::string>* value) {
+                   add(key, {.kind = "text", .doc = doc, .is_repeated = true},
+                       [value](std::string_view, const Values& values) { *value = values; });
+                 },
+                 [&](std::vector<double>* value) {
+                   add(key, {.kind = "number", .doc = doc, .is_repeated = true},
+                       [value](std::string_view flag, const Values& values) {
+                         value->clear();
+                         for (const std::string& given : values) value->push_back(number_of(flag, given));
+                       });
+                 },
+                 [&](const ChoiceField& each) {
+                   one_of(key, each.names, std::string(each.names[each.index]), each.set, doc);
+                 }};
+  std::visit(by_type, field);
 }
 
 void CommandLine::count(std::string_view key, std::optional<std::int64_t>& value, IntegerRange range,
@@ -88,37 +115,6 @@ void CommandLine::count(std::string_view key, std::optional<std::int64_t>& value
   add(key, {.kind = describe(range), .doc = std::string(doc)},
       [&value, range](std::string_view flag, const Values& values) {
         value = integer_of(flag, values.front(), range);
-      });
-}
-
-void CommandLine::option(std::string_view key, double& value, std::string_view doc) {
-  add(key, {.kind = "number", .default_value = fmt::format("{}", value), .doc = std::string(doc)},
-      [&value](std::string_view flag, const Values& values) { value = number_of(flag, values.front()); });
-}
-
-void CommandLine::option(std::string_view key, std::string& value, std::string_view doc) {
-  add(key, {.kind = "text", .default_value = value, .doc = std::string(doc)},
-      [&value](std::string_view, const Values& values) { value = values.front(); });
-}
-
-void CommandLine::option(std::string_view key, std::vector<std::string>& value, std::string_view doc) {
-  add(key, {.kind = "text", .doc = std::string(doc), .is_repeated = true},
-      [&value](std::string_view, const Values& values) { value = values; });
-}
-
-void CommandLine::option(std::string_view key, std::vector<double>& value, std::string_view doc) {
-  add(key, {.kind = "number", .doc = std::string(doc), .is_repeated = true},
-      [&value](std::string_view flag, const Values& values) {
-        value.clear();
-        for (const std::string& text : values) value.push_back(number_of(flag, text));
-      });
-}
-
-void CommandLine::count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) {
-  const std::string by_default = value == kAuto ? "auto" : std::to_string(value);
-  add(key, {.kind = "integer | auto", .default_value = by_default, .doc = std::string(doc)},
-      [&value](std::string_view flag, const Values& values) {
-        value = values.front() == "auto" ? kAuto : integer_of(flag, values.front(), {0});
       });
 }
 
@@ -142,11 +138,6 @@ void CommandLine::one_of(std::string_view key, std::span<const std::string_view>
       });
 }
 
-void CommandLine::choose(std::string_view key, std::size_t index, std::span<const std::string_view> names,
-                         SetChoice set, std::string_view doc) {
-  one_of(key, names, std::string(names[index]), std::move(set), doc);
-}
-
 void CommandLine::range(std::string_view key, double& low, double& high, std::string_view doc) {
   add(key,
       {.kind = "number",
@@ -157,16 +148,6 @@ void CommandLine::range(std::string_view key, double& low, double& high, std::st
         low = number_of(flag, values.front());
         high = number_of(flag, values.back());
       });
-}
-
-void CommandLine::enter(std::string_view key, std::string_view) {
-  prefix_ += std::string(key) + ".";
-}
-
-void CommandLine::leave() {
-  prefix_.pop_back();
-  const std::size_t dot = prefix_.rfind('.');
-  prefix_.resize(dot == std::string::npos ? 0 : dot + 1);
 }
 
 }  // namespace sdsclip

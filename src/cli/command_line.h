@@ -31,18 +31,10 @@ struct Flag {
 /// is the flag of its key; the field's value is the default. Values are set in the order of the visits.
 class CommandLine : public OptionVisitor {
  public:
-  void option(std::string_view key, bool& value, std::string_view doc) override;
-  void option(std::string_view key, std::int64_t& value, std::string_view doc) override;
-  void count(std::string_view key, std::int64_t& value, IntegerRange range, std::string_view doc) override;
-  void option(std::string_view key, double& value, std::string_view doc) override;
-  void option(std::string_view key, std::string& value, std::string_view doc) override;
-  void option(std::string_view key, std::vector<std::string>& value, std::string_view doc) override;
-  void option(std::string_view key, std::vector<double>& value, std::string_view doc) override;
-  void count_or_auto(std::string_view key, std::int64_t& value, std::string_view doc) override;
-
   // A value that is read from elsewhere, or computed, unless it is given.
   void count(std::string_view key, std::optional<std::int64_t>& value, IntegerRange range,
              std::string_view doc);
+  using OptionVisitor::count;
   template <typename Enum>
   void choice(std::string_view key, std::optional<Enum>& value, std::span<const std::string_view> names,
               std::string_view doc) {
@@ -84,20 +76,16 @@ class CommandLine : public OptionVisitor {
   [[nodiscard]] std::vector<Argument> take() { return std::move(arguments_); }
 
  protected:
-  void choose(std::string_view key, std::size_t index, std::span<const std::string_view> names, SetChoice set,
-              std::string_view doc) override;
-  void enter(std::string_view key, std::string_view doc) override;
-  void leave() override;
+  void visit(std::string_view key, const OptionField& field, std::string_view doc) override;
 
  private:
-  void add(std::string_view key, ArgumentDescription description,
-           std::function<void(std::string_view flag, const std::vector<std::string>& values)> set);
+  using Set = std::function<void(std::string_view flag, const std::vector<std::string>& values)>;
+  void add(std::string_view key, ArgumentDescription description, Set set);
   void check_all_found();
 
   std::vector<Argument> arguments_;
   std::vector<Flag> chosen_;  // empty: everything
   std::size_t found_ = 0;     // of them
-  std::string prefix_;
 };
 
 }  // namespace sdsclip

@@ -105,16 +105,6 @@ void visit_options(OptionVisitor& visitor, BundleDocument& document) {
 
 namespace {
 
-/// Removes `name` from the map and returns it; null if it is missing.
-ConfigNode take_field(ConfigNode& map, std::string_view name) {
-  const auto field = std::find_if(map.fields.begin(), map.fields.end(),
-                                  [&](const auto& candidate) { return candidate.first == name; });
-  if (field == map.fields.end()) return {};
-  ConfigNode taken = std::move(field->second);
-  map.fields.erase(field);
-  return taken;
-}
-
 void require(bool condition, const fs::path& json, std::string_view key, std::string_view got,
              std::string_view expected) {
   if (!condition) throw input_error("{}: {}: got {}, expected {}", json.string(), key, got, expected);
@@ -230,17 +220,17 @@ bool is_digest(const ConfigNode& node) {
 std::map<std::string, BundleFile> read_files(const ConfigNode& node, const fs::path& json) {
   require(node.kind == ConfigNode::Kind::kMap, json, "files", describe(node.kind), "a map of file names");
   std::map<std::string, BundleFile> files;
-  for (const std::pair<std::string, ConfigNode>& field : node.fields) {
-    require(is_plain_name(field.first), json, "files", fmt::format("'{}'", field.first),
+  for (const ConfigNode& field : node.fields) {
+    require(is_plain_name(field.name), json, "files", fmt::format("'{}'", field.name),
             "a name without a folder");
-    const ConfigNode* bytes = field.second.find("bytes");
-    const ConfigNode* digest = field.second.find("sha256");
+    const ConfigNode* bytes = field.find("bytes");
+    const ConfigNode* digest = field.find("sha256");
     if (bytes == nullptr || digest == nullptr || !is_digest(*digest)) {
-      throw input_error("{}: files.{}: expected 'bytes' (an integer) and 'sha256' (64 digits)",
-                        field.second.origin, field.first);
+      throw input_error("{}: files.{}: expected 'bytes' (an integer) and 'sha256' (64 digits)", field.origin,
+                        field.name);
     }
-    files[field.first] = {integer_of(*bytes, fmt::format("files.{}.bytes", field.first), kMostBytes),
-                          digest->text};
+    files[field.name] = {integer_of(*bytes, fmt::format("files.{}.bytes", field.name), kMostBytes),
+                         digest->text};
   }
   return files;
 }
@@ -320,8 +310,8 @@ Bundle read_bundle(const fs::path& folder) {
                       json.string(), format == nullptr ? "" : format->text,
                       version == nullptr ? "" : version->text, kFormat, kVersion);
   }
-  const ConfigNode files = take_field(root, "files");
-  const ConfigNode features = take_field(root, "features");
+  const ConfigNode files = root.take("files");
+  const ConfigNode features = root.take("features");
   BundleDocument document;
   bind_options(root, document, DocumentRole::kInput);
 

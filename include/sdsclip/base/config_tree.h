@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace sdsclip {
@@ -14,20 +13,15 @@ struct ConfigNode {
   enum class Kind { kNull, kBoolean, kInteger, kNumber, kText, kList, kMap };
 
   Kind kind = Kind::kNull;
-  std::string text;                                        ///< a scalar's text, as written
-  std::vector<ConfigNode> items;                           ///< a list's items
-  std::vector<std::pair<std::string, ConfigNode>> fields;  ///< a map's fields; names are unique
-  std::string origin;                                      ///< "vitb16.yaml:12", or "--set"
-
-  // Defined where the class is complete: clang cannot make them inside it, since a node holds pairs of nodes.
-  ConfigNode();
-  ~ConfigNode();
-  ConfigNode(const ConfigNode&);
-  ConfigNode(ConfigNode&&) noexcept;
-  ConfigNode& operator=(const ConfigNode&);
-  ConfigNode& operator=(ConfigNode&&) noexcept;
+  std::string name;                ///< of a field of a map
+  std::string text;                ///< a scalar's text, as written
+  std::vector<ConfigNode> items;   ///< a list's items
+  std::vector<ConfigNode> fields;  ///< a map's fields; names are unique
+  std::string origin;              ///< "vitb16.yaml:12", or "--set"
 
   [[nodiscard]] const ConfigNode* find(std::string_view name) const;  ///< null if there is no such field
+  /// Removes the field and returns it; null if there is no such field.
+  ConfigNode take(std::string_view name);
 };
 
 /// The kind as error messages name it: "an integer", "a list".
