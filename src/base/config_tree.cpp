@@ -5,18 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <unordered_set>
 
-#include "json_document.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
 using Kind = ConfigNode::Kind;
 
 // Configurations are written by hand, so these limits are far above what one needs. They stop aliases of
@@ -113,18 +111,18 @@ class YamlReader {
 };
 
 /// `line` points to the line number of the next value.
-ConfigNode from_json(nlohmann::ordered_json& value, const std::string& name, const std::int64_t*& line) {
+ConfigNode from_json(ordered_json& value, const std::string& name, const std::int64_t*& line) {
   ConfigNode node;
   node.origin = fmt::format("{}:{}", name, *line++);
   if (value.is_object()) {
     node.kind = Kind::kMap;
-    for (auto& [key, field] : value.get_ref<nlohmann::ordered_json::object_t&>()) {
+    for (auto& [key, field] : value.get_ref<ordered_json::object_t&>()) {
       node.fields.push_back(from_json(field, name, line));
       node.fields.back().name = key;
     }
   } else if (value.is_array()) {
     node.kind = Kind::kList;
-    for (nlohmann::ordered_json& item : value) node.items.push_back(from_json(item, name, line));
+    for (ordered_json& item : value) node.items.push_back(from_json(item, name, line));
   } else if (value.is_string()) {
     node.kind = Kind::kText;
     node.text = std::move(value.get_ref<std::string&>());
@@ -245,7 +243,7 @@ ConfigNode parse_yaml(std::string_view text, const std::string& name, DocumentRo
 
 ConfigNode parse_json(std::string_view text, const std::string& name, DocumentRole role) {
   const ExitCode on_error = role == DocumentRole::kConfiguration ? ExitCode::kUsage : ExitCode::kInput;
-  JsonDocument document = parse_json_document(text, name, on_error, JsonLines::kKept);
+  JsonDocument document = parse_json_lines(text, name, on_error);
   const std::int64_t* line = document.lines.data();
   return from_json(document.root, name, line);
 }

@@ -92,8 +92,7 @@ std::optional<FileKind> foreign_kind(std::string_view first_bytes) {
   return std::nullopt;
 }
 
-void refuse_foreign_kind(const std::filesystem::path& path, std::string_view first_bytes,
-                         std::string_view expected) {
+void refuse_foreign_kind(const fs::path& path, std::string_view first_bytes, std::string_view expected) {
   if (const std::optional<FileKind> kind = foreign_kind(first_bytes)) {
     throw input_error("{}: looks like {}, expected {}; {}", path.string(), kind->name, expected,
                       kind->advice);

@@ -12,27 +12,8 @@
 #include <system_error>
 #include <vector>
 
-#include "sdsclip/base/error.h"
-#include "write_failure.h"
-
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
-
-class FileDescriptor {
- public:
-  explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
-  ~FileDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  [[nodiscard]] int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
 
 void flush_folder(const fs::path& folder) {
   const FileDescriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -69,39 +50,42 @@ Error write_failure(const fs::path& path, int error_number) {
                                       : "choose a folder that can be written"));
 }
 
-int open_regular_file(const fs::path& path) {
+FileDescriptor::~FileDescriptor() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+FileDescriptor& FileDescriptor::operator=(FileDescriptor other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  return *this;
+}
+
+OpenFile open_regular_file(const fs::path& path) {
   // Without O_NONBLOCK, opening a pipe waits for its writer.
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+  FileDescriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat status {};
-  if (descriptor < 0 || ::fstat(descriptor, &status) != 0) {
-    const int reason = errno;
-    if (descriptor >= 0) ::close(descriptor);
-    throw input_error("{}: cannot read: {}", path.string(), std::strerror(reason));
+  if (descriptor.get() < 0 || ::fstat(descriptor.get(), &status) != 0) {
+    throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
   }
-  if (S_ISREG(status.st_mode)) return descriptor;
-  ::close(descriptor);
+  if (S_ISREG(status.st_mode)) return {std::move(descriptor), static_cast<std::uint64_t>(status.st_size)};
   const char* const kind = S_ISDIR(status.st_mode) ? "folder" : S_ISFIFO(status.st_mode) ? "pipe" : "device";
   throw input_error("{}: is a {}, expected a regular file", path.string(), kind);
 }
 
 std::string read_file(const fs::path& path, std::uint64_t most_bytes) {
-  const FileDescriptor file(open_regular_file(path));
-  struct stat status {};
-  if (::fstat(file.get(), &status) != 0)
-    throw input_error("{}: cannot read: {}", path.string(), std::strerror(errno));
+  const OpenFile file = open_regular_file(path);
   const auto check_size = [&](std::uint64_t size) {
     if (size <= most_bytes) return;
     throw input_error("{}: has more than {} bytes, the limit for this kind of file", path.string(),
                       most_bytes);
   };
   std::string bytes;
-  check_size(static_cast<std::uint64_t>(status.st_size));
+  check_size(file.size);
   // Reads one byte more than the stated size to find the end in the same read; files in /proc state 0.
   std::size_t done = 0;
-  std::size_t room = static_cast<std::size_t>(status.st_size) + 1;
+  std::size_t room = file.size + 1;
   while (true) {
     bytes.resize(room);
-    const ssize_t got = ::read(file.get(), bytes.data() + done, room - done);
+    const ssize_t got = ::read(file.descriptor.get(), bytes.data() + done, room - done);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw input_error("{}: cannot read to its end: {}", path.string(), std::strerror(errno));
     done += static_cast<std::size_t>(got);

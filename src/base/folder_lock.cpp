@@ -14,15 +14,10 @@
 #include <string>
 #include <utility>
 
-#include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
-#include "write_failure.h"
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kLockFile = ".lock";
 constexpr std::size_t kLongestCommand = 300;  // bytes of the command that are shown
@@ -106,8 +101,8 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
     } else if (!fs::is_directory(status)) {
       throw input_error("{}: is a file, expected a folder; choose another --out", folder_.string());
     }
-    descriptor_ = open_lock_file(path);
-    if (descriptor_ < 0) {
+    file_ = FileDescriptor(open_lock_file(path));
+    if (file_.get() < 0) {
       const int failure = errno;
       if (failure == ENOENT) continue;  // the last holder removed the folder in between
       if (fs::exists(path, ignored) && !fs::is_regular_file(path, ignored)) {
@@ -116,35 +111,29 @@ FolderLock::FolderLock(fs::path folder) : folder_(std::move(folder)), owner_(::g
       }
       throw write_failure(path, failure);
     }
-    const int failure = take_lock(descriptor_);
+    const int failure = take_lock(file_.get());
     if (failure == EAGAIN || failure == EACCES) {
-      const std::string holder = holder_of(descriptor_);
-      ::close(descriptor_);
       throw usage_error("{}: is being written by {}; wait until it ends, or choose another --out",
-                        folder_.string(), holder);
+                        folder_.string(), holder_of(file_.get()));
     }
     if (failure != 0) {
       log_warning("{}: cannot be locked ({}); make sure that no other process writes to it", folder_.string(),
                   std::strerror(failure));
     }
-    if (failure != 0 || is_same_file(descriptor_, path)) break;
-    ::close(descriptor_);
+    if (failure != 0 || is_same_file(file_.get(), path)) break;
   }
-  if (const int failure = write_holder(descriptor_); failure != 0) {
+  if (const int failure = write_holder(file_.get()); failure != 0) {
     ::unlink(path.c_str());
-    ::close(descriptor_);
     if (created_folder_) ::rmdir(folder_.c_str());
     throw write_failure(path, failure);
   }
 }
 
 FolderLock::~FolderLock() {
-  if (::getpid() == owner_) {
-    // Remove the file before closing it: whoever waits for its lock then sees that it is stale.
-    ::unlink((folder_ / kLockFile).c_str());
-    if (created_folder_) ::rmdir(folder_.c_str());
-  }
-  ::close(descriptor_);
+  if (::getpid() != owner_) return;
+  // The file is removed before it is closed: whoever waits for its lock then sees that it is stale.
+  ::unlink((folder_ / kLockFile).c_str());
+  if (created_folder_) ::rmdir(folder_.c_str());
 }
 
 }  // namespace sdsclip

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <optional>
 
-#include "sdsclip/base/numbers.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {

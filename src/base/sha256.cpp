@@ -43,7 +43,7 @@ std::string sha256(std::string_view bytes) {
   return digest.finish();
 }
 
-std::string sha256_of_file(const std::filesystem::path& path) {
+std::string sha256_of_file(const fs::path& path) {
   constexpr std::uint64_t kPiece = std::uint64_t{1} << 20;
   const FileReader file(path);
   Digest digest;

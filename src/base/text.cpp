@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdint>
+#include <charconv>
+#include <cmath>
 
 namespace sdsclip {
 namespace {
@@ -53,6 +54,17 @@ bool is_shown(char32_t code) {
   const bool breaks_line = code == 0x2028 || code == 0x2029;
   const bool turns_direction = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
   return !control && !breaks_line && !turns_direction;
+}
+
+template <typename Number>
+std::optional<Number> whole_number(std::string_view text) {
+  const bool has_plus = text.starts_with('+');
+  if (has_plus) text.remove_prefix(1);
+  if (has_plus && text.starts_with('-')) return std::nullopt;
+  Number value = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
 }
 
 }  // namespace
@@ -126,6 +138,15 @@ std::string shortened(std::string_view text, std::size_t most_bytes) {
 
 std::string join(std::span<const std::string> pieces, std::string_view separator) {
   return fmt::format("{}", fmt::join(pieces.begin(), pieces.end(), separator));
+}
+
+std::optional<std::int64_t> to_integer(std::string_view text) {
+  return whole_number<std::int64_t>(text);
+}
+
+std::optional<double> to_number(std::string_view text) {
+  const std::optional<double> value = whole_number<double>(text);
+  return value && std::isfinite(*value) ? value : std::nullopt;
 }
 
 }  // namespace sdsclip

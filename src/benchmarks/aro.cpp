@@ -24,9 +24,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::array<ExpectedCount, 4> kExpected = {{{"task/vg_relation", 23'937},
                                                      {"task/vg_attribution", 28'748},
                                                      {"task/coco_order", 25'010},

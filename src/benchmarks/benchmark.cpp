@@ -7,8 +7,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 bool holds_marker(const Benchmark& benchmark, const fs::path& folder) {
   return std::any_of(benchmark.markers.begin(), benchmark.markers.end(),
                      [&folder](std::string_view name) { return fs::exists(folder / name); });

@@ -14,8 +14,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// Groups a table's rows into cases by image and own caption, in order of first appearance.
 class CandidateCases {
  public:

@@ -10,8 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::string image_id(const ImageSource& source) {
   const std::string path = source.file.generic_string();
   if (!source.crop) return path;
@@ -47,9 +45,8 @@ bool CaseTableBuilder::file_exists(const fs::path& file, const std::string& wher
     if (!entry->second) table_.missing_files.push_back(file);
   }
   if (!entry->second && !options_.skip_missing) {
-    std::error_code ignored;
     throw input_error("{}: image {} is {}; restore it, or leave such cases out with --skip-missing", where,
-                      file.string(), fs::exists(file, ignored) ? "no regular file" : "missing");
+                      file.string(), is_there(file) ? "no regular file" : "missing");
   }
   return entry->second;
 }

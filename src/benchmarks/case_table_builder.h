@@ -1,20 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/benchmarks/benchmark.h"
 
 namespace sdsclip {
 
 /// An image as a record refers to it.
 struct ImageSource {
-  std::filesystem::path file;    ///< below the data folder
+  fs::path file;                 ///< below the data folder
   std::optional<Box> crop = {};  ///< the part of it that the case is about
 };
 
@@ -54,7 +54,7 @@ class CaseTableBuilder {
   CaseTable finish();
 
  private:
-  bool file_exists(const std::filesystem::path& file, const std::string& where);
+  bool file_exists(const fs::path& file, const std::string& where);
 
   LoadOptions options_;
   CaseTable table_;
@@ -67,7 +67,6 @@ class CaseTableBuilder {
 
 /// Completes an image name without extension, as some data sets write it, with the extension of the existing
 /// file; `name.png` if there is none.
-std::filesystem::path with_image_extension(const std::filesystem::path& data,
-                                           const std::filesystem::path& file);
+fs::path with_image_extension(const fs::path& data, const fs::path& file);
 
 }  // namespace sdsclip

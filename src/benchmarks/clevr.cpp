@@ -16,9 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::array<std::string_view, 7> kTasks = {
     "pair_binding_size", "pair_binding_color",  "recognition_color",  "recognition_shape",
     "spatial",           "binding_color_shape", "binding_shape_color"};

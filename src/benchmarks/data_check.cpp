@@ -12,7 +12,7 @@ bool DataReport::is_complete() const {
          });
 }
 
-DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data, bool confine) {
+DataReport check_data(const Benchmark& benchmark, const fs::path& data, bool confine) {
   const CaseTable table =
       benchmark.load({.data = data, .limit = 0, .skip_missing = true, .confine = confine});
   DataReport report{.benchmark = std::string(benchmark.name),

@@ -23,7 +23,7 @@ struct Inflater {
 };
 
 /// Unpacks the member at the stream's place onto `content`.
-void inflate_member(z_stream& stream, std::string& content, const std::filesystem::path& path) {
+void inflate_member(z_stream& stream, std::string& content, const fs::path& path) {
   std::string piece(std::size_t{1} << 18, '\0');
   int status = Z_OK;
   while (status == Z_OK) {
@@ -42,7 +42,7 @@ void inflate_member(z_stream& stream, std::string& content, const std::filesyste
 
 }  // namespace
 
-std::string read_gzip(const std::filesystem::path& path) {
+std::string read_gzip(const fs::path& path) {
   const std::string packed = read_image_bytes(path);
   if (!packed.starts_with("\x1f\x8b")) {
     throw input_error(

@@ -16,8 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::array<ExpectedCount, 1> kExpected = {{{"", 135}}};
 constexpr std::size_t kColumns = 3;
 

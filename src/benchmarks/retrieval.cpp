@@ -21,9 +21,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::array<ExpectedCount, 2> kExpected = {{{"set/coco", 5'000}, {"set/flickr30k", 1'000}}};
 constexpr std::array<std::string_view, 5> kMarkers = {"coco_karpathy_test.json", "flickr30k_test.json",
                                                       "dataset_coco.json", "dataset_flickr30k.json",

@@ -16,9 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::array<std::string_view, 7> kSplits = {"replace_obj", "replace_att", "replace_rel", "swap_obj",
                                                      "swap_att",    "add_obj",     "add_att"};
 // The released swap_obj.json holds 245 cases; the paper says 246.

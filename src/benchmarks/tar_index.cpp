@@ -5,8 +5,6 @@
 
 namespace sdsclip {
 
-namespace fs = std::filesystem;
-
 std::vector<TarEntry> index_tar(const fs::path& path) {
   std::vector<TarEntry> entries;
   visit_tar(path, [&](const TarMember& member) {

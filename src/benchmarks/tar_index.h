@@ -1,9 +1,9 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/benchmarks/benchmark.h"
 
 namespace sdsclip {
@@ -16,9 +16,9 @@ struct TarEntry {
 
 /// Lists the regular files of an uncompressed tar in order, without reading them. Throws `Error(kInput)` that
 /// names the tar if it is missing, damaged or compressed.
-std::vector<TarEntry> index_tar(const std::filesystem::path& path);
+std::vector<TarEntry> index_tar(const fs::path& path);
 
 /// Reads the bytes of `range` in `path`. Throws `Error(kInput)` if the file is shorter.
-std::string read_range(const std::filesystem::path& path, const ByteRange& range);
+std::string read_range(const fs::path& path, const ByteRange& range);
 
 }  // namespace sdsclip

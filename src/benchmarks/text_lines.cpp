@@ -58,9 +58,8 @@ LineBreak next_break(std::string_view text) {
 
 }  // namespace
 
-void require_data_file(const std::filesystem::path& path, std::string_view benchmark) {
-  std::error_code ignored;
-  if (std::filesystem::exists(path, ignored)) return;
+void require_data_file(const fs::path& path, std::string_view benchmark) {
+  if (is_there(path)) return;
   throw input_error("{}: no such file, expected one of {}'s; docs/datasets.md says how to prepare them",
                     path.string(), benchmark);
 }
@@ -74,7 +73,7 @@ bool is_utf8(const std::string& text) {
   }
 }
 
-std::vector<TextLine> read_text_lines(const std::filesystem::path& path) {
+std::vector<TextLine> read_text_lines(const fs::path& path) {
   const std::string content = read_file(path);
   std::string_view rest = content;
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";

@@ -1,10 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -16,10 +17,10 @@ struct TextLine {
 /// Reads every line of a text file, also blank ones, because a line's position is a class's label. Follows
 /// CLIP_benchmark: Python's `[line.strip() for line in text.splitlines()]`, without a byte order mark. Throws
 /// `Error(kInput)` that names file and line if the file is missing or not UTF-8.
-std::vector<TextLine> read_text_lines(const std::filesystem::path& path);
+std::vector<TextLine> read_text_lines(const fs::path& path);
 
 /// Throws `Error(kInput)` that says how to prepare the benchmark's data where a file of it is not there.
-void require_data_file(const std::filesystem::path& path, std::string_view benchmark);
+void require_data_file(const fs::path& path, std::string_view benchmark);
 
 bool is_utf8(const std::string& text);
 

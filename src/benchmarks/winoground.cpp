@@ -21,8 +21,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
 using DiwanTags = std::map<std::string, std::vector<std::string>>;
 
 constexpr std::array<ExpectedCount, 6> kExpected = {{{"", 400},

@@ -20,8 +20,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::array<std::string_view, 1> kMarkers = {"classnames.txt"};
 
 struct Template {

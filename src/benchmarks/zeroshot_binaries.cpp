@@ -10,8 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 using Unpacked = std::shared_ptr<const std::string>;
 
 // A file of records of the same length: label bytes, then bare pixels.

@@ -12,8 +12,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 // torchvision's IMG_EXTENSIONS.
 constexpr std::array<std::string_view, 9> kImageExtensions = {".jpg", ".jpeg", ".png",  ".ppm", ".bmp",
                                                               ".pgm", ".tif",  ".tiff", ".webp"};

@@ -11,8 +11,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::array<std::string_view, 4> kImageExtensions = {"webp", "png", "jpg", "jpeg"};
 
 struct Sample {

@@ -6,7 +6,6 @@
 #include <stdexcept>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/numbers.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/benchmarks/metrics.h"
@@ -13,8 +13,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 const fs::path kStore = "scores.sqlite";
 

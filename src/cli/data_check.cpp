@@ -11,10 +11,10 @@ namespace sdsclip {
 
 void run(const DataCheckCommand& command) {
   const Benchmark& benchmark = find_benchmark(command.benchmark);
-  const std::filesystem::path folder = data_path(command.data, command.benchmark);
+  const fs::path folder = data_path(command.data, command.benchmark);
   std::size_t missing_files = 0;
   std::int64_t unusable_cases = 0;
-  for (const std::filesystem::path& set : data_sets(benchmark, folder)) {
+  for (const fs::path& set : data_sets(benchmark, folder)) {
     const DataReport report = check_data(benchmark, set, command.confine_data);
     std::fputs(format_data_report(report).c_str(), stdout);
     missing_files += report.missing_files.size();

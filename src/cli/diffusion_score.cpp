@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "paths.h"
 #include "results.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
@@ -21,8 +21,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr const char* kCommand = "diffusion-score";
 

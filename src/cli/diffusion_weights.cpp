@@ -4,17 +4,15 @@
 
 #include <cstdio>
 #include <deque>
-#include <filesystem>
 
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/reporting/table.h"
 #include "sdsclip/scoring/timestep_weights.h"
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// A run's cases, loaded as its `result.json` says, and its errors.
 struct OpenedRun {

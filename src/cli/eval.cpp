@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 
 #include "paths.h"
 #include "results.h"
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/folder_lock.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/sha256.h"
@@ -18,8 +18,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::int64_t kTextsAnImage = 4;  // texts are short: so many of them take the memory of an image
 

@@ -3,11 +3,11 @@
 #include <c10/util/Exception.h>
 
 #include <exception>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <system_error>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/models/out_of_memory.h"
 
 namespace sdsclip {
@@ -32,7 +32,7 @@ Error current_failure() {
     throw;
   } catch (const Error& error) {
     return error;
-  } catch (const std::filesystem::filesystem_error& error) {
+  } catch (const fs::filesystem_error& error) {
     const bool full =
         error.code() == std::errc::no_space_on_device || error.code() == std::errc::file_too_large;
     return Error(full ? ExitCode::kRuntime : ExitCode::kInput, error.what());

@@ -10,13 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
-
 /// Where configurations lie: beside a build folder, or installed in PREFIX/share/sdsclip.
 std::vector<fs::path> config_folders() {
   std::error_code ignored;

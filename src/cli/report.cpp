@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 
 #include "report.h"
 #include "sdsclip/base/error.h"
@@ -14,8 +13,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// What one row shows: a run folder with the scoring runs below it.
 struct ReportRow {

@@ -17,8 +17,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view kAll = "all";
 
 /// A YAML scalar or flow list as JSON.
@@ -118,24 +116,27 @@ std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun
           {"--data", run.data.string()}};
 }
 
-std::optional<RunResult> earlier_result(const std::string& command, const BenchmarkRun& run) {
-  const fs::path file = run.out / "result.json";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
-  RunResult result;
+std::optional<RunResult> stored_result(const fs::path& out) {
+  const fs::path file = out / "result.json";
+  if (!is_there(file)) return std::nullopt;
   try {
-    result = read_result(file);
+    return read_result(file);
   } catch (const Error& error) {
     log_warning("{}; it is written again", error.what());
     return std::nullopt;
   }
+}
+
+std::optional<RunResult> earlier_result(const std::string& command, const BenchmarkRun& run) {
+  std::optional<RunResult> result = stored_result(run.out);
+  if (!result) return std::nullopt;
   const auto check = [&](const char* what, const std::string& stored, const std::string& own) {
     if (stored == own) return;
     throw usage_error("{}: belongs to another run: its {} is {}, this run's is {}; give another --out",
-                      file.string(), what, stored, own);
+                      (run.out / "result.json").string(), what, stored, own);
   };
-  check("command", result.command, command);
-  check("benchmark", result.benchmark, std::string(run.benchmark->name));
+  check("command", result->command, command);
+  check("benchmark", result->benchmark, std::string(run.benchmark->name));
   return result;
 }
 

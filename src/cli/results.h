@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -8,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/options.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/benchmarks/metrics.h"
@@ -27,8 +27,8 @@ nlohmann::ordered_json settings_json(std::span<const OptionDescription> options)
 struct BenchmarkRun {
   const Benchmark* benchmark = nullptr;
   std::string data_set;  ///< which one, where the benchmark has several below its folder; else empty
-  std::filesystem::path data;
-  std::filesystem::path out;
+  fs::path data;
+  fs::path out;
 };
 
 /// The benchmarks that `scoring` names, a run a data set; `all` is every one whose folder is below --data.
@@ -42,8 +42,11 @@ StoreOpening store_opening(const ScoringOptions& scoring);
 std::vector<std::pair<std::string, std::string>> data_options(const BenchmarkRun& run,
                                                               const ScoringOptions& scoring);
 
-/// The result in the run's folder, if there is one that can be read. Throws `Error(kUsage)` where it is of
-/// another command or benchmark: a run's folder holds one run.
+/// The result in a run's folder, if there is one that can be read.
+std::optional<RunResult> stored_result(const fs::path& out);
+
+/// The same of a scoring run. Throws `Error(kUsage)` where it is of another command or benchmark: a run's
+/// folder holds one run.
 std::optional<RunResult> earlier_result(const std::string& command, const BenchmarkRun& run);
 
 /// Whether `earlier` is what this run would give: the run in `store`, which is of the same identity, was

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -23,8 +22,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kSweepFile = "sweep.json";
 constexpr std::string_view kLosses = "train/last_loss/";
 constexpr const char* kLastLoss = "train/last_loss/total";
@@ -37,11 +34,6 @@ struct Sweep {
   std::vector<TrainConfig> configs;
   std::string metric;
 };
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 std::vector<SweepPoint> points_of(const SweepCommand& command) {
   std::vector<GridAxis> axes;

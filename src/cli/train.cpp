@@ -3,16 +3,14 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <filesystem>
 
 #include "paths.h"
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/reporting/table.h"
 #include "training_run.h"
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 void print_summary(const TrainSummary& summary, const fs::path& out) {
   Table table{{"training run", out.string()}, {}};

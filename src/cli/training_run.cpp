@@ -15,8 +15,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 RunResult to_result(const TrainConfig& config, const TrainSummary& summary, const fs::path& out) {
   RunResult result = new_result("train", "");
   result.model = {config.clip, sha256_of_file(out / "tuned.safetensors")};
@@ -36,18 +34,6 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
   add_term("train/last_loss/rank", summary.last.rank);
   result.metrics.insert(result.metrics.end(), summary.evaluation.begin(), summary.evaluation.end());
   return result;
-}
-
-/// What an earlier life has written, if it did so.
-std::optional<RunResult> stored_result(const fs::path& file) {
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) return std::nullopt;
-  try {
-    return read_result(file);
-  } catch (const Error& error) {
-    log_warning("{}; it is written again", error.what());
-    return std::nullopt;
-  }
 }
 
 }  // namespace
@@ -93,15 +79,14 @@ std::vector<std::string> metric_names(const TrainConfig& config) {
 TrainSummary train_and_record(const TrainConfig& config, const TrainRun& run) {
   const FolderLock lock(run.out);
   TrainSummary summary = train(config, run);
-  const fs::path file = run.out / "result.json";
   if (summary.steps_this_process == 0) {
-    if (const std::optional<RunResult> stored = stored_result(file)) {
+    if (const std::optional<RunResult> stored = stored_result(run.out)) {
       log_info("{}: had finished already", run.out.string());
       summary.seconds = stored->seconds;
       return summary;
     }
   }
-  write_result(file, to_result(config, summary, run.out));
+  write_result(run.out / "result.json", to_result(config, summary, run.out));
   return summary;
 }
 

@@ -1,9 +1,9 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/training/trainer.h"
 #include "shared_options.h"
 
@@ -11,11 +11,10 @@ namespace sdsclip {
 
 /// The configuration in `file`, overridden by `--set`, and that by the flags of their own. Throws
 /// `Error(kUsage)`.
-TrainConfig read_train_config(const std::filesystem::path& file, const TrainingOptions& options);
+TrainConfig read_train_config(const fs::path& file, const TrainingOptions& options);
 
 /// What does not change the results of a run.
-TrainRun training_run(const TrainingOptions& options, const std::filesystem::path& out, bool resume,
-                      bool quiet);
+TrainRun training_run(const TrainingOptions& options, const fs::path& out, bool resume, bool quiet);
 
 /// The same configuration with its bundles' folders looked up below SDSCLIP_MODELS.
 TrainConfig with_bundle_paths(TrainConfig config);

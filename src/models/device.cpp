@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/limits.h"
 #include "sdsclip/base/memory.h"
 
 namespace sdsclip {

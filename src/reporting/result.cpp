@@ -10,9 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 constexpr std::int64_t kSchema = 1;
 constexpr double kMostSeconds = 1e10;  // three hundred years
 

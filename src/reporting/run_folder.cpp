@@ -10,9 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
-
 const fs::path kResult = "result.json";
 const fs::path kLog = "log.jsonl";
 

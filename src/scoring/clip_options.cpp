@@ -1,7 +1,6 @@
 #include "sdsclip/scoring/clip_options.h"
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/limits.h"
 
 namespace sdsclip {
 

@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/limits.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {

@@ -13,8 +13,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 const char* name_of(EmbeddingKind kind) {
   return kind == EmbeddingKind::kImage ? "image" : "text";
 }
@@ -72,12 +70,11 @@ class ScoreStore::Implementation {
 
 ScoreStore::ScoreStore(const fs::path& path, const RunIdentity& identity, const CaseTable& table,
                        StoreOpening opening) {
-  std::error_code ignored;
-  const bool is_there = fs::exists(path, ignored);
-  if (!is_there && opening == StoreOpening::kJudge) {
+  const bool is_new = !is_there(path);
+  if (is_new && opening == StoreOpening::kJudge) {
     throw input_error("{}: no such file; --judge-only needs the scores of an earlier run", path.string());
   }
-  if (!is_there) create_store(path, identity, table);
+  if (is_new) create_store(path, identity, table);
   check_length(path);
   implementation_ = std::make_unique<Implementation>(path, table);
   Database& database = implementation_->database;

@@ -10,7 +10,7 @@ namespace {
 constexpr int kBusyMilliseconds = 10'000;  // longest wait for another process
 
 /// `opened` is the file's name, for a connection that failed and does not know it.
-[[noreturn]] void fail(sqlite3* connection, int result, const std::filesystem::path& opened = {}) {
+[[noreturn]] void fail(sqlite3* connection, int result, const fs::path& opened = {}) {
   const char* name = connection == nullptr ? nullptr : sqlite3_db_filename(connection, "main");
   const std::string path = !opened.empty() ? opened.string() : name == nullptr ? "scores.sqlite" : name;
   const std::string what = connection == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(connection);
@@ -51,7 +51,7 @@ void check(sqlite3* connection, int result) {
 
 /// The SQLite URI of a read-only file. A store in write-ahead-log mode needs files beside it even for
 /// reading, unless it is opened as immutable.
-std::string immutable_uri(const std::filesystem::path& path) {
+std::string immutable_uri(const fs::path& path) {
   std::string uri = "file:";
   for (const char character : path.string()) {
     const bool is_special = character == '%' || character == '?' || character == '#';
@@ -61,8 +61,8 @@ std::string immutable_uri(const std::filesystem::path& path) {
   return uri + "?immutable=1";
 }
 
-bool can_be_written(const std::filesystem::path& path) {
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+bool can_be_written(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : ".";
   return ::access(path.c_str(), W_OK) == 0 && ::access(folder.c_str(), W_OK) == 0;
 }
 
@@ -147,7 +147,7 @@ std::span<const std::byte> Statement::blob(int column) const {
   return {static_cast<const std::byte*>(data), size};
 }
 
-Database::Database(const std::filesystem::path& path, Mode mode) {
+Database::Database(const fs::path& path, Mode mode) {
   sqlite3* connection = nullptr;
   int result = SQLITE_OK;
   if (mode == Mode::kRead && !can_be_written(path)) {

@@ -3,11 +3,12 @@
 #include <sqlite3.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "sdsclip/base/filesystem.h"
 
 // The part of SQLite that the score store uses. Errors are `Error`: `kRuntime` for a full disk or a file in
 // use, `kInput` for a damaged file or one that cannot be opened.
@@ -68,7 +69,7 @@ class Database {
     kExisting,
     kRead  ///< never written to; its folder may be read-only
   };
-  Database(const std::filesystem::path& path, Mode mode);
+  Database(const fs::path& path, Mode mode);
 
   void execute(const std::string& sql);
   Statement prepare(std::string_view sql) { return Statement(connection_.get(), sql); }

@@ -16,8 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kAdvice = "give another --out, or delete the file";
 const std::string kDataKey = "data: ";  // prefix of an option's name in the table `run`
 // These may change low bits, but a run that ran out of memory must be able to continue with smaller ones.

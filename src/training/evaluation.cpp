@@ -5,7 +5,6 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
-#include "sdsclip/base/limits.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/scoring/clip_scorer.h"

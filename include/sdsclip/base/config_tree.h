@@ -1,9 +1,10 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -39,7 +40,7 @@ ConfigNode parse_json(std::string_view text, const std::string& name,
 /// Reads a YAML configuration. A top-level `include: FILE` (or a list of files, relative to this one) is read
 /// first; the file's own values override it. Throws `Error(kUsage)` if a file cannot be read or parsed, or if
 /// files include each other in a circle.
-ConfigNode read_configuration(const std::filesystem::path& path);
+ConfigNode read_configuration(const fs::path& path);
 
 /// Overlays `over` on `base`: maps are merged field by field, everything else is replaced.
 void overlay(ConfigNode& base, const ConfigNode& over);

@@ -1,9 +1,10 @@
 #pragma once
 
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -22,7 +23,6 @@ std::optional<FileKind> foreign_kind(std::string_view first_bytes);
 
 /// Throws `Error(kInput)` if `foreign_kind` recognizes the file. The error names the kind of file and says
 /// what to do; `expected` ("a table") is what the reader wants.
-void refuse_foreign_kind(const std::filesystem::path& path, std::string_view first_bytes,
-                         std::string_view expected);
+void refuse_foreign_kind(const fs::path& path, std::string_view first_bytes, std::string_view expected);
 
 }  // namespace sdsclip

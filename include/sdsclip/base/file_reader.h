@@ -2,8 +2,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <string>
+
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 
@@ -12,23 +13,19 @@ class FileReader {
  public:
   /// Throws `Error(kInput)` if the file is missing, unreadable, or not a regular file (a folder, a named
   /// pipe, a device). It never waits.
-  explicit FileReader(std::filesystem::path path);
-  ~FileReader();
-  FileReader(FileReader&& other) noexcept;
-  FileReader& operator=(FileReader&& other) noexcept;
+  explicit FileReader(fs::path path);
 
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-  [[nodiscard]] std::uint64_t size() const { return size_; }
-  [[nodiscard]] int descriptor() const { return descriptor_; }
+  [[nodiscard]] const fs::path& path() const { return path_; }
+  [[nodiscard]] std::uint64_t size() const { return file_.size; }
+  [[nodiscard]] int descriptor() const { return file_.descriptor.get(); }
 
   /// Reads bytes [offset, offset + count). Throws `Error(kInput)` if the file ends earlier, for example
   /// because it was changed after it was indexed.
   [[nodiscard]] std::string read(std::uint64_t offset, std::size_t count) const;
 
  private:
-  std::filesystem::path path_;
-  int descriptor_ = -1;
-  std::uint64_t size_ = 0;
+  fs::path path_;
+  OpenFile file_;
 };
 
 }  // namespace sdsclip

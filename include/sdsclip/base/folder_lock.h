@@ -1,6 +1,6 @@
 #pragma once
 
-#include <filesystem>
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 
@@ -12,7 +12,7 @@ class FolderLock {
  public:
   /// Creates the folder if it is missing. Throws `Error(kUsage)` that names process, host, time and command
   /// if another process holds the lock, and `Error(kInput)` if the folder cannot be written.
-  explicit FolderLock(std::filesystem::path folder);
+  explicit FolderLock(fs::path folder);
   /// Removes the lock file, and the folder if this lock created it and it is empty. In a forked child it does
   /// nothing, because the lock still belongs to the parent.
   ~FolderLock();
@@ -20,9 +20,9 @@ class FolderLock {
   FolderLock& operator=(const FolderLock&) = delete;
 
  private:
-  std::filesystem::path folder_;
+  fs::path folder_;
   bool created_folder_ = false;
-  int descriptor_ = -1;
+  FileDescriptor file_;
   int owner_ = 0;  // process id
 };
 

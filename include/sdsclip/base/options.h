@@ -20,6 +20,12 @@ namespace sdsclip {
 /// The value of an option that is written `auto`: the program chooses the number.
 inline constexpr std::int64_t kAuto = -1;
 
+// The largest counts that an option takes. What is beyond them can only be a slip of the hand, and would end
+// a run late, in an allocation or an overflow.
+inline constexpr std::int64_t kMostCount = (std::int64_t{1} << 31) - 1;  ///< steps, cases, samples, bins
+inline constexpr std::int64_t kMostBatch = std::int64_t{1} << 20;  ///< items through a network at a time
+inline constexpr std::int64_t kMostThreads = 4096;
+
 /// The integers that an option may have, ends included.
 struct IntegerRange {
   std::int64_t least = std::numeric_limits<std::int64_t>::min();

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <filesystem>
 #include <string>
 #include <string_view>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -10,6 +11,6 @@ namespace sdsclip {
 std::string sha256(std::string_view bytes);
 
 /// The SHA-256 of a file, which is read in pieces. Throws `Error(kInput)` if it cannot be read.
-std::string sha256_of_file(const std::filesystem::path& path);
+std::string sha256_of_file(const fs::path& path);
 
 }  // namespace sdsclip

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -10,6 +9,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -40,7 +41,7 @@ struct RawPixels {
 struct BenchmarkImage {
   std::string id;  ///< unique and stable: the path below the data folder, with `#x,y,w,h` for a crop
                    ///< and `:name` for one image of a file that holds many
-  std::filesystem::path file;         ///< the file that holds the image
+  fs::path file;   ///< the file that holds the image
   std::optional<Box> crop = {};       ///< cut out after conversion to RGB and before preprocessing
   ByteRange range = {};               ///< the part of `file` that is this image
   std::optional<RawPixels> raw = {};  ///< set if the bytes are bare pixels instead of an encoded image
@@ -70,7 +71,7 @@ struct CaseTable {
   std::vector<Case> cases;
   std::int64_t skipped_missing =
       0;  ///< cases left out because an image is missing (`LoadOptions::skip_missing`)
-  std::vector<std::filesystem::path> missing_files;  ///< the missing images, each once
+  std::vector<fs::path> missing_files;  ///< the missing images, each once
 
   /// The number of captions of `cases[index]`.
   [[nodiscard]] std::int64_t caption_count(std::size_t index) const;
@@ -111,7 +112,7 @@ struct MetricMarks {
 };
 
 struct LoadOptions {
-  std::filesystem::path data;  ///< the benchmark's data folder, in its authors' layout
+  fs::path data;           ///< the benchmark's data folder, in its authors' layout
   std::int64_t limit = 0;  ///< keep the first so many cases of each part (ARO's tasks, CLEVR's, ...); 0: all
   bool skip_missing = false;  ///< leave cases with a missing image out, counted, instead of an error
   bool confine =
@@ -146,10 +147,10 @@ struct Benchmark {
 /// sets and none of its markers is there: then the sub-folders with a marker (`zeroshot/cifar10`,
 /// `zeroshot/mnist`), sorted by name. The result is never empty, so that loading a wrong folder reports what
 /// is missing.
-std::vector<std::filesystem::path> data_sets(const Benchmark& benchmark, const std::filesystem::path& folder);
+std::vector<fs::path> data_sets(const Benchmark& benchmark, const fs::path& folder);
 
 /// The folder in which a benchmark's data folder is looked up: SDSCLIP_DATA, by default `data`.
-std::filesystem::path default_data_folder();
+fs::path default_data_folder();
 
 /// Every benchmark, in the order of `eval all`.
 std::span<const Benchmark> all_benchmarks();

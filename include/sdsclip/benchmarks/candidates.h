@@ -1,7 +1,6 @@
 #pragma once
 
-#include <filesystem>
-
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/benchmarks/benchmark.h"
 
 namespace sdsclip {
@@ -19,6 +18,6 @@ const Benchmark& captions_benchmark();
 ///
 /// Memory is about 1 kB per caption. Throws `Error(kInput)` that names the table's row if an image is missing
 /// (unless `options.skip_missing`), and if the table holds no candidate at all.
-CaseTable load_candidates(const LoadOptions& options, const std::filesystem::path& table);
+CaseTable load_candidates(const LoadOptions& options, const fs::path& table);
 
 }  // namespace sdsclip

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/benchmarks/benchmark.h"
 
 namespace sdsclip {
@@ -20,12 +20,12 @@ struct PartCount {
 /// What `sdsclip data check BENCHMARK --data DIR` prints.
 struct DataReport {
   std::string benchmark;
-  std::filesystem::path data;
+  fs::path data;
   std::int64_t images = 0;    ///< unique images and crops
   std::int64_t captions = 0;  ///< unique captions, or classes
   std::vector<PartCount> parts;
   std::int64_t skipped_missing = 0;  ///< cases that cannot be used because an image is missing
-  std::vector<std::filesystem::path> missing_files;
+  std::vector<fs::path> missing_files;
 
   /// Whether no image is missing and every count equals the published one.
   [[nodiscard]] bool is_complete() const;
@@ -33,6 +33,6 @@ struct DataReport {
 
 /// Loads a whole benchmark and counts. Missing images become part of the report. Any other fault throws as in
 /// the benchmark's loader; with `confine`, so does an image outside the folder.
-DataReport check_data(const Benchmark& benchmark, const std::filesystem::path& data, bool confine = false);
+DataReport check_data(const Benchmark& benchmark, const fs::path& data, bool confine = false);
 
 }  // namespace sdsclip

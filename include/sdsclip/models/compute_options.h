@@ -4,7 +4,6 @@
 #include <string>
 #include <string_view>
 
-#include "sdsclip/base/limits.h"
 #include "sdsclip/base/options.h"
 #include "sdsclip/base/precision.h"
 

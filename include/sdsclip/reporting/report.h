@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/reporting/result.h"
 #include "sdsclip/reporting/table.h"
 
@@ -29,7 +29,7 @@ struct ReportRun {
 /// Reads the run in `folder`, or, if `folder` itself holds none, the runs in its sub-folders (`eval all`
 /// writes one per benchmark), sorted by name. Throws `Error(kInput)` if there is neither `result.json` nor
 /// `log.jsonl`, or if one cannot be read.
-std::vector<ReportRun> read_runs(const std::filesystem::path& folder);
+std::vector<ReportRun> read_runs(const fs::path& folder);
 
 /// One row per scoring run: its time per match, also as a multiple of the fastest `eval` run of the same
 /// benchmark (`-` if there is none). The paper reports 18 times CLIP's time for the diffusion score. The

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/work_counters.h"
 #include "sdsclip/benchmarks/metrics.h"
 
@@ -36,10 +36,10 @@ nlohmann::ordered_json to_json(const RunResult& result);
 
 /// Writes `path` whole or not at all. Throws like `write_file_atomically`, and `std::logic_error` if a value
 /// is not finite, which no metric may be.
-void write_result(const std::filesystem::path& path, const RunResult& result);
+void write_result(const fs::path& path, const RunResult& result);
 
 /// Reads a result; `skipped_missing`, `matches` and `seconds_a_match` may be missing. Throws `Error(kInput)`
 /// that names file and key if the file does not follow schema 1.
-RunResult read_result(const std::filesystem::path& path);
+RunResult read_result(const fs::path& path);
 
 }  // namespace sdsclip

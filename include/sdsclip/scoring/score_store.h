@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <set>
@@ -10,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "sdsclip/base/filesystem.h"
 #include "sdsclip/base/work_counters.h"
 #include "sdsclip/benchmarks/benchmark.h"
 #include "sdsclip/benchmarks/metrics.h"
@@ -74,15 +74,14 @@ class ScoreStore {
   /// Throws `Error(kInput)` if the file is not a score store, is damaged or has another schema version.
   /// Throws `Error(kUsage)` that names the setting and both values if it belongs to another run or case table
   /// (`Error(kInput)` for `kJudge`).
-  ScoreStore(const std::filesystem::path& path, const RunIdentity& identity, const CaseTable& table,
-             StoreOpening opening);
+  ScoreStore(const fs::path& path, const RunIdentity& identity, const CaseTable& table, StoreOpening opening);
   ~ScoreStore();
   ScoreStore(ScoreStore&&) noexcept;
   ScoreStore& operator=(ScoreStore&&) noexcept;
 
   /// The identity stored in the file.
   [[nodiscard]] const RunIdentity& identity() const;
-  [[nodiscard]] const std::filesystem::path& path() const;
+  [[nodiscard]] const fs::path& path() const;
 
   /// A choice of `auto` that a resumed run must repeat, such as the micro-batch: a count of 1 or more.
   [[nodiscard]] std::optional<std::int64_t> choice(const std::string& key) const;
