@@ -16,6 +16,8 @@ struct HtmlEntity {
 };
 #include "html_entities.inc"
 
+/// The text of the entity `name`, which has no ampersand, and a semicolon if the entity has one. Empty if there
+/// is no such entity (no entity is empty).
 std::string_view find(std::span<const HtmlEntity> table, std::string_view name) {
   const auto at =
       std::lower_bound(table.begin(), table.end(), name,
@@ -89,7 +91,7 @@ std::optional<Reference> named_reference(std::u32string_view text, std::size_t a
   if (end < text.size() && text[end] == U';') ++end;
   // Names are ASCII and have two or more characters, so shorter or other prefixes cannot match.
   for (std::size_t stop = end; stop > at + 2; --stop) {
-    const std::string_view found = html5_entity(to_utf8(text.substr(at + 1, stop - at - 1)));
+    const std::string_view found = find(kHtml5, to_utf8(text.substr(at + 1, stop - at - 1)));
     if (!found.empty()) return Reference{stop, to_code_points(found)};
   }
   return std::nullopt;
@@ -134,17 +136,13 @@ std::optional<Reference> clear_reference(std::u32string_view text, std::size_t a
     return reference;
   }
   const std::string name = to_utf8(text.substr(first, end + 1 - first));
-  std::string_view found = html5_entity(name);
+  std::string_view found = find(kHtml5, name);
   if (found.empty()) found = find(kUpperCase, name);
   if (found.empty()) return std::nullopt;
   return Reference{end + 1, to_code_points(found)};
 }
 
 }  // namespace
-
-std::string_view html5_entity(std::string_view name) {
-  return find(kHtml5, name);
-}
 
 std::u32string html_unescape(const std::u32string& text) {
   return replace_references(text, [](std::u32string_view whole, std::size_t at) {

@@ -15,63 +15,14 @@ constexpr std::size_t kLongestSegment = 1'000'000;  // ftfy's max_decode_length
 // Nested entities take one pass each ("&#&#53;1;"). A text of 1 MiB may take 16 passes; most texts take two.
 constexpr std::size_t kMostWork = std::size_t{1} << 24;
 
-/// ftfy's LIGATURES: typographical ligatures and digraphs of Latin letters, split into letters.
-std::u32string_view ligature_letters(char32_t character) {
-  switch (character) {
-    case 0x132:
-      return U"IJ";
-    case 0x133:
-      return U"ij";
-    case 0x149:
-      return U"\u02BCn";
-    case 0x1F1:
-      return U"DZ";
-    case 0x1F2:
-      return U"Dz";
-    case 0x1F3:
-      return U"dz";
-    case 0x1C4:
-      return U"D\u017D";
-    case 0x1C5:
-      return U"D\u017E";
-    case 0x1C6:
-      return U"d\u017E";
-    case 0x1C7:
-      return U"LJ";
-    case 0x1C8:
-      return U"Lj";
-    case 0x1C9:
-      return U"lj";
-    case 0x1CA:
-      return U"NJ";
-    case 0x1CB:
-      return U"Nj";
-    case 0x1CC:
-      return U"nj";
-    case 0xFB00:
-      return U"ff";
-    case 0xFB01:
-      return U"fi";
-    case 0xFB02:
-      return U"fl";
-    case 0xFB03:
-      return U"ffi";
-    case 0xFB04:
-      return U"ffl";
-    case 0xFB05:
-      return U"\u017Ft";
-    case 0xFB06:
-      return U"st";
-    default:
-      return {};
-  }
-}
-
-/// ftfy's WIDTH_MAP: full-width and half-width forms to their usual width.
-std::u32string usual_width(char32_t character) {
-  if (character == 0x3000) return U" ";
-  if (character >= 0xFF01 && character <= 0xFFEF) return nfkc(character);
-  return {character};
+/// ftfy's LIGATURES and WIDTH_MAP, as form KC has them: ligatures and digraphs of Latin letters become letters,
+/// full-width and half-width forms take their usual width.
+std::u32string usual_form(char32_t c) {
+  if (c == 0xFB05) return U"\u017Ft";  // ftfy keeps the long s
+  const bool ligature = c == 0x132 || c == 0x133 || c == 0x149 || (c >= 0x1C4 && c <= 0x1CC) ||
+                        (c >= 0x1F1 && c <= 0x1F3) || (c >= 0xFB00 && c <= 0xFB06);
+  const bool width = c == 0x3000 || (c >= 0xFF01 && c <= 0xFFEF);
+  return ligature || width ? nfkc(c) : std::u32string(1, c);
 }
 
 char32_t straight_quote(char32_t character) {
@@ -85,15 +36,13 @@ char32_t straight_quote(char32_t character) {
 std::u32string fix_characters(const std::u32string& text) {
   std::u32string result;
   result.reserve(text.size());
-  for (char32_t character : text) {
+  for (const char32_t character : text) {
     if (character < 0x80) {
       result.push_back(character);
       continue;
     }
-    character = from_windows_1252(character);
-    const std::u32string_view letters = ligature_letters(character);
-    const std::u32string widened = letters.empty() ? usual_width(character) : std::u32string(letters);
-    for (const char32_t part : widened) result.push_back(straight_quote(part));
+    const std::u32string parts = usual_form(from_windows_1252(character));
+    for (const char32_t part : parts) result.push_back(straight_quote(part));
   }
   return result;
 }

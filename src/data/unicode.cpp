@@ -9,6 +9,7 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
+#include <boost/locale/utf.hpp>
 #include <memory>
 #include <utility>
 
@@ -16,6 +17,8 @@
 
 namespace sdsclip {
 namespace {
+
+namespace utf = boost::locale::utf;
 
 icu::UnicodeString to_icu(std::u32string_view text) {
   return icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(text.data()),
@@ -40,37 +43,26 @@ std::u32string normalized(const icu::Normalizer2& form, std::u32string_view text
   return from_icu(result);
 }
 
+/// A form of normalization; `instance` is ICU's function for it.
+const icu::Normalizer2& form(const icu::Normalizer2* (*instance)(UErrorCode&)) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* const found = instance(status);
+  check(status);
+  return *found;
+}
+
 const icu::Normalizer2& form_c() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* form = icu::Normalizer2::getNFCInstance(status);
-  check(status);
-  return *form;
-}
-
-const icu::Normalizer2& form_d() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* form = icu::Normalizer2::getNFDInstance(status);
-  check(status);
-  return *form;
-}
-
-const icu::Normalizer2& form_kc() {
-  UErrorCode status = U_ZERO_ERROR;
-  const icu::Normalizer2* form = icu::Normalizer2::getNFKCInstance(status);
-  check(status);
-  return *form;
-}
-
-icu::UnicodeSet new_characters_of_unicode_9() {
-  UErrorCode status = U_ZERO_ERROR;
-  icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
-  check(status);
-  set.freeze();
-  return set;
+  return form(icu::Normalizer2::getNFCInstance);
 }
 
 const icu::UnicodeSet& characters_of_unicode_9() {
-  static const icu::UnicodeSet known = new_characters_of_unicode_9();
+  static const icu::UnicodeSet known = [] {
+    UErrorCode status = U_ZERO_ERROR;
+    icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
+    check(status);
+    set.freeze();
+    return set;
+  }();
   return known;
 }
 
@@ -131,47 +123,19 @@ bool is_of_unicode_8(char32_t character) {
   return version[0] <= 8;
 }
 
-unsigned char byte_at(std::string_view text, std::size_t at) {
-  return static_cast<unsigned char>(text[at]);
-}
-
-/// Decodes a sequence that `sequence_size` accepts.
-char32_t decode_sequence(std::string_view bytes) {
-  if (bytes.size() == 1) return byte_at(bytes, 0);
-  char32_t character = byte_at(bytes, 0) & (0x7FU >> bytes.size());
-  for (std::size_t i = 1; i < bytes.size(); ++i) character = character << 6 | (byte_at(bytes, i) & 0x3FU);
-  return character;
-}
-
-/// The number of bytes of the well-formed UTF-8 sequence at the start of `text`; 0 if there is none (Unicode,
-/// table 3-7: no surrogates, no overlong forms).
-std::size_t sequence_size(std::string_view text) {
-  const unsigned char lead = byte_at(text, 0);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-  if (lead < 0xC2 || lead > 0xF4 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte_at(text, i) & 0xC0) != 0x80) return 0;
-  }
-  const char32_t character = decode_sequence(text.substr(0, size));
-  const bool surrogate = character >= 0xD800 && character <= 0xDFFF;
-  const bool too_long = (size == 3 && character < 0x800) || (size == 4 && character < 0x10000);
-  return surrogate || too_long || character > 0x10FFFF ? 0 : size;
-}
-
 }  // namespace
 
 std::u32string to_code_points(std::string_view utf8) {
   std::u32string text;
   text.reserve(utf8.size());
-  for (std::size_t at = 0; at < utf8.size();) {
-    const std::size_t size = sequence_size(utf8.substr(at));
-    if (size == 0) {
-      throw input_error("text: byte {} is not UTF-8 (got 0x{:02x}); convert the text to UTF-8", at,
-                        static_cast<unsigned char>(utf8[at]));
+  for (const char* at = utf8.data(); at != utf8.data() + utf8.size();) {
+    const std::ptrdiff_t start = at - utf8.data();
+    const char32_t character = utf::utf_traits<char>::decode(at, utf8.data() + utf8.size());
+    if (character == utf::illegal || character == utf::incomplete) {
+      throw input_error("text: byte {} is not UTF-8 (got 0x{:02x}); convert the text to UTF-8", start,
+                        static_cast<unsigned char>(utf8.data()[start]));
     }
-    text.push_back(decode_sequence(utf8.substr(at, size)));
-    at += size;
+    text.push_back(character);
   }
   return text;
 }
@@ -198,11 +162,11 @@ std::u32string nfc_of_unicode_9(std::u32string text) {
 }
 
 std::u32string nfd_of_unicode_9(std::u32string text) {
-  return normalized_by_unicode_9(form_d(), std::move(text));
+  return normalized_by_unicode_9(form(icu::Normalizer2::getNFDInstance), std::move(text));
 }
 
 std::u32string nfkc(char32_t character) {
-  return normalized(form_kc(), {&character, 1});
+  return normalized(form(icu::Normalizer2::getNFKCInstance), {&character, 1});
 }
 
 std::u32string lower_text(const std::u32string& text) {
