@@ -21,7 +21,8 @@ at::Tensor scaled_cosines(const at::Tensor& image_embeds, const at::Tensor& text
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, ContrastiveOptions& options) {
-  visitor.option("weight", options.weight, "Weight of L_CLIP in L_total; 0: L_CLIP is not computed.");
+  visitor.number("weight", options.weight, {.least = 0},
+                 "Weight of L_CLIP in L_total; 0: L_CLIP is not computed.");
   visitor.choice(
       "kind", options.kind, kKindNames,
       "softmax: CLIP's loss; sigmoid: SigLIP's. Use the loss that the bundle was trained with: sigmoid needs "

@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <array>
-#include <cmath>
 #include <functional>
 #include <numeric>
 
@@ -18,7 +17,8 @@ constexpr std::array<std::string_view, 2> kFeatureReductions = {"sum", "mean"};
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, FeatureOptions& options) {
-  visitor.option("weight", options.weight, "Weight of the feature loss in L_total; 0: it is not computed.");
+  visitor.number("weight", options.weight, {.least = 0},
+                 "Weight of the feature loss in L_total; 0: it is not computed.");
   visitor.option(
       "block", options.block,
       "Distilled features: -1 for the UNet's output, 0 and above for the output of that block (down, mid, "
@@ -30,9 +30,6 @@ void visit_options(OptionVisitor& visitor, FeatureOptions& options) {
 }
 
 void check_feature_options(const FeatureOptions& options, const Bundle& teacher) {
-  if (!(options.weight >= 0) || std::isinf(options.weight)) {
-    throw usage_error("feature.weight: got {}, expected a number of 0 or more", options.weight);
-  }
   if (!(options.t_min >= 0 && options.t_min < options.t_max && options.t_max <= 1)) {
     throw usage_error("feature.t_min, feature.t_max: got {} and {}, expected 0 <= t_min < t_max <= 1",
                       options.t_min, options.t_max);

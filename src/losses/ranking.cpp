@@ -7,21 +7,19 @@
 namespace sdsclip {
 
 void visit_options(OptionVisitor& visitor, RankOptions& options) {
-  visitor.option("weight", options.weight, "Weight of L_rank in L_total; 0: L_rank is not computed.");
+  visitor.number("weight", options.weight, {.least = 0},
+                 "Weight of L_rank in L_total; 0: L_rank is not computed.");
   visitor.option(
       "targets", options.targets,
       "The teacher's scores of candidate captions: the run folder of `sdsclip diffusion-score captions`.");
-  visitor.option("temperature", options.temperature,
+  visitor.number("temperature", options.temperature, {.least = 0, .without_least = true},
                  "Temperature of the teacher's soft targets, in units of the mean squared error per latent "
                  "element. Lower "
                  "it for harder targets.");
 }
 
 void check_rank_options(const RankOptions& options) {
-  if (!(options.weight >= 0)) throw usage_error("rank.weight: got {}, expected 0 or more", options.weight);
-  if (!(options.temperature > 0)) {
-    throw usage_error("rank.temperature: got {}, expected a number above 0", options.temperature);
-  }
+  check_ranges(options, "rank");
   if (options.weight > 0 && options.targets.empty()) {
     throw usage_error(
         "rank.targets: is empty, but rank.weight is {}; give the run that `sdsclip diffusion-score captions` "

@@ -74,8 +74,8 @@ at::Tensor item_weights(const SdsOptions& options, const at::Tensor& abar) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, SdsOptions& options) {
-  visitor.option(
-      "lambda", options.lambda,
+  visitor.number(
+      "lambda", options.lambda, {.least = 0},
       "Weight of L_SDS in L_total (eq. 4); 0: the teacher is not loaded. A useful value depends on "
       "`reduction`; lower it if zero-shot accuracy falls.");
   visitor.choice("noising", options.noising, kNoisingNames,
@@ -97,30 +97,24 @@ void visit_options(OptionVisitor& visitor, SdsOptions& options) {
       "timesteps", options.timesteps, kTimestepsNames,
       "Distribution of the timesteps between t_min and t_max. stratified spreads each batch evenly, which "
       "lowers the variance of the loss.");
-  visitor.option(
-      "samples", options.samples,
+  visitor.count(
+      "samples", options.samples, {1},
       "(t, eps) draws per image and step. More draws lower the gradient's variance at proportional cost.");
   visitor.choice("weight", options.weight, kWeightNames,
                  "Weight of a timestep's error. 1-abar lowers the weight of little-noised latents.");
   visitor.choice(
       "error", options.error, kErrorNames,
       "Target of the error: the noise (eps) or the velocity (v), whose error is 1/abar_t times as large.");
-  visitor.option(
-      "warmup_steps", options.warmup_steps,
+  visitor.count(
+      "warmup_steps", options.warmup_steps, {0, kMostCount},
       "First steps that train h_w alone, by L_SDS alone. Set it so that a random h_w does not disturb CLIP.");
 }
 
 void check_sds_options(const SdsOptions& options, const Bundle& teacher) {
+  check_ranges(options, "sds");
   if (!(options.t_min >= 0 && options.t_min < options.t_max && options.t_max <= 1)) {
     throw usage_error("sds.t_min, sds.t_max: got {} and {}, expected 0 <= t_min < t_max <= 1", options.t_min,
                       options.t_max);
-  }
-  if (options.samples < 1) throw usage_error("sds.samples: got {}, expected 1 or more", options.samples);
-  if (!(options.lambda >= 0) || std::isinf(options.lambda)) {
-    throw usage_error("sds.lambda: got {}, expected a number of 0 or more", options.lambda);
-  }
-  if (options.warmup_steps < 0) {
-    throw usage_error("sds.warmup_steps: got {}, expected 0 or more", options.warmup_steps);
   }
   if (options.noising == SdsNoising::kNone) {
     if (teacher.prediction_type == PredictionType::kVPrediction) {

@@ -52,8 +52,11 @@ void add_to_gradient(at::Tensor parameter, const at::Tensor& gradient) {
 }  // namespace
 
 void visit_options(OptionVisitor& visitor, LoraOptions& options) {
-  visitor.option("rank", options.rank, "Rank r of each update. Raise it if the training loss stays high.");
-  visitor.option("alpha", options.alpha, "Scale of the update: it is alpha / r times B A.");
+  constexpr std::int64_t kMostRank = 65536;  // wider than any weight
+  visitor.count("rank", options.rank, {1, kMostRank},
+                "Rank r of each update. Raise it if the training loss stays high.");
+  visitor.number("alpha", options.alpha, {.least = 0, .without_least = true},
+                 "Scale of the update: it is alpha / r times B A.");
   visitor.option(
       "targets", options.targets,
       "Parts of the names of the weights to adapt, such as [attn], [attn, mlp] or [visual.transformer].");

@@ -1,7 +1,5 @@
 #include "sdsclip/scoring/clip_options.h"
 
-#include "sdsclip/base/error.h"
-
 namespace sdsclip {
 
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
@@ -15,12 +13,6 @@ void visit_options(OptionVisitor& visitor, ClipScoreOptions& options) {
       "Folder that keeps embeddings, by model and image, for other runs to reuse; empty: none. Set it to "
       "score one model on several benchmarks with the same images.");
   visitor.option("quiet", options.quiet, "Show no progress bar.");
-}
-
-void check_options(const ClipScoreOptions& options) {
-  if (options.image_batch < 1) throw usage_error("--batch: got {}, expected 1 or more", options.image_batch);
-  if (options.text_batch < 1) throw usage_error("text_batch: got {}, expected 1 or more", options.text_batch);
-  if (options.workers < 1) throw usage_error("workers: got {}, expected 1 or more", options.workers);
 }
 
 }  // namespace sdsclip

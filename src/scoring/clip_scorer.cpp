@@ -303,7 +303,7 @@ RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_s
 
 ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
                             ScoreStore& store) {
-  check_options(options);
+  check_ranges(options);
   const at::NoGradGuard no_grad;
   const TextTable texts = unique_texts(table);
   const std::int64_t dim = model.bundle().embed_dim;

@@ -21,7 +21,6 @@ void require(bool condition, std::string_view option, const std::string& got, st
 void check_sampling(const SamplingOptions& sampling) {
   require(sampling.samples >= 1 && sampling.samples <= kMostSamples, "--samples",
           std::to_string(sampling.samples), fmt::format("1 to {}", kMostSamples));
-  require(sampling.seed >= 0, "--seed", std::to_string(sampling.seed), "0 or more");
   const bool in_order = 0 <= sampling.t_min && sampling.t_min < sampling.t_max && sampling.t_max <= 1;
   require(in_order, "--t-range", fmt::format("{} and {}", sampling.t_min, sampling.t_max),
           "two fractions, 0 <= first < last <= 1");
@@ -159,10 +158,7 @@ void check_options(const DiffusionScoreOptions& options) {
   const std::string& weight = options.estimator.weight;
   require(weight == "uniform" || weight == "snr" || learned_weights_file(weight), "--weight",
           fmt::format("'{}'", weight), "uniform, snr or learned:FILE");
-  require(options.micro_batch >= 0, "--micro-batch", std::to_string(options.micro_batch), "0 (auto) or more");
-  require(options.encode_batch >= 1, "--encode-batch", std::to_string(options.encode_batch), "1 or more");
-  require(options.cache_mib >= 1, "cache_mib", std::to_string(options.cache_mib), "1 or more");
-  require(options.workers >= 1, "workers", std::to_string(options.workers), "1 or more");
+  check_ranges(options);
 }
 
 }  // namespace sdsclip

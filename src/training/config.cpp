@@ -1,7 +1,6 @@
 #include "sdsclip/training/config.h"
 
 #include <array>
-#include <cmath>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
@@ -11,61 +10,42 @@ namespace {
 
 constexpr std::int64_t kMostItems = std::int64_t{1} << 31;  // per batch, with its L_SDS draws
 constexpr std::int64_t kMostWorkers = 1024;                 // one thread each
-constexpr std::int64_t kMostRank = 65536;                   // wider than any weight
 constexpr double kLargestRate = 1e30;
 constexpr double kLargestDecay = 1e6;
 constexpr std::array<std::string_view, 2> kScheduleNames = {"cosine", "constant"};
 constexpr std::array<std::string_view, 4> kTuneNames = {"layernorm", "layernorm+bias", "lora", "all"};
 
-void require_at_least(std::string_view key, double value, double least) {
-  if (!(value >= least) || std::isinf(value))
-    throw usage_error("{}: got {}, expected {} or more", key, value, least);
-}
+constexpr NumberRange kPositive = {.least = 0, .without_least = true};
+constexpr NumberRange kBelowOne = {.least = 0, .most = 1, .without_most = true};
+constexpr IntegerRange kSteps = {0, kMostCount};
 
 void require_at_most(std::string_view key, std::int64_t value, std::int64_t most) {
   if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
 }
 
-void require_at_most(std::string_view key, double value, double most) {
-  if (value > most) throw usage_error("{}: got {}, expected at most {}", key, value, most);
-}
-
-void require_count(std::string_view key, std::int64_t value, std::int64_t least, std::int64_t most) {
-  if (value < least || value > most)
-    throw usage_error("{}: got {}, expected {} to {}", key, value, least, most);
-}
-
-void require_positive(std::string_view key, double value) {
-  if (!(value > 0) || std::isinf(value))
-    throw usage_error("{}: got {}, expected a number above 0", key, value);
-}
-
-void require_below_one(std::string_view key, double value) {
-  if (!(value >= 0 && value < 1)) throw usage_error("{}: got {}, expected 0 or more and below 1", key, value);
-}
-
 void visit_optimizer(OptionVisitor& visitor, TrainOptions& options) {
-  visitor.option("lr", options.lr,
+  // Factors of float32 tensors in AdamW must fit into float32.
+  visitor.number("lr", options.lr, {.least = 0, .most = kLargestRate, .without_least = true},
                  "Peak learning rate. Lower it if the loss diverges or zero-shot accuracy falls.");
-  visitor.option(
-      "lr_h_w", options.lr_h_w,
+  visitor.number(
+      "lr_h_w", options.lr_h_w, {.least = 0, .most = kLargestRate},
       "Peak learning rate of h_w; 0: the same as `lr`. Raise it if L_SDS falls slowly, since h_w starts at "
       "random.");
   visitor.choice("schedule", options.schedule, kScheduleNames,
                  "Learning rate after the warm-up: cosine decay to 0, or constant.");
-  visitor.option("warmup_steps", options.warmup_steps,
-                 "Steps in which the learning rates rise linearly to their peaks.");
-  visitor.option("weight_decay", options.weight_decay,
+  visitor.count("warmup_steps", options.warmup_steps, kSteps,
+                "Steps in which the learning rates rise linearly to their peaks.");
+  visitor.number("weight_decay", options.weight_decay, {.least = 0, .most = kLargestDecay},
                  "AdamW's weight decay. It does not apply to tensors of fewer than two dimensions, such as "
                  "LayerNorm's.");
-  visitor.option("beta1", options.beta1, "AdamW's beta 1: decay of the mean gradient.");
-  visitor.option(
-      "beta2", options.beta2,
+  visitor.number("beta1", options.beta1, kBelowOne, "AdamW's beta 1: decay of the mean gradient.");
+  visitor.number(
+      "beta2", options.beta2, kBelowOne,
       "AdamW's beta 2: decay of the mean squared gradient. Lower it if single batches cause loss spikes.");
-  visitor.option("epsilon", options.epsilon,
+  visitor.number("epsilon", options.epsilon, kPositive,
                  "AdamW's epsilon: keeps the update finite if gradients are tiny.");
-  visitor.option(
-      "grad_clip_norm", options.grad_clip_norm,
+  visitor.number(
+      "grad_clip_norm", options.grad_clip_norm, {.least = 0},
       "Largest norm of all gradients together; 0: no clipping. Set it if single batches cause loss spikes.");
 }
 
@@ -73,11 +53,11 @@ void visit_optimizer(OptionVisitor& visitor, TrainOptions& options) {
 
 void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("epochs", options.epochs, "Passes over the data. Not read if `steps` is set.");
-  visitor.option("steps", options.steps,
-                 "Optimizer steps; 0: as many as `epochs` gives. Set it to compare runs at equal cost.");
-  visitor.option("batch_size", options.batch_size,
-                 "Pairs per step. A larger batch gives L_CLIP more negatives; the micro-batches below bound "
-                 "the memory.");
+  visitor.count("steps", options.steps, kSteps,
+                "Optimizer steps; 0: as many as `epochs` gives. Set it to compare runs at equal cost.");
+  visitor.count("batch_size", options.batch_size, {1, kMostItems},
+                "Pairs per step. A larger batch gives L_CLIP more negatives; the micro-batches below bound "
+                "the memory.");
   visitor.count_or_auto(
       "micro_batch_clip", options.micro_batch_clip,
       "Images, and as many texts, at once through CLIP. 0: the whole batch, which needs no second "
@@ -96,19 +76,19 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
   visitor.option("tune_temperature", options.tune_temperature,
                  "Whether `logit_scale` is trained too, and `logit_bias` with the sigmoid loss.");
   visitor.choice("precision", options.precision, kPrecisionNames, kPrecisionText);
-  visitor.option(
-      "checkpoint_every", options.checkpoint_every,
+  visitor.count(
+      "checkpoint_every", options.checkpoint_every, kSteps,
       "Steps between checkpoints; 0: only before evaluations and at the end. A killed run repeats at most "
       "this many steps.");
-  visitor.option("checkpoint_minutes", options.checkpoint_minutes,
+  visitor.number("checkpoint_minutes", options.checkpoint_minutes, {.least = 0},
                  "Most minutes between checkpoints; 0: no limit. Set it if steps are slow.");
-  visitor.option("keep_checkpoints", options.keep_checkpoints,
-                 "Number of newest checkpoints to keep, in addition to the best one.");
-  visitor.option("evaluate_every", options.evaluate_every,
-                 "Steps between evaluations (section `evaluate`); 0: only at the end.");
-  visitor.option("diagnose_every", options.diagnose_every,
-                 "Steps between measurements of L_SDS with shuffled captions, which cost one UNet pass each; "
-                 "0: never. A gap to the matched captions shows that L_SDS reads the captions.");
+  visitor.count("keep_checkpoints", options.keep_checkpoints, {1, kMostCount},
+                "Number of newest checkpoints to keep, in addition to the best one.");
+  visitor.count("evaluate_every", options.evaluate_every, kSteps,
+                "Steps between evaluations (section `evaluate`); 0: only at the end.");
+  visitor.count("diagnose_every", options.diagnose_every, kSteps,
+                "Steps between measurements of L_SDS with shuffled captions, which cost one UNet pass each; "
+                "0: never. A gap to the matched captions shows that L_SDS reads the captions.");
 }
 
 void visit_options(OptionVisitor& visitor, TrainConfig& config) {
@@ -117,8 +97,8 @@ void visit_options(OptionVisitor& visitor, TrainConfig& config) {
       "teacher", config.teacher,
       "Bundle folder of the teacher, or its name below $SDSCLIP_MODELS. Not read if sds.lambda and "
       "feature.weight are 0.");
-  visitor.option("seed", config.seed,
-                 "Seed of all random draws. Change it to measure the variance between runs.");
+  visitor.count("seed", config.seed, {0},
+                "Seed of all random draws. Change it to measure the variance between runs.");
   visitor.section("data", config.data, "Training pairs.");
   visitor.section("train", config.train, "Optimization.");
   visitor.section("contrastive", config.contrastive, "L_CLIP (appendix C.1 of the paper).");
@@ -138,6 +118,7 @@ bool uses_teacher(const TrainConfig& config) {
 }
 
 void check_train_config(const TrainConfig& config) {
+  check_ranges(config);
   const TrainOptions& train = config.train;
   if (config.clip.empty()) throw usage_error("clip: got nothing, expected a bundle folder");
   if (uses_teacher(config) && config.teacher.empty()) {
@@ -145,41 +126,16 @@ void check_train_config(const TrainConfig& config) {
         "teacher: got nothing, expected a bundle folder, as sds.lambda is {} and feature.weight {}",
         config.sds.lambda, config.feature.weight);
   }
-  require_at_least("seed", static_cast<double>(config.seed), 0);
-  require_count("train.steps", train.steps, 0, kMostCount);
-  if (train.steps == 0) require_positive("train.epochs", train.epochs);
-  require_count("train.batch_size", train.batch_size, 1, kMostItems);
+  if (train.steps == 0 && !(train.epochs > 0)) {
+    throw usage_error("train.epochs: got {}, expected a number above 0", train.epochs);
+  }
   require_at_most("train.micro_batch_clip", train.micro_batch_clip, kMostItems);
   require_at_most("train.micro_batch_unet", train.micro_batch_unet, kMostItems);
   require_at_most("sds.samples", config.sds.samples, kMostItems / train.batch_size);
-  require_at_most("sds.warmup_steps", config.sds.warmup_steps, kMostCount);
   require_at_most("data.workers", config.data.workers, kMostWorkers);
-  // Factors of float32 tensors in AdamW must fit into float32.
-  require_positive("train.lr", train.lr);
-  require_at_most("train.lr", train.lr, kLargestRate);
-  require_at_least("train.lr_h_w", train.lr_h_w, 0);
-  require_at_most("train.lr_h_w", train.lr_h_w, kLargestRate);
-  require_count("train.lora.rank", train.lora.rank, 1, kMostRank);
-  require_positive("train.lora.alpha", train.lora.alpha);
   if (train.lora.targets.empty()) {
     throw usage_error("train.lora.targets: got nothing, expected parts of weights' names, such as [attn]");
   }
-  require_count("train.warmup_steps", train.warmup_steps, 0, kMostCount);
-  require_at_least("train.weight_decay", train.weight_decay, 0);
-  require_at_most("train.weight_decay", train.weight_decay, kLargestDecay);
-  require_below_one("train.beta1", train.beta1);
-  require_below_one("train.beta2", train.beta2);
-  require_positive("train.epsilon", train.epsilon);
-  require_at_least("train.grad_clip_norm", train.grad_clip_norm, 0);
-  require_count("train.checkpoint_every", train.checkpoint_every, 0, kMostCount);
-  require_at_least("train.checkpoint_minutes", train.checkpoint_minutes, 0);
-  require_count("train.keep_checkpoints", train.keep_checkpoints, 1, kMostCount);
-  require_count("train.evaluate_every", train.evaluate_every, 0, kMostCount);
-  require_count("train.diagnose_every", train.diagnose_every, 0, kMostCount);
-  require_at_least("contrastive.weight", config.contrastive.weight, 0);
-  require_at_least("sds.lambda", config.sds.lambda, 0);
-  require_at_least("feature.weight", config.feature.weight, 0);
-  require_at_least("rank.weight", config.rank.weight, 0);
   if (config.contrastive.weight == 0 && config.rank.weight == 0 && !uses_teacher(config)) {
     throw usage_error(
         "contrastive.weight, sds.lambda, feature.weight and rank.weight: got 0 for all, expected at least "

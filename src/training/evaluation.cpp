@@ -46,23 +46,18 @@ void visit_options(OptionVisitor& visitor, EvaluateOptions& options) {
       "data", options.data,
       "Folder with one folder per benchmark; empty: $SDSCLIP_DATA, or data if that is not set. Name "
       "validation data here to select checkpoints without the test set.");
-  visitor.option("limit", options.limit, "Use only the first cases of each part, for speed; 0: all.");
+  visitor.count("limit", options.limit, {0, kMostCount},
+                "Use only the first cases of each part, for speed; 0: all.");
   visitor.option(
       "metric", options.metric,
       "Metric for best-checkpoint selection and early stopping, such as winoground/group; empty: the first "
       "metric of the first benchmark.");
-  visitor.option("patience", options.patience,
-                 "Stop after this many evaluations in a row without a better value; 0: never.");
+  visitor.count("patience", options.patience, {0, kMostCount},
+                "Stop after this many evaluations in a row without a better value; 0: never.");
 }
 
 void check_evaluate_options(const EvaluateOptions& options) {
   for (const std::string& name : options.benchmarks) find_benchmark(name);
-  const auto require_count = [](const char* key, std::int64_t value) {
-    if (value < 0 || value > kMostCount)
-      throw usage_error("{}: got {}, expected 0 to {}", key, value, kMostCount);
-  };
-  require_count("evaluate.limit", options.limit);
-  require_count("evaluate.patience", options.patience);
   if (options.benchmarks.empty() && (options.patience > 0 || !options.metric.empty())) {
     throw usage_error(
         "evaluate.benchmarks: got none, expected one at least, as evaluate.metric or evaluate.patience is "

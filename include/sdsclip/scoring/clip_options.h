@@ -21,7 +21,4 @@ struct ClipScoreOptions {
 };
 void visit_options(OptionVisitor& visitor, ClipScoreOptions& options);
 
-/// Throws `Error(kUsage)` that names the option on values that make no sense.
-void check_options(const ClipScoreOptions& options);
-
 }  // namespace sdsclip
