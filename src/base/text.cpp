@@ -1,6 +1,7 @@
 #include "sdsclip/base/text.h"
 
 #include <fmt/format.h>
+#include <unicode/utf8.h>
 
 #include <algorithm>
 #include <charconv>
@@ -33,20 +34,14 @@ struct Letter {
 };
 
 Letter first_letter(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return {first, 1};
-  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < size) return {};
-  char32_t code = first & (0xffU >> (size + 1));
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return {};
-    code = code << 6 | (byte(i) & 0x3fU);
-  }
-  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = code >= 0xd800 && code <= 0xdfff;
-  if (code < kLeast[size] || code > 0x10ffff || surrogate) return {};
-  return {code, size};
+  constexpr std::size_t kLongest = 4;
+  const std::uint8_t* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  const std::int32_t end = static_cast<std::int32_t>(std::min(text.size(), kLongest));
+  std::int32_t next = 0;
+  UChar32 code = 0;
+  U8_NEXT(bytes, next, end, code);
+  if (code < 0) return {};
+  return {static_cast<char32_t>(code), static_cast<std::size_t>(next)};
 }
 
 bool is_shown(char32_t code) {
@@ -104,6 +99,15 @@ std::string lower_case(std::string_view text) {
     if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
   }
   return lower;
+}
+
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const Letter letter = first_letter(text);
+    if (letter.bytes == 0) return false;
+    text.remove_prefix(letter.bytes);
+  }
+  return true;
 }
 
 std::string terminal_text(std::string_view text) {

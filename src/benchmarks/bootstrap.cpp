@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <random>
 
@@ -14,19 +13,6 @@
 
 namespace sdsclip {
 namespace {
-
-// A generator with the interface that the standard library's distributions need.
-class WordGenerator {
- public:
-  using result_type = std::uint32_t;
-  explicit WordGenerator(RandomSequence& sequence) : sequence_(sequence) {}
-  static constexpr result_type min() { return 0; }
-  static constexpr result_type max() { return std::numeric_limits<result_type>::max(); }
-  result_type operator()() { return sequence_.next_word(); }
-
- private:
-  RandomSequence& sequence_;
-};
 
 // A kind of case, with groups numbered from 0.
 struct Kind {
@@ -63,14 +49,13 @@ class Resampler {
   double draw(RandomSequence& sequence) {
     std::fill(marks_.begin(), marks_.end(), 0.0);
     std::fill(counts_.begin(), counts_.end(), 0.0);
-    WordGenerator generator(sequence);
     std::int64_t draws_left = kinds_.cases;
     std::int64_t cases_left = kinds_.cases;
     for (const Kind& kind : kinds_.kinds) {
       const double share = static_cast<double>(kind.cases) / static_cast<double>(cases_left);
       const std::int64_t drawn = kind.cases == cases_left
                                      ? draws_left
-                                     : std::binomial_distribution<std::int64_t>(draws_left, share)(generator);
+                                     : std::binomial_distribution<std::int64_t>(draws_left, share)(sequence);
       add(kind, static_cast<double>(drawn));
       draws_left -= drawn;
       cases_left -= kind.cases;

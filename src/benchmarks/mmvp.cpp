@@ -10,6 +10,7 @@
 #include "judging.h"
 #include "registry.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/text.h"
 #include "sdsclip/data/csv.h"
 #include "text_lines.h"
 

@@ -1,41 +1,34 @@
 #include "text_lines.h"
 
-#include <algorithm>
-#include <array>
+#include <unicode/uchar.h>
+#include <unicode/utf8.h>
+
 #include <charconv>
 #include <iterator>
-#include <nlohmann/json.hpp>
 #include <string_view>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/text.h"
 
 namespace sdsclip {
 namespace {
 
-// Python's white space beyond ASCII, in UTF-8. The ASCII part is 9 to 13 and 28 to 32.
-constexpr std::array<std::string_view, 19> kWideSpaces = {
-    "\u0085", "\u00a0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006",
-    "\u2007", "\u2008", "\u2009", "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"};
-
-bool is_space(char c) {
-  return (c >= '\t' && c <= '\r') || (c >= '\x1c' && c <= ' ');
-}
-
-/// The number of bytes of white space at the start of `text`, or with `at_end` at its end.
-std::size_t space_size(std::string_view text, bool at_end) {
-  if (text.empty()) return 0;
-  if (is_space(at_end ? text.back() : text.front())) return 1;
-  for (const std::string_view space : kWideSpaces) {
-    if (at_end ? text.ends_with(space) : text.starts_with(space)) return space.size();
-  }
-  return 0;
-}
-
+/// Without white space at both ends, which ICU and Python define alike.
 std::string_view stripped(std::string_view text) {
-  while (const std::size_t size = space_size(text, false)) text.remove_prefix(size);
-  while (const std::size_t size = space_size(text, true)) text.remove_suffix(size);
-  return text;
+  const std::uint8_t* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
+  std::int32_t start = 0;
+  std::int32_t end = static_cast<std::int32_t>(text.size());
+  UChar32 letter = 0;
+  for (std::int32_t next = 0; next < end; start = next) {
+    U8_NEXT(bytes, next, end, letter);
+    if (letter < 0 || !u_isspace(letter)) break;
+  }
+  for (std::int32_t next = end; next > start; end = next) {
+    U8_PREV(bytes, start, next, letter);
+    if (letter < 0 || !u_isspace(letter)) break;
+  }
+  return text.substr(static_cast<std::size_t>(start), static_cast<std::size_t>(end - start));
 }
 
 struct LineBreak {
@@ -62,15 +55,6 @@ void require_data_file(const fs::path& path, std::string_view benchmark) {
   if (is_there(path)) return;
   throw input_error("{}: no such file, expected one of {}'s; docs/datasets.md says how to prepare them",
                     path.string(), benchmark);
-}
-
-// nlohmann's writer refuses invalid UTF-8, so it serves as a validator.
-bool is_utf8(const std::string& text) {
-  try {
-    return !nlohmann::json(text).dump().empty();
-  } catch (const nlohmann::json::type_error&) {
-    return false;
-  }
 }
 
 std::vector<TextLine> read_text_lines(const fs::path& path) {

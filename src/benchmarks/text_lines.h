@@ -22,8 +22,6 @@ std::vector<TextLine> read_text_lines(const fs::path& path);
 /// Throws `Error(kInput)` that says how to prepare the benchmark's data where a file of it is not there.
 void require_data_file(const fs::path& path, std::string_view benchmark);
 
-bool is_utf8(const std::string& text);
-
 /// Reads the whole of `text` as a number of 0 or more. Throws `Error(kInput)` that starts with `where`.
 std::int32_t parse_count(const std::string& text, const std::string& where);
 

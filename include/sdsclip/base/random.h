@@ -31,9 +31,14 @@ double uniform_draw(std::uint64_t seed, std::uint64_t stream, std::uint64_t inde
 void fill_normal(std::uint64_t seed, std::uint64_t stream, std::uint64_t first, std::span<float> out);
 
 /// Successive draws from one stream, for code that makes a variable number of choices, such as drawing a
-/// scene.
+/// scene. It is a generator for the standard library's distributions.
 class RandomSequence {
  public:
+  using result_type = std::uint32_t;
+  static constexpr result_type min() { return 0; }
+  static constexpr result_type max() { return ~result_type{0}; }
+  result_type operator()() { return next_word(); }
+
   RandomSequence(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}
 
   std::uint32_t next_word();

@@ -26,6 +26,8 @@ std::string join(std::span<const std::string> pieces, std::string_view separator
 /// The text with its ASCII letters in lower case, as endings of file names are compared.
 std::string lower_case(std::string_view text);
 
+bool is_utf8(std::string_view text);
+
 /// Makes text from outside safe for a terminal. Letters of every script stay; control characters, marks that
 /// change the writing direction, and bytes that are not UTF-8 become `\x1b` or `\u202e`.
 std::string terminal_text(std::string_view text);
