@@ -78,10 +78,7 @@ void print_convergence(const CaseTable& table, const Benchmark& benchmark, const
   for (const std::string_view name : benchmark.headline) rows.header.emplace_back(name);
   for (const ConvergencePoint& point : convergence_curve(table, benchmark, options, store)) {
     std::vector<std::string> row = {std::to_string(point.samples), std::to_string(point.sample_evaluations)};
-    for (const std::string_view name : benchmark.headline) {
-      const std::optional<Metric> metric = find_metric(point.metrics, name);
-      row.push_back(metric ? format_with_interval(*metric) : "-");
-    }
+    for (const std::string_view name : benchmark.headline) row.push_back(interval_cell(point.metrics, name));
     rows.rows.push_back(std::move(row));
   }
   std::fputs("\n", stdout);
@@ -89,20 +86,20 @@ void print_convergence(const CaseTable& table, const Benchmark& benchmark, const
 }
 
 /// What makes a result of stored errors: all that is no part of the run's identity.
-nlohmann::ordered_json judging_of(const DiffusionScoreOptions& options) {
-  const nlohmann::ordered_json all = settings_json(list_options(options));
-  nlohmann::ordered_json judging = {{"sampling", {{"samples", options.sampling.samples}}},
-                                    {"estimator", all["estimator"]},
-                                    {"adaptive", all["adaptive"]}};
+ordered_json judging_of(const DiffusionScoreOptions& options) {
+  const ordered_json all = settings_json(list_options(options));
+  ordered_json judging = {{"sampling", {{"samples", options.sampling.samples}}},
+                          {"estimator", all["estimator"]},
+                          {"adaptive", all["adaptive"]}};
   const std::optional<std::string> weights = learned_weights_file(options.estimator.weight);
   if (weights) judging["weights_sha256"] = sha256_of_file(*weights);
   return judging;
 }
 
 /// What made the errors, judged as asked: of a run that is only judged, its own sampling and precision.
-nlohmann::ordered_json settings_of(const DiffusionScoreOptions& options, const BenchmarkRun& run,
-                                   const DiffusionScoreCommand& command, const ScoreStore& store) {
-  nlohmann::ordered_json settings = settings_json(list_options(options));
+ordered_json settings_of(const DiffusionScoreOptions& options, const BenchmarkRun& run,
+                         const DiffusionScoreCommand& command, const ScoreStore& store) {
+  ordered_json settings = settings_json(list_options(options));
   settings.update(judging_of(options), /*merge_objects=*/true);
   if (!command.scoring.judge_only) settings["teacher"] = bundle_path(command.teacher).string();
   settings["data"] = run.data.string();
@@ -148,7 +145,7 @@ void check_same(const RunResult* earlier, const DiffusionScoreOptions& options, 
     throw usage_error("{}: belongs to another run: its sampling.samples is {}, this run's is {}; {}",
                       store.path().string(), stored, samples, kAdvice);
   }
-  nlohmann::ordered_json judging = judging_of(options);
+  ordered_json judging = judging_of(options);
   judging.erase("sampling");  // of a run that was stopped while it was extended, the result has fewer
   const std::string difference = earlier != nullptr ? judging_difference(*earlier, judging) : "";
   if (!difference.empty()) {
@@ -156,7 +153,7 @@ void check_same(const RunResult* earlier, const DiffusionScoreOptions& options, 
   }
 }
 
-void print_evaluations(const nlohmann::ordered_json& settings) {
+void print_evaluations(const ordered_json& settings) {
   std::printf("%lld sample evaluations used of %lld\n",
               static_cast<long long>(settings.value("sample_evaluations", std::int64_t{0})),
               static_cast<long long>(settings.value("full_evaluations", std::int64_t{0})));
@@ -193,7 +190,7 @@ std::vector<Metric> score(const DiffusionScoreCommand& command, const BenchmarkR
   const DiffusionScoreOptions used = teacher != nullptr ? options : judging_options(options, store);
   DiffusionScoring scoring = teacher != nullptr ? score_with_diffusion(teacher->load(), table, used, store)
                                                 : judge_stored_diffusion(table, used, store);
-  nlohmann::ordered_json settings = settings_of(used, run, command, store);
+  ordered_json settings = settings_of(used, run, command, store);
   settings["sample_evaluations"] = scoring.sample_evaluations;
   settings["full_evaluations"] = scoring.full_evaluations;
   const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};

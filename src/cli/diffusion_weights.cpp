@@ -27,11 +27,11 @@ OpenedRun open_run(const fs::path& folder) {
     throw input_error("{}: command: got '{}', expected diffusion-score, whose errors are what is fitted",
                       file.string(), result.command);
   }
-  const nlohmann::ordered_json& settings = result.settings;
+  const ordered_json& settings = result.settings;
   if (!settings.contains("data") || !settings["data"].is_string()) {
     throw input_error("{}: settings.data: expected the data folder of the run", file.string());
   }
-  const nlohmann::ordered_json limit = settings.value("limit", nlohmann::ordered_json(0));
+  const ordered_json limit = settings.value("limit", ordered_json(0));
   if (!limit.is_number_integer() || limit.get<std::int64_t>() < 0) {
     throw input_error("{}: settings.limit: expected a whole number, 0 or more", file.string());
   }

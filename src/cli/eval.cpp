@@ -64,9 +64,9 @@ ClipScoreOptions score_options(const EvalCommand& command) {
   return options;
 }
 
-nlohmann::ordered_json settings_of(const ClipScoreOptions& options, const BenchmarkRun& run,
-                                   const EvalCommand& command) {
-  nlohmann::ordered_json settings = settings_json(list_options(options));
+ordered_json settings_of(const ClipScoreOptions& options, const BenchmarkRun& run,
+                         const EvalCommand& command) {
+  ordered_json settings = settings_json(list_options(options));
   settings["clip"] = bundle_path(command.clip).string();
   settings["tuned"] = command.tuned;
   settings["data"] = run.data.string();
@@ -94,7 +94,7 @@ std::vector<Metric> evaluate(const EvalCommand& command, const BenchmarkRun& run
   // folder.
   if (model != nullptr && !fs::exists(file)) model->load();
   ScoreStore store(file, identity, table, store_opening(scoring));
-  if (model != nullptr && earlier && is_finished(*earlier, store, nlohmann::ordered_json::object())) {
+  if (model != nullptr && earlier && is_finished(*earlier, store, ordered_json::object())) {
     log_info("{}: had finished already", run.out.string());
     print_result(*earlier, table);
     return earlier->metrics;

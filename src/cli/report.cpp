@@ -14,12 +14,6 @@
 namespace sdsclip {
 namespace {
 
-/// What one row shows: a run folder with the scoring runs below it.
-struct ReportRow {
-  std::string name;
-  std::vector<Metric> metrics;
-};
-
 /// The scoring runs of a training run lie in its sub-folders, a folder a benchmark.
 std::vector<ReportRun> runs_of(const std::string& folder) {
   std::vector<ReportRun> runs = read_runs(folder);
@@ -36,8 +30,9 @@ std::vector<ReportRun> runs_of(const std::string& folder) {
   return runs;
 }
 
-ReportRow row_of(const std::string& folder, const std::vector<ReportRun>& runs) {
-  ReportRow row{fs::path(folder).lexically_normal().string(), {}};
+/// The scores of a run folder and of the scoring runs below it.
+NamedMetrics row_of(const std::string& folder, const std::vector<ReportRun>& runs) {
+  NamedMetrics row{fs::path(folder).lexically_normal().string(), {}};
   for (const ReportRun& run : runs) {
     if (!run.result) continue;
     for (const Metric& metric : run.result->metrics) {
@@ -48,11 +43,11 @@ ReportRow row_of(const std::string& folder, const std::vector<ReportRun>& runs) 
 }
 
 /// The headline metrics that any row has.
-std::vector<std::string> columns_of(const std::vector<ReportRow>& rows) {
+std::vector<std::string> columns_of(const std::vector<NamedMetrics>& rows) {
   std::vector<std::string> columns;
   for (const Benchmark& benchmark : all_benchmarks()) {
     for (const std::string_view name : benchmark.headline) {
-      const bool measured = std::any_of(rows.begin(), rows.end(), [&](const ReportRow& row) {
+      const bool measured = std::any_of(rows.begin(), rows.end(), [&](const NamedMetrics& row) {
         return find_metric(row.metrics, name).has_value();
       });
       if (measured) columns.emplace_back(name);
@@ -63,9 +58,9 @@ std::vector<std::string> columns_of(const std::vector<ReportRow>& rows) {
 
 /// "0.310 (0.300 to 0.325)": mean and range over runs that differ in their seed; "-" where one lacks the
 /// metric.
-std::string mean_and_range(const std::vector<ReportRow>& rows, const std::string& column) {
+std::string mean_and_range(const std::vector<NamedMetrics>& rows, const std::string& column) {
   std::vector<double> values;
-  for (const ReportRow& row : rows) {
+  for (const NamedMetrics& row : rows) {
     if (const std::optional<Metric> metric = find_metric(row.metrics, column))
       values.push_back(metric->value);
   }
@@ -77,31 +72,27 @@ std::string mean_and_range(const std::vector<ReportRow>& rows, const std::string
                      *std::max_element(values.begin(), values.end()));
 }
 
-/// Runs `X`, `X/seed-1`, `X/seed-2` are seeds of one arm.
-std::string arm_of(const std::string& name) {
+/// Runs `X`, `X/seed-1`, `X/seed-2` are seeds of the run `X`.
+std::string without_seed(const std::string& name) {
   return name.substr(0, name.find("/seed-"));
 }
 
-Table summary_table(const std::vector<ReportRow>& rows) {
+Table summary_table(const std::vector<NamedMetrics>& rows) {
   const std::vector<std::string> columns = columns_of(rows);
-  Table table{{"run"}, {}};
-  table.header.insert(table.header.end(), columns.begin(), columns.end());
-  std::vector<ReportRow> arm;
+  Table runs = comparison_table(rows, columns);
+  Table table{runs.header, {}};
+  std::vector<NamedMetrics> seeds;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    std::vector<std::string> cells = {rows[i].name};
-    for (const std::string& column : columns) {
-      const std::optional<Metric> metric = find_metric(rows[i].metrics, column);
-      cells.push_back(metric ? format_with_interval(*metric) : "-");
-    }
-    table.rows.push_back(std::move(cells));
-    arm.push_back(rows[i]);
-    if (i + 1 < rows.size() && arm_of(rows[i + 1].name) == arm_of(rows[i].name)) continue;
-    if (arm.size() > 1) {
-      cells = {fmt::format("{}: mean of {} seeds (range)", arm_of(rows[i].name), arm.size())};
-      for (const std::string& column : columns) cells.push_back(mean_and_range(arm, column));
+    table.rows.push_back(std::move(runs.rows[i]));
+    seeds.push_back(rows[i]);
+    const std::string name = without_seed(rows[i].name);
+    if (i + 1 < rows.size() && without_seed(rows[i + 1].name) == name) continue;
+    if (seeds.size() > 1) {
+      std::vector<std::string> cells = {fmt::format("{}: mean of {} seeds (range)", name, seeds.size())};
+      for (const std::string& column : columns) cells.push_back(mean_and_range(seeds, column));
       table.rows.push_back(std::move(cells));
     }
-    arm.clear();
+    seeds.clear();
   }
   return table;
 }
@@ -110,7 +101,7 @@ Table summary_table(const std::vector<ReportRow>& rows) {
 
 void run(const ReportCommand& command) {
   std::vector<ReportRun> all;
-  std::vector<ReportRow> rows;
+  std::vector<NamedMetrics> rows;
   for (const std::string& folder : command.runs) {
     std::vector<ReportRun> runs = runs_of(folder);
     rows.push_back(row_of(folder, runs));

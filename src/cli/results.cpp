@@ -7,7 +7,7 @@
 
 #include "paths.h"
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/data/image.h"
@@ -19,24 +19,12 @@ namespace {
 
 constexpr std::string_view kAll = "all";
 
-/// A YAML scalar or flow list as JSON.
-nlohmann::ordered_json value_of(const ConfigNode& node) {
-  switch (node.kind) {
-    case ConfigNode::Kind::kNull:
-      return nullptr;
-    case ConfigNode::Kind::kBoolean:
-      return node.text == "true";
-    case ConfigNode::Kind::kInteger:
-    case ConfigNode::Kind::kNumber:
-      return nlohmann::ordered_json::parse(node.text);  // of our own writing, finite
-    case ConfigNode::Kind::kText:
-      return node.text;
-    case ConfigNode::Kind::kList:
-      break;
-    case ConfigNode::Kind::kMap:
-      break;
-  }
-  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+/// A YAML scalar or flow list of our own writing as JSON.
+ordered_json value_of(const ConfigNode& node) {
+  if (node.kind == ConfigNode::Kind::kNull) return nullptr;
+  if (node.kind == ConfigNode::Kind::kText) return node.text;
+  if (node.kind != ConfigNode::Kind::kList) return parse_json_value(node.text, node.origin);
+  ordered_json list = ordered_json::array();
   for (const ConfigNode& item : node.items) list.push_back(value_of(item));
   return list;
 }
@@ -65,13 +53,13 @@ RunResult new_result(const std::string& command, const std::string& benchmark) {
   return result;
 }
 
-nlohmann::ordered_json settings_json(std::span<const OptionDescription> options) {
-  nlohmann::ordered_json settings = nlohmann::ordered_json::object();
+ordered_json settings_json(std::span<const OptionDescription> options) {
+  ordered_json settings = ordered_json::object();
   for (const OptionDescription& option : options) {
-    nlohmann::ordered_json* place = &settings;
+    ordered_json* place = &settings;
     for (const std::string& key : split(option.path, '.')) place = &(*place)[key];
     if (option.is_section) {
-      *place = nlohmann::ordered_json::object();
+      *place = ordered_json::object();
     } else {
       *place = value_of(parse_yaml(option.value, option.path));
     }
@@ -140,11 +128,11 @@ std::optional<RunResult> earlier_result(const std::string& command, const Benchm
   return result;
 }
 
-std::string judging_difference(const RunResult& earlier, const nlohmann::ordered_json& judging) {
-  const nlohmann::ordered_json stored = earlier.settings.flatten();
-  const nlohmann::ordered_json own = judging.flatten();
+std::string judging_difference(const RunResult& earlier, const ordered_json& judging) {
+  const ordered_json stored = earlier.settings.flatten();
+  const ordered_json own = judging.flatten();
   for (const auto& [pointer, value] : own.items()) {
-    const nlohmann::ordered_json old = stored.value(pointer, nlohmann::ordered_json());
+    const ordered_json old = stored.value(pointer, ordered_json());
     if (old == value) continue;
     std::string name = pointer.substr(1);
     std::replace(name.begin(), name.end(), '/', '.');
@@ -154,7 +142,7 @@ std::string judging_difference(const RunResult& earlier, const nlohmann::ordered
   return {};
 }
 
-bool is_finished(const RunResult& earlier, const ScoreStore& store, const nlohmann::ordered_json& judging) {
+bool is_finished(const RunResult& earlier, const ScoreStore& store, const ordered_json& judging) {
   return store.has_marks() && earlier.model.sha256 == store.identity().model_sha256 &&
          judging_difference(earlier, judging).empty();
 }
@@ -174,7 +162,7 @@ void print_result(const RunResult& result, const CaseTable& table) {
 }
 
 std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& run, const CaseTable& table,
-                               const ScoredRun& scored, nlohmann::ordered_json settings, double seconds,
+                               const ScoredRun& scored, ordered_json settings, double seconds,
                                ScoreStore& store) {
   const std::vector<MetricMarks> marks = run.benchmark->judge(table, scored.scores);
   store.write_scores(table, scored.scores);

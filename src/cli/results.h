@@ -1,6 +1,5 @@
 #pragma once
 
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,7 +20,7 @@ namespace sdsclip {
 RunResult new_result(const std::string& command, const std::string& benchmark);
 
 /// Options as a JSON object, sections nested.
-nlohmann::ordered_json settings_json(std::span<const OptionDescription> options);
+ordered_json settings_json(std::span<const OptionDescription> options);
 
 /// A benchmark that is to be run, and where.
 struct BenchmarkRun {
@@ -51,10 +50,10 @@ std::optional<RunResult> earlier_result(const std::string& command, const Benchm
 
 /// Whether `earlier` is what this run would give: the run in `store`, which is of the same identity, was
 /// completed and judged by `judging`, the settings that are no part of its identity.
-bool is_finished(const RunResult& earlier, const ScoreStore& store, const nlohmann::ordered_json& judging);
+bool is_finished(const RunResult& earlier, const ScoreStore& store, const ordered_json& judging);
 
 /// Names the first setting of `judging` that `earlier` has with another value, with both values; empty: none.
-std::string judging_difference(const RunResult& earlier, const nlohmann::ordered_json& judging);
+std::string judging_difference(const RunResult& earlier, const ordered_json& judging);
 
 /// The table of metrics, and what a match took.
 void print_result(const RunResult& result, const CaseTable& table);
@@ -69,7 +68,7 @@ struct ScoredRun {
 
 /// Judges, writes marks into the store and `OUT/result.json`, and prints the table. Returns the metrics.
 std::vector<Metric> finish_run(const std::string& command, const BenchmarkRun& run, const CaseTable& table,
-                               const ScoredRun& scored, nlohmann::ordered_json settings, double seconds,
+                               const ScoredRun& scored, ordered_json settings, double seconds,
                                ScoreStore& store);
 
 /// One table of the headline metrics of several benchmarks.

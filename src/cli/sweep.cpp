@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "failure.h"
 #include "paths.h"
@@ -148,19 +147,18 @@ void check_has_metric(const Sweep& sweep, std::span<const SweepOutcome> outcomes
   }
 }
 
-nlohmann::ordered_json to_json(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
+ordered_json to_json(const Sweep& sweep, std::span<const SweepOutcome> outcomes) {
   const bool higher = higher_is_better(sweep.metric);
-  nlohmann::ordered_json points = nlohmann::ordered_json::array();
+  ordered_json points = ordered_json::array();
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    nlohmann::ordered_json point = {{"name", sweep.points[i].name},
-                                    {"settings", nlohmann::ordered_json::object()}};
+    ordered_json point = {{"name", sweep.points[i].name}, {"settings", ordered_json::object()}};
     for (const auto& [key, value] : sweep.points[i].settings) point["settings"][key] = value;
     point["status"] = name_of(outcomes[i].status);
     if (outcomes[i].value) point["value"] = *outcomes[i].value;
     if (!outcomes[i].failure.empty()) point["failure"] = outcomes[i].failure;
     points.push_back(std::move(point));
   }
-  nlohmann::ordered_json best = nullptr;
+  ordered_json best = nullptr;
   if (const std::optional<std::size_t> index = best_outcome(outcomes, higher))
     best = sweep.points[*index].name;
   return {{"schema", 1},

@@ -60,15 +60,8 @@ std::string signed_fraction(double value) {
 }
 
 const char* winner_name(Winner winner) {
-  switch (winner) {
-    case Winner::kA:
-      return "A";
-    case Winner::kB:
-      return "B";
-    case Winner::kNone:
-      break;
-  }
-  return "not shown";
+  if (winner == Winner::kNone) return "not shown";
+  return winner == Winner::kA ? "A" : "B";
 }
 
 }  // namespace
@@ -114,6 +107,11 @@ std::string format_with_interval(const Metric& metric) {
   return fmt::format("{:.3f} [{:.3f}, {:.3f}]", metric.value, metric.ci95.low, metric.ci95.high);
 }
 
+std::string interval_cell(std::span<const Metric> metrics, std::string_view name) {
+  const std::optional<Metric> metric = find_metric(metrics, name);
+  return metric ? format_with_interval(*metric) : "-";
+}
+
 Table metric_table(std::span<const Metric> metrics) {
   Table table{.header = {"metric", "value [95% interval]", "n", "ties"}};
   for (const Metric& metric : metrics) {
@@ -144,10 +142,7 @@ Table comparison_table(std::span<const NamedMetrics> runs, std::span<const std::
   table.header.insert(table.header.end(), columns.begin(), columns.end());
   for (const NamedMetrics& run : runs) {
     std::vector<std::string> row = {run.name};
-    for (const std::string& column : columns) {
-      const std::optional<Metric> metric = find_metric(run.metrics, column);
-      row.push_back(metric ? format_with_interval(*metric) : "-");
-    }
+    for (const std::string& column : columns) row.push_back(interval_cell(run.metrics, column));
     table.rows.push_back(std::move(row));
   }
   return table;

@@ -2,11 +2,11 @@
 
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "sdsclip/base/filesystem.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/base/work_counters.h"
 #include "sdsclip/benchmarks/metrics.h"
 
@@ -22,7 +22,7 @@ struct RunResult {
   std::string command;    ///< `eval`, `diffusion-score`
   std::string benchmark;  ///< its name on the command line
   ModelIdentity model;
-  nlohmann::ordered_json settings;                   ///< every option that can change a value
+  ordered_json settings;                             ///< every option that can change a value
   std::map<std::string, std::string> versions = {};  ///< of sdsclip and its libraries
   double seconds = 0;                                ///< wall-clock time, with loading
   std::int64_t skipped_missing = 0;                  ///< cases left out because an image is missing
@@ -32,7 +32,7 @@ struct RunResult {
   std::vector<Metric> metrics = {};  ///< in the benchmark's order
 };
 
-nlohmann::ordered_json to_json(const RunResult& result);
+ordered_json to_json(const RunResult& result);
 
 /// Writes `path` whole or not at all. Throws like `write_file_atomically`, and `std::logic_error` if a value
 /// is not finite, which no metric may be.

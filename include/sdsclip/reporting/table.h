@@ -25,6 +25,9 @@ std::string format_markdown(const Table& table);
 /// A value with its interval: `0.310 [0.265, 0.356]`.
 std::string format_with_interval(const Metric& metric);
 
+/// The same of the metric with that name; `-` if there is none.
+std::string interval_cell(std::span<const Metric> metrics, std::string_view name);
+
 /// Every metric of one run: value with interval, n, ties.
 Table metric_table(std::span<const Metric> metrics);
 
