@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 A training configuration is a YAML file. It is read strictly:
 
 - An unknown key is an error that names the nearest known key.
-- A value of the wrong type is an error that names the file and the line.
+- A value of the wrong type, or out of its range, is an error that names the file and the line.
 
 `include: FILE` (or a list of files) is read first, and the file's own values override it. `--set key=value` overrides both.
 `sdsclip train --config NAME --print-config` prints the resolved configuration with the text of each option. This is

@@ -3,6 +3,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -27,19 +28,8 @@ void set_up_logging(bool quiet) {
 }
 
 void log_message(LogLevel level, std::string_view message) {
-  const std::string shown = terminal_text(message);
-  const spdlog::string_view_t text(shown.data(), shown.size());
-  switch (level) {
-    case LogLevel::kInfo:
-      logger().info(text);
-      break;
-    case LogLevel::kWarning:
-      logger().warn(text);
-      break;
-    case LogLevel::kError:
-      logger().error(text);
-      break;
-  }
+  constexpr std::array kLevels = {spdlog::level::info, spdlog::level::warn, spdlog::level::err};
+  logger().log(kLevels[static_cast<std::size_t>(level)], "{}", terminal_text(message));
 }
 
 }  // namespace sdsclip

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -19,10 +20,7 @@ struct Sample {
 };
 
 bool is_image(std::string_view extension) {
-  for (const std::string_view known : kImageExtensions) {
-    if (extension == known) return true;
-  }
-  return false;
+  return std::find(kImageExtensions.begin(), kImageExtensions.end(), extension) != kImageExtensions.end();
 }
 
 // WebDataset's rule: a sample's key is the path up to the first dot of its file name.

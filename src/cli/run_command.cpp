@@ -18,7 +18,7 @@ OnInterrupt on_interrupt(const AnyCommand&) {
 
 int fail(ExitCode code, const std::string& message) {
   std::fflush(stdout);
-  log_error("{}", message);
+  log_message(LogLevel::kError, message);
   return static_cast<int>(code);
 }
 

@@ -84,24 +84,12 @@ std::vector<std::string> polylines(const LossCurve& curve, const Range& steps, c
 }  // namespace
 
 std::string escape(std::string_view text) {
+  constexpr std::string_view kSpecial = "&<>\"";
+  constexpr std::array<std::string_view, 4> kWritten = {"&amp;", "&lt;", "&gt;", "&quot;"};
   std::string escaped;
-  for (const char letter : text) {
-    switch (letter) {
-      case '&':
-        escaped += "&amp;";
-        break;
-      case '<':
-        escaped += "&lt;";
-        break;
-      case '>':
-        escaped += "&gt;";
-        break;
-      case '"':
-        escaped += "&quot;";
-        break;
-      default:
-        escaped += letter;
-    }
+  for (const char& letter : text) {
+    const std::size_t found = kSpecial.find(letter);
+    escaped += found == std::string_view::npos ? std::string_view(&letter, 1) : kWritten[found];
   }
   return escaped;
 }

@@ -26,9 +26,4 @@ void log_warning(fmt::format_string<Args...> format, Args&&... args) {
   log_message(LogLevel::kWarning, fmt::format(format, std::forward<Args>(args)...));
 }
 
-template <typename... Args>
-void log_error(fmt::format_string<Args...> format, Args&&... args) {
-  log_message(LogLevel::kError, fmt::format(format, std::forward<Args>(args)...));
-}
-
 }  // namespace sdsclip
