@@ -16,8 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::string_view kFormat = "sdsclip-bundle";
 constexpr std::int64_t kVersion = 1;
 constexpr std::array<std::string_view, 2> kKindNames = {"clip", "teacher"};

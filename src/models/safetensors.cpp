@@ -18,7 +18,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr std::size_t kLengthBytes = 8;

@@ -11,8 +11,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr std::int64_t kCacheApplicationId = 0x53444543;  // "SDEC"
 
 Database open_cache(const fs::path& folder) {

@@ -14,8 +14,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr const char* kCommand = "sdsclip diffusion-score captions";
 
 fs::path store_path(const fs::path& run_or_store) {

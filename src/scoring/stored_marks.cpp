@@ -10,8 +10,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
   const std::int64_t cases = database.integer("SELECT count(*) FROM eval_case");
   std::vector<MetricMarks> metrics;

@@ -16,8 +16,6 @@
 
 namespace sdsclip {
 
-namespace fs = std::filesystem;
-
 namespace {
 constexpr std::int64_t kSchema = 1;
 }

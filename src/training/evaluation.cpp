@@ -12,8 +12,6 @@
 
 namespace sdsclip {
 
-namespace fs = std::filesystem;
-
 struct Evaluation::Task {
   const Benchmark* benchmark = nullptr;
   CaseTable table;
