@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
 # Installs what is missing: the Debian packages of scripts/debian-packages.txt, and a .venv with the pinned Python packages of
 # scripts/requirements.lock and scripts/requirements-tagger.lock. The torch wheel in .venv is also the LibTorch of the build.
-# It is safe to run twice: installed packages are left alone.
-set -euo pipefail
+# It is safe to run twice: installed packages are left alone. `scripts/setup.sh --for-build` installs only what the build needs,
+# which is a quarter of the downloads: the Debian packages and the torch wheel.
+set -Eeuo pipefail
 cd "$(dirname "$0")/.."
+
+for_build=no
+if [ $# -gt 0 ]; then
+  [ "$*" = --for-build ] || { echo "setup: got '$*', expected --for-build or nothing" >&2; exit 2; }
+  for_build=yes
+fi
 
 step="starting"
 trap 'echo "setup: failed while $step (see the message above)" >&2' ERR
@@ -38,15 +45,28 @@ if [ ! -x .venv/bin/python ]; then
   say "making .venv"
   "$python" -m venv .venv
 fi
+pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$1"; }
+install_torch() {
+  grep '^torch==' scripts/requirements.lock > .venv/torch.lock
+  if cmp -s .venv/torch.lock .venv/.torch.installed; then return; fi
+  say "installing LibTorch, the torch wheel"
+  pip_install .venv/torch.lock
+  cp .venv/torch.lock .venv/.torch.installed
+}
 if [ "$(cat "$stamp" 2>/dev/null || true)" != "$wanted" ]; then
-  say "installing the pinned Python packages (about 2.5 GB of downloads, LibTorch among them)"
   step="installing Python packages"
+  if [ "$for_build" = yes ]; then
+    install_torch
+    say "what the build needs is installed"
+    exit 0
+  fi
+  say "installing the pinned Python packages (about 2.5 GB of downloads, LibTorch among them)"
   # pip downloads and unpacks one package after another. Most bytes are NVIDIA's, which a second pip installs beside the first.
-  pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r "$1"; }
   grep '^nvidia-' scripts/requirements.lock > .venv/nvidia.lock
-  grep -v '^nvidia-' scripts/requirements.lock > .venv/others.lock
+  grep -v -e '^nvidia-' -e '^torch==' scripts/requirements.lock > .venv/others.lock
   pip_install .venv/nvidia.lock &
   nvidia=$!
+  install_torch
   pip_install .venv/others.lock
   pip_install scripts/requirements-tagger.lock
   wait "$nvidia"

@@ -15,13 +15,23 @@ for argument in "$@"; do
   esac
 done
 
-scripts/setup.sh
-scripts/build.sh release
+# Most Python packages serve the tests alone, so they are installed while the build runs.
+scripts/setup.sh --for-build
+scripts/setup.sh &
+setup=$!
+built=0
+scripts/build.sh release || built=$?
+wait "$setup"
+[ "$built" = 0 ] || exit "$built"
+
+# Without a ctest option, tests/order makes the order random but for the longest tests, which start first.
+order=()
 exclude=(--label-exclude 'slow|single')
 jobs=$(nproc)  # every test has one thread
 if [ "$slow" = yes ]; then
   exclude=(--label-exclude single)
   jobs=1  # some of the slow tests measure time
+  order=(--schedule-random)  # ctest uses tests/order only for tests side by side
 fi
 
 slowest() {  # of the run whose report is $1; what ctest keeps of earlier runs is averaged
@@ -35,7 +45,8 @@ run_tests() {
   shift
   local code=0 report=$PWD/$folder/tests.xml
   rm -f "$report"
-  ctest --test-dir "$folder" --schedule-random --parallel "$jobs" --output-on-failure --output-junit "$report" "$@" || code=$?
+  ctest --test-dir "$folder" ${order[@]+"${order[@]}"} --parallel "$jobs" --output-on-failure \
+    --output-junit "$report" "$@" || code=$?
   slowest "$report"
   return "$code"
 }
