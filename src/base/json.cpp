@@ -5,8 +5,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "sdsclip/base/error.h"
-#include "sdsclip/base/files.h"
 #include "sdsclip/base/text.h"
 
 namespace sdsclip {
@@ -175,10 +173,6 @@ JsonDocument parse_json_lines(std::string_view text, const std::string& name, Ex
 std::optional<std::string> json_text(std::string_view quoted) {
   const ordered_json value = ordered_json::parse(quoted, nullptr, false);
   return value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
-}
-
-ordered_json read_json_file(const fs::path& path) {
-  return read_json_file(path, kDataFileBytes);
 }
 
 ordered_json read_json_file(const fs::path& path, std::uint64_t most_bytes) {

@@ -90,10 +90,6 @@ std::uint32_t RandomSequence::next_word() {
   return block_[used_++];
 }
 
-double RandomSequence::uniform() {
-  return static_cast<double>(next_word()) * 0x1.0p-32;
-}
-
 double RandomSequence::uniform(double low, double high) {
   return low + (high - low) * uniform();
 }
@@ -105,10 +101,6 @@ std::uint32_t RandomSequence::below(std::uint32_t bound) {
     const std::uint32_t word = next_word();
     if (word >= threshold) return word % bound;
   }
-}
-
-bool RandomSequence::chance(double probability) {
-  return uniform() < probability;
 }
 
 }  // namespace sdsclip

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <limits>
 
 #include "support/expect_error.h"
 
@@ -132,6 +133,45 @@ TEST(BindOptions, ReadsACountOrAutoAndWritesItBack) {
   for (const char* wrong : {"size: automatic", "size: -1", "size: 1.5", "size: [1]"}) {
     expect_error(ExitCode::kUsage, {"c.yaml:1", "size"}, [&] { bound_size(wrong); });
   }
+}
+
+struct Ranged {
+  std::int64_t steps = 1;
+  double rate = 0.5;
+  double decay = 0;
+};
+void visit_options(OptionVisitor& visitor, Ranged& options) {
+  visitor.count("steps", options.steps, {1, 100}, "how many");
+  visitor.number("rate", options.rate, {.least = 0, .most = 1, .without_least = true, .without_most = true},
+                 "how much");
+  visitor.number("decay", options.decay, {.least = 0}, "how fast");
+}
+
+TEST(BindOptions, NamesFileAndLineOfAValueOutOfItsRange) {
+  const auto bound_ranged = [](const std::string& yaml) {
+    Ranged options;
+    bind_options(parse_yaml(yaml, "r.yaml"), options);
+    return options;
+  };
+  expect_error(ExitCode::kUsage, {"r.yaml:2: steps", "an integer (101)", "an integer from 1 to 100"},
+               [&] { bound_ranged("rate: 0.1\nsteps: 101\n"); });
+  for (const char* wrong : {"rate: 0", "rate: 1", "rate: -0.1", "rate: 2"}) {
+    expect_error(ExitCode::kUsage, {"r.yaml:1: rate", "a number above 0 and below 1"},
+                 [&] { bound_ranged(wrong); });
+  }
+  expect_error(ExitCode::kUsage, {"r.yaml:1: decay", "a number of 0 or more"},
+               [&] { bound_ranged("decay: -1e-9"); });
+  EXPECT_EQ(bound_ranged("steps: 100\nrate: 0.999\ndecay: 0").steps, 100);
+}
+
+TEST(CheckRanges, NamesTheOptionOfAValueThatNoDocumentGave) {
+  check_ranges(Ranged{});
+  expect_error(ExitCode::kUsage, {"train.steps: got 0, expected an integer from 1 to 100"},
+               [] { check_ranges(Ranged{.steps = 0}, "train"); });
+  expect_error(ExitCode::kUsage, {"rate: got nan, expected a number above 0"},
+               [] { check_ranges(Ranged{.rate = std::numeric_limits<double>::quiet_NaN()}); });
+  check_ranges(Batches{kAuto});
+  expect_error(ExitCode::kUsage, {"size: got -2"}, [] { check_ranges(Batches{-2}); });
 }
 
 TEST(ToYaml, ReadsBackToTheSameValues) {

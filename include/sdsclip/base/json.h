@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "sdsclip/base/error.h"
-#include "sdsclip/base/filesystem.h"
+#include "sdsclip/base/files.h"
 
 namespace sdsclip {
 
@@ -37,8 +37,7 @@ JsonDocument parse_json_lines(std::string_view text, const std::string& name, Ex
 std::optional<std::string> json_text(std::string_view quoted);
 
 /// Reads a whole file with `parse_json_value`. `most_bytes` limits the file's size.
-ordered_json read_json_file(const fs::path& path);
-ordered_json read_json_file(const fs::path& path, std::uint64_t most_bytes);
+ordered_json read_json_file(const fs::path& path, std::uint64_t most_bytes = kDataFileBytes);
 
 /// The value's kind as error messages name it: "a fraction (0.5)", "an object".
 std::string kind_of_json(const ordered_json& value);

@@ -42,10 +42,12 @@ class RandomSequence {
   RandomSequence(std::uint64_t seed, std::uint64_t stream) : seed_(seed), stream_(stream) {}
 
   std::uint32_t next_word();
-  double uniform();                          ///< in [0, 1), 32 random bits
+  /// In [0, 1), 32 random bits.
+  double uniform() { return static_cast<double>(next_word()) * 0x1.0p-32; }
   double uniform(double low, double high);   ///< in [low, high)
   std::uint32_t below(std::uint32_t bound);  ///< in [0, bound), unbiased; bound >= 1
-  bool chance(double probability);           ///< true with that probability
+  /// True with that probability.
+  bool chance(double probability) { return uniform() < probability; }
 
  private:
   std::uint64_t seed_;
