@@ -104,8 +104,9 @@ class Workplace:
 
     def free(self) -> None:
         """Returns memory that no network needs to the device, on which other programs run too."""
-        gc.collect()
-        torch.cuda.empty_cache()  # does nothing without a GPU
+        if self.device != "cpu":
+            gc.collect()
+            torch.cuda.empty_cache()
 
 
 @cache
