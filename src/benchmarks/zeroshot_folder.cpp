@@ -51,6 +51,21 @@ std::vector<std::string> class_folders(const fs::path& data, const std::vector<s
   return folders;
 }
 
+/// `traffic light` and `traffic_light`, for example, have one folder, whose images cannot be of both classes.
+void refuse_shared_folders(const fs::path& data, const std::vector<std::string>& class_names,
+                           const std::vector<std::string>& folders) {
+  std::map<std::string, std::size_t> label_of;
+  for (std::size_t label = 0; label < folders.size(); ++label) {
+    const auto [earlier, is_new] = label_of.emplace(folders[label], label);
+    if (is_new) continue;
+    throw input_error(
+        "{}: line {} ('{}') and line {} ('{}') have the same folder '{}', expected one per class; list the "
+        "classes' folders in {}, one per line",
+        (data / "classnames.txt").string(), earlier->second + 1, class_names[earlier->second], label + 1,
+        class_names[label], folders[label], (data / "folders.txt").string());
+  }
+}
+
 bool is_image_name(const fs::path& name) {
   const std::string extension = lower_case(name.extension().string());
   return std::find(kImageExtensions.begin(), kImageExtensions.end(), extension) != kImageExtensions.end();
@@ -118,6 +133,7 @@ void refuse_unknown_folders(const fs::path& data, const std::vector<std::string>
 void load_image_folder(CaseTableBuilder& builder, const fs::path& data,
                        const std::vector<std::string>& class_names) {
   const std::vector<std::string> folders = class_folders(data, class_names);
+  refuse_shared_folders(data, class_names, folders);
   refuse_unknown_folders(data, folders);
   ClassFiles files;
   for (std::size_t label = 0; label < folders.size(); ++label) {

@@ -255,8 +255,9 @@ TableCaptions::TableCaptions(const fs::path& table, fs::path images, const Table
 /// If bad records end the run, reports before the first step what would fail later.
 void TableCaptions::check_row(const CsvRow& row, OnBadSample on_bad_sample) const {
   if (row.fields.size() != header_.columns) {
-    if (on_bad_sample == OnBadSample::kFail) throw wrong_columns(place(row), row.fields.size());
-    return;
+    if (on_bad_sample != OnBadSample::kFail) return;
+    throw input_error("{} (set data.on_bad_sample=skip to leave bad rows out)",
+                      wrong_columns(place(row), row.fields.size()).what());
   }
   if (rows_.empty() && is_address(row.fields[header_.image])) {
     throw input_error(

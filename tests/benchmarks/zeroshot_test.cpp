@@ -104,6 +104,22 @@ TEST_F(Zeroshot, GivesClassesOfOneNameTheirOwnRows) {
   EXPECT_EQ(table.captions[0].texts, table.captions[1].texts);
 }
 
+TEST_F(Zeroshot, NamesBothClassesOfOneFolder) {
+  write_names("car\ntraffic light\ntraffic_light\n");
+  put_image(folder_ / "car" / "x.png");
+  put_image(folder_ / "traffic_light" / "x.png");
+  expect_error(ExitCode::kInput,
+               {"classnames.txt: line 2 ('traffic light') and line 3 ('traffic_light')",
+                "same folder 'traffic_light'", "folders.txt"},
+               [&] { load(); });
+  write_text(folder_ / "folders.txt", "car\ntraffic_light\ncar\n");
+  expect_error(ExitCode::kInput, {"line 1 ('car') and line 3 ('traffic_light')", "same folder 'car'"},
+               [&] { load(); });
+  put_image(folder_ / "traffic light" / "x.png");
+  std::filesystem::remove(folder_ / "folders.txt");
+  EXPECT_EQ(load().cases.size(), 3u);  // a folder of each name
+}
+
 // As CLIP_benchmark's `[line.strip() for line in text.splitlines()]`: labels are the lines' places.
 TEST_F(Zeroshot, KeepsAnEmptyLineAsAClassSoThatNoLabelShifts) {
   write_names("\xef\xbb\xbf cat \ndog\r\n\n\u2003bird\t\n");
