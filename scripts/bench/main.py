@@ -153,6 +153,8 @@ class Runner:
 
     def measure(self, parts: list[Part]) -> None:
         needed = any(part.needs_bundles for part in parts) and not done_file(self.out, BUNDLES.name).exists()
+        if needed:
+            failed_file(self.out, BUNDLES.name).unlink(missing_ok=True)
         bundles = self.start([Part(BUNDLES.name, "", 0)]) if needed else None
         current = self.out / "current"
 
@@ -205,8 +207,6 @@ def main() -> None:
     except OSError:
         fail(USAGE, f"--out: another run measures in {out}; wait for it or give another folder")
     waiting = [part for part in parts if not done_file(out, part.name).exists() and (part.on_cpu or not is_cpu)]
-    for part in [BUNDLES, *waiting]:
-        failed_file(out, part.name).unlink(missing_ok=True)
     runner = Runner(arguments.device, out, build, deadline)
     try:
         runner.measure(waiting)

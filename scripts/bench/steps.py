@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -94,14 +95,15 @@ def measure_compiled(place: Workplace, batch: int, trace: Path | None = None) ->
     return [row_of(place, COMPILED, batch, seconds, gpu_peak(place))]
 
 
-def has_determinism_option(place: Workplace) -> bool:
-    text = run_program([place.build / "sdsclip", "train", "--config", "quickstart.yaml", "--print-config"])
+@cache
+def has_determinism_option(build: Path) -> bool:
+    text = run_program([build / "sdsclip", "train", "--config", "quickstart.yaml", "--print-config"])
     return any(line.strip().startswith("deterministic:") for line in text.splitlines())
 
 
 def ours(place: Workplace, deterministic: bool) -> tuple[str, list[str]]:
     """Returns the row's name and the settings of the program's step."""
-    if has_determinism_option(place):
+    if has_determinism_option(place.build):
         value = str(deterministic).lower()
         return f"sdsclip, train.deterministic={value}", [f"train.deterministic={value}"]
     if not deterministic:

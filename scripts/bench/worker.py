@@ -70,6 +70,7 @@ def wait_for_bundles(out: Path) -> None:
 
 def run_part(name: str, needs_bundles: bool, place: Workplace) -> bool:
     """Measures a part and stores its rows, or the reason why there are none. Returns whether the process may go on."""
+    failed_file(place.out, name).unlink(missing_ok=True)
     if name != "bundles":
         write_whole(place.out / "current", name)
     start = time.monotonic()

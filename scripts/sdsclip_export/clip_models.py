@@ -17,7 +17,7 @@ from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.clip_source import ClipSource, Weights
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
 from sdsclip_export.exportable import reason_against
-from sdsclip_export.hub import snapshot_of, use_cache_if_unreachable
+from sdsclip_export.hub import refuse_parent, snapshot_of, use_cache_if_unreachable
 from sdsclip_export.open_clip_folder import CONFIG_FILE, is_open_clip_folder, read_model_config, read_open_clip_folder
 from sdsclip_export.random_weights import perturb_all
 from sdsclip_export.tokenizer import BundleTokenizer, Tokenizer
@@ -35,6 +35,8 @@ def load_clip(
     and `tokenizer` the Hugging Face tokenizer that the config names.
     """
     path = snapshot_of(Path(model))
+    if path.is_dir():
+        refuse_parent(path, "config.json", "open_clip_config.json", "model_index.json")
     if path.is_dir() and not is_open_clip_folder(path):
         if activation or merges or tokenizer:
             raise ExportError(USAGE, f"{model}: a transformers folder says its own activation, merges and tokenizer")

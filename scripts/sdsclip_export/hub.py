@@ -8,8 +8,12 @@ from urllib.request import getproxies
 
 from huggingface_hub import constants
 
+from sdsclip_export.errors import INPUT, ExportError
+
 _SECONDS = 5
 _PROXIES = {"http", "https", "all"}
+_DEEPEST = 4  # folders from a parent to its models: hub/models--OWNER--NAME/snapshots/COMMIT
+_MOST_NAMED = 5  # models of a parent folder in an error
 
 
 def use_cache_if_unreachable() -> None:
@@ -41,3 +45,23 @@ def snapshot_of(folder: Path) -> Path:
         return folder
     snapshot = folder / "snapshots" / current.read_text(encoding="utf-8").strip()
     return snapshot if snapshot.is_dir() else folder
+
+
+def refuse_parent(folder: Path, *markers: str) -> None:
+    """Raises ExportError if a folder has none of the files of a model, but folders below it do, and names these."""
+    if any((folder / marker).exists() for marker in markers):
+        return
+    files = [file for depth in range(1, _DEEPEST + 1) for marker in markers for file in folder.glob("*/" * depth + marker)]
+    models = sorted({_model_folder(file, folder) for file in files})
+    if models:
+        named = ", ".join(str(model) for model in models[:_MOST_NAMED])
+        more = f", and {len(models) - _MOST_NAMED} more" if len(models) > _MOST_NAMED else ""
+        raise ExportError(INPUT, f"{folder}: a folder of models, not a model; give one of them: {named}{more}")
+
+
+def _model_folder(file: Path, parent: Path) -> Path:
+    """Returns what to give for the model that `file` belongs to: its folder, or the one of the hub's cache around it."""
+    marker_depth = 2 if file.parent.name == "unet" else 1
+    folder = file.parents[marker_depth - 1]
+    cached = folder.parent.parent
+    return cached if cached != parent and snapshot_of(cached) == folder else folder

@@ -17,7 +17,7 @@ from torch import nn
 from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.errors import INPUT, USAGE, ExportError, one_line
 from sdsclip_export.fine_tunes import load_unet, merge_lora
-from sdsclip_export.hub import folder_name, snapshot_of, use_cache_if_unreachable
+from sdsclip_export.hub import folder_name, refuse_parent, snapshot_of, use_cache_if_unreachable
 from sdsclip_export.random_weights import perturb_all
 from sdsclip_export.single_file import SUFFIXES as SINGLE_FILE_SUFFIXES
 from sdsclip_export.single_file import single_file_parts
@@ -90,7 +90,9 @@ def load_diffusers(
     """
     changes = changes or Changes()
     path = snapshot_of(Path(model))
-    model = str(path) if path.is_dir() else model
+    if path.is_dir():
+        refuse_parent(path, "unet/config.json", "model_index.json")
+        model = str(path)
     is_file = path.suffix in SINGLE_FILE_SUFFIXES and not path.is_dir()
     if is_file and variant:
         raise ExportError(USAGE, f"{model}: --variant chooses among the files of a folder, and this is one file")

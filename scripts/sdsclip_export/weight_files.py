@@ -1,5 +1,6 @@
 """Reads weights without running pickled code, tells which weights a folder holds, and checks what was loaded."""
 
+import json
 import re
 import sys
 import zipfile
@@ -19,6 +20,16 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "params
 _PREFIXES = ("module.", "_orig_mod.")
 _NOT_ALLOWED = re.compile(r"Unsupported global: GLOBAL (\S+) was not an allowed global")
 _MOST_CLASSES = 100  # of other libraries in one file
+_CUT_SHORT = re.compile(r"unexpected EOF|Ran out of input|truncated|PytorchStreamReader failed")
+_LONGEST_HEADER = 100_000_000  # bytes, as the safetensors library permits
+# What a download may leave under the name of weights, by its first bytes in lower case.
+_OTHER_KINDS = {
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "an XML text",
+    b"version https://git-lfs": "a Git LFS pointer",
+    b"{": "a JSON text",
+}
 
 
 @dataclass
@@ -37,6 +48,7 @@ def read_weights(path: Path) -> WeightsFile:
     """
     if not path.is_file():
         raise ExportError(INPUT, f"{path}: cannot load it: no such file")
+    refuse_broken(path)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -51,9 +63,46 @@ def read_weights(path: Path) -> WeightsFile:
     except ExportError:
         raise
     except Exception as error:
+        if _CUT_SHORT.search(str(error)):
+            raise ExportError(INPUT, f"{path}: cut short or damaged, not readable weights; download it again") from error
         raise ExportError(
             INPUT, f"{path}: not readable weights ({one_line(error)}); expected a state dict as .safetensors or torch.save"
         ) from error
+
+
+def refuse_broken(path: Path) -> None:
+    """Raises ExportError if a file of weights is plainly something else, such as an error page, or was cut short."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(512)
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    what = None
+    if b"\0" not in start[:8]:  # where a safetensors file has the length of its header, whose first byte may be a `{`
+        what = next((kind for begin, kind in _OTHER_KINDS.items() if text.startswith(begin)), None)
+    if size == 0:
+        what = "an empty file"
+    elif start.startswith(b"PK\x03\x04") and not zipfile.is_zipfile(path):
+        what = f"the first part of a file: it ends after {size} bytes without its list of contents"
+    elif path.suffix == ".safetensors" and (expected := _safetensors_size(path)) > size:
+        what = f"the first part of a file: it has {size} of {expected} bytes"
+    if what:
+        raise ExportError(INPUT, f"{path}: {what}, not weights; download it again")
+
+
+def _safetensors_size(path: Path) -> int:
+    """Returns the size that a safetensors file's own header tells; 0 if it has no readable header."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if not 2 <= length <= _LONGEST_HEADER:
+            return 0
+        header = file.read(length)
+    if len(header) < length:
+        return 8 + length
+    try:
+        ends = [entry["data_offsets"][1] for name, entry in json.loads(header).items() if name != "__metadata__"]
+        return 8 + length + max(ends, default=0)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
+        return 0
 
 
 def _is_torchscript(path: Path) -> bool:
@@ -158,6 +207,9 @@ def chosen_variant(folder: Path, wanted: str | None) -> str | None:
         raise ExportError(INPUT, f"{folder}: {got}, only {others}; add --variant {min(found - {''})}")
     chosen = wanted if (wanted or "") in found else None
     files = [(path, match) for path, match in _weights_in(folder) if _variant_of(match) == (chosen or "")]
+    for path, match in files:
+        if not match["index"]:
+            refuse_broken(path)
     if all(match["shard"] for _, match in files):
         first = min(path.name for path, _ in files)
         raise ExportError(INPUT, f"{folder}: {first} is one of several files; their index (....index.json) is not there")

@@ -24,7 +24,8 @@ import tables
 from parts import Part, parts_of
 from results import done_file, read_rows
 
-LEFT_OUT = "Hc"  # `compiled-2` compiles the same network, and one compilation is enough
+# `compiled-2` compiles the network of `Hc`, and two batches show what three do.
+LEFT_OUT = ("Hc", "plain-8", "ours-8", "free-8")
 
 # A worker without PyTorch: parts are named for what they do.
 FAKE_WORKER = """
@@ -69,7 +70,7 @@ class Folder(unittest.TestCase):
 class WholeRun(Folder):
     def test_every_part_is_measured_once_and_shown(self) -> None:
         out = self.folder / "out"
-        parts = [part for part in parts_of("cpu") if part.name != LEFT_OUT]
+        parts = [part for part in parts_of("cpu") if part.name not in LEFT_OUT]
         arguments = ("--device", "cpu", "--out", out, "--only", ",".join(part.name for part in parts))
         first = self.run_script(*arguments, "--seconds", 3600)
         self.assertEqual(first.returncode, 0, first.stderr)
@@ -82,7 +83,7 @@ class WholeRun(Folder):
 
         rows = read_rows(out, [part.name for part in parts])
         steps = {(row["name"].split(",")[0], row["batch"]) for row in rows if row["table"] == "steps"}
-        self.assertEqual(steps, {(name, batch) for name in ("plain PyTorch", "sdsclip") for batch in (2, 4, 8)})
+        self.assertEqual(steps, {(name, batch) for name in ("plain PyTorch", "sdsclip") for batch in (2, 4)})
         for row in rows:
             self.assertTrue(all(second > 0 for second in row.get("seconds", [1])), row)
         for row in (row for row in rows if row["table"] == "kernels"):

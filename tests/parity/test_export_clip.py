@@ -1,7 +1,9 @@
 """export_clip.py against the libraries whose models it exports."""
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import unittest
@@ -9,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 import open_clip
+import safetensors.torch
 import torch
 import transformers
 
@@ -22,6 +25,7 @@ from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export import tracing, verify
 from sdsclip_export.clip_models import Weights, load_clip
 from sdsclip_export.errors import ExportError
+from sdsclip_export.weight_files import read_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTED_ROW = re.compile(r"\(`(\S+\.yaml)`\) \| `(\S+) --pretrained (\S+) --out models/(\S+)`")
@@ -320,6 +324,51 @@ class Errors(ExportTestCase):
         self.expect_error(export_clip, 3, "CLIPModel folder", self.scratch, "--out", self.out)
         foreign = self.write_json("foreign.json", VIT | {"text_cfg": TINY_TEXT | {"hf_tokenizer_name": "t5"}})
         self.expect_error(export_clip, 3, "t5", foreign, "--random", 0, "--out", self.out)
+
+    def test_a_download_that_is_no_whole_file_is_named_for_what_it_is(self) -> None:
+        tiny = self.write_json("tiny.json", VIT)
+        state = {"logit_scale": torch.zeros(()), "weight": torch.arange(4000.0)}
+        torch.save(state, self.scratch / "new.pt")
+        torch.save(state, self.scratch / "old.pt", _use_new_zipfile_serialization=False)
+        safetensors.torch.save_file(state, self.scratch / "whole.safetensors")
+        cases = {
+            "page.pt": (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "a web page, not weights"),
+            "page.safetensors": (b"<html><body>404</body></html>", "a web page, not weights"),
+            "message.pt": (b'{"error": "not found"}', "a JSON text, not weights"),
+            "pointer.pt": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not weights"),
+            "empty.pt": (b"", "an empty file, not weights"),
+        }
+        for name in ("new.pt", "old.pt", "whole.safetensors"):
+            data = (self.scratch / name).read_bytes()
+            what = "cut short or damaged" if name == "old.pt" else "the first part of a file"
+            cases[f"half-{name}"] = (data[: len(data) // 2], what)
+        cases["header.safetensors"] = (data[:20], "the first part of a file")
+        for name, (content, message) in cases.items():
+            with self.subTest(name):
+                (self.scratch / name).write_bytes(content)
+                arguments = (tiny, "--checkpoint", self.scratch / name, "--out", self.out)
+                self.expect_error(export_clip, 3, message, *arguments)
+                self.expect_error(export_clip, 3, "download it again", *arguments)
+
+    def test_a_safetensors_file_whose_first_byte_is_a_brace_is_read(self) -> None:
+        path = self.scratch / "brace.safetensors"
+        header = json.dumps({"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}).encode().ljust(ord("{"))
+        path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+        self.assertEqual(path.read_bytes()[:1], b"{")
+        self.assertEqual(set(read_weights(path).state), {"w"})
+
+    def test_a_folder_of_models_names_them(self) -> None:
+        parent = self.scratch / "hub"
+        self.addCleanup(shutil.rmtree, parent)
+        snapshot = parent / "models--openai--clip" / "snapshots" / "abc"
+        for folder in (snapshot, parent / "mine"):
+            folder.mkdir(parents=True)
+            (folder / "config.json").write_text("{}")
+        (snapshot.parents[1] / "refs").mkdir()
+        (snapshot.parents[1] / "refs" / "main").write_text("abc")
+        self.expect_error(
+            export_clip, 3, f"give one of them: {parent / 'mine'}, {snapshot.parents[1]}", parent, "--out", self.out
+        )
 
     def test_an_existing_bundle_is_kept_unless_forced(self) -> None:
         tiny = self.write_json("tiny.json", VIT)

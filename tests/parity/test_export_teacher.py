@@ -254,6 +254,13 @@ class Errors(ExportTestCase):
 
     def test_input(self) -> None:
         self.expect_error(export_teacher, 3, "cannot load", "--diffusers", self.scratch, "--out", self.out)
+        models = self.scratch / "models"
+        snapshot = models / "models--owner--name" / "snapshots" / "abc"
+        for folder in (models / "sd" / "unet", snapshot / "unet"):
+            folder.mkdir(parents=True)
+            (folder / "config.json").write_text("{}")
+        found = f"a folder of models, not a model; give one of them: {snapshot}, {models / 'sd'}"
+        self.expect_error(export_teacher, 3, found, "--diffusers", models, "--out", self.out)
         missing = self.scratch / "none.safetensors"
         self.expect_error(export_teacher, 3, "no such file", "--diffusers", missing, "--out", self.out)
         without = self.write_json("without.json", {key: TINY[key] for key in TINY if key != "vae"})
