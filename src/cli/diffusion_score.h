@@ -41,7 +41,8 @@ inline void visit_options(CommandLine& line, DiffusionScoreCommand& command) {
                                 {"resize"},
                                 {"convert"},
                                 {"micro_batch"},
-                                {"encode_batch"}});
+                                {"encode_batch"},
+                                {"workers"}});
   line.range(
       "t_range", command.score.sampling.t_min, command.score.sampling.t_max,
       "First and last timestep, as fractions of the schedule. Narrow it to study which noise levels tell "

@@ -3,11 +3,13 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "paths.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
 #include "sdsclip/base/log.h"
+#include "sdsclip/base/task_queue.h"
 #include "sdsclip/base/text.h"
 #include "sdsclip/models/clip_model.h"
 #include "sdsclip/models/inputs.h"
@@ -17,6 +19,7 @@ namespace sdsclip {
 namespace {
 
 constexpr std::size_t kBatch = 64;
+constexpr std::size_t kBatchesWaiting = 2;
 
 std::vector<std::string> read_lines(const std::string& file) {
   std::vector<std::string> lines = split(read_file(file), '\n');
@@ -28,15 +31,40 @@ std::vector<std::string> read_lines(const std::string& file) {
   return lines;
 }
 
-/// `encode` of each batch of lines, put together: f32[N, D].
+/// `encode` of each batch of `count` lines, put together: f32[N, D]. A batch is read back on another thread,
+/// while the next one is encoded.
 template <typename Encode>
-at::Tensor encode_all(const std::vector<std::string>& lines, Encode&& encode) {
+at::Tensor encode_all(std::size_t count, const Encode& encode) {
   std::vector<at::Tensor> batches;
-  for (std::size_t first = 0; first < lines.size(); first += kBatch) {
-    const std::size_t count = std::min(kBatch, lines.size() - first);
-    batches.push_back(encode(std::span<const std::string>(lines.data() + first, count)).cpu());
+  TaskQueue reader(kBatchesWaiting);
+  for (std::size_t first = 0; first < count; first += kBatch) {
+    const at::Tensor batch = encode(first, std::min(kBatch, count - first));
+    reader.add([&batches, batch] { batches.push_back(batch.cpu()); });
   }
+  reader.finish();
   return at::cat(batches);
+}
+
+at::Tensor encode_images(const ClipModel& model, const EmbedCommand& command) {
+  const PreprocessOptions options = preprocess_options(model.bundle().image, command.convert);
+  const std::vector<std::string> files = read_lines(command.images);
+  std::vector<std::int64_t> batches((files.size() + kBatch - 1) / kBatch);
+  std::iota(batches.begin(), batches.end(), 0);
+  PixelUnits pixels(static_cast<std::int64_t>(files.size()), batches, kBatch, options, command.workers,
+                    model.placement().device, [&](std::size_t i, std::span<std::uint8_t> out) {
+                      read_file_square(files[i], options, out);
+                    });
+  return encode_all(files.size(), [&](std::size_t, std::size_t size) {
+    return model.encode_image(pixels.next().narrow(0, 0, static_cast<std::int64_t>(size)));
+  });
+}
+
+at::Tensor encode_texts(const ClipModel& model, const EmbedCommand& command) {
+  const Tokenizer tokenizer = load_tokenizer(model.bundle());
+  const std::vector<std::string> texts = read_lines(command.text);
+  return encode_all(texts.size(), [&](std::size_t first, std::size_t size) {
+    return model.encode_text(tokenize(tokenizer, std::span(texts).subspan(first, size)));
+  });
 }
 
 }  // namespace
@@ -51,20 +79,8 @@ void run(const EmbedCommand& command) {
   if (!command.tuned.empty()) load_tuned(model, command.tuned);
 
   std::vector<std::pair<std::string, at::Tensor>> tensors;
-  if (!command.images.empty()) {
-    const PreprocessOptions options = preprocess_options(model.bundle().image, command.convert);
-    tensors.emplace_back("image_embeds",
-                         encode_all(read_lines(command.images), [&](std::span<const std::string> files) {
-                           return model.encode_image(read_pixel_tensor(files, options));
-                         }));
-  }
-  if (!command.text.empty()) {
-    const Tokenizer tokenizer = load_tokenizer(model.bundle());
-    tensors.emplace_back("text_embeds",
-                         encode_all(read_lines(command.text), [&](std::span<const std::string> texts) {
-                           return model.encode_text(tokenize(tokenizer, texts));
-                         }));
-  }
+  if (!command.images.empty()) tensors.emplace_back("image_embeds", encode_images(model, command));
+  if (!command.text.empty()) tensors.emplace_back("text_embeds", encode_texts(model, command));
   write_safetensors(command.out, tensors);
   for (const std::pair<std::string, at::Tensor>& tensor : tensors) {
     log_info("{}: {} [{}, {}]", command.out, tensor.first, tensor.second.size(0), tensor.second.size(1));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "sdsclip/base/work_ahead.h"
 #include "sdsclip/data/preprocess.h"
 #include "shared_options.h"
 
@@ -14,6 +15,7 @@ struct EmbedCommand : CommandOptions {
   std::string images;
   std::string text;
   std::string out;
+  std::int64_t workers = 0;
   ComputeOptions compute;
 };
 
@@ -25,6 +27,7 @@ inline void visit_options(CommandLine& line, EmbedCommand& command) {
   line.option("text", command.text, "File with one text per line; empty: no texts.");
   line.required("out", command.out,
                 "safetensors file to create, with image_embeds and text_embeds, not normalised.");
+  line.count("workers", command.workers, {0, kMostThreads}, kWorkersText);
   visit_compute(line, command.compute);
 }
 

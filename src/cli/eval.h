@@ -20,7 +20,7 @@ inline void visit_options(CommandLine& line, EvalCommand& command) {
   visit_options(line, command.scoring);
   line.option("clip", command.clip, kBundleText);
   line.option("tuned", command.tuned, kTunedText);
-  line.flags_of(command.score, {{"image_batch", "--batch"}, {"cache"}, {"convert"}});
+  line.flags_of(command.score, {{"image_batch", "--batch"}, {"cache"}, {"convert"}, {"workers"}});
   visit_compute(line, command.compute);
 }
 

@@ -31,7 +31,8 @@ void check_embeddings(const at::Tensor& embeddings, const Bundle& bundle, const 
 at::Tensor call(torch::jit::Module& module, const char* method, const at::Tensor& input,
                 const ClipModel& model) {
   const AutocastScope autocast(model.placement());
-  const at::Tensor output = call_method(module, method, {input.to(model.placement().device)}).toTensor();
+  const at::Tensor output =
+      call_method(module, method, {input.to(model.placement().device, /*non_blocking=*/true)}).toTensor();
   check_embeddings(output, model.bundle(), method);
   return output.to(at::kFloat);
 }

@@ -3,9 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <atomic>
-#include <exception>
-#include <thread>
+#include <utility>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -98,41 +96,69 @@ at::Tensor pixel_tensor(std::span<const std::uint8_t> pixels, const PreprocessOp
   return tensor;
 }
 
-at::Tensor read_pixel_tensor(std::int64_t count, std::int64_t rows, const PreprocessOptions& options,
-                             std::int64_t workers, const ReadSquare& read) {
-  const std::size_t images = static_cast<std::size_t>(count);
-  const std::size_t elements = options.element_count();
-  std::vector<std::uint8_t> pixels(images * elements);
-  std::vector<std::exception_ptr> failures(images);
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t i = next++; i < images; i = next++) {
-      try {
-        read(i, std::span(pixels).subspan(i * elements, elements));
-      } catch (...) {
-        failures[i] = std::current_exception();
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    const std::size_t extra = std::min(images, static_cast<std::size_t>(workers));
-    for (std::size_t i = 1; i < extra; ++i) threads.emplace_back(work);
-    work();
+PixelUnits::PixelUnits(std::int64_t count, std::vector<std::int64_t> units, std::int64_t size,
+                       const PreprocessOptions& options, std::int64_t workers, c10::Device device,
+                       ReadSquare read)
+    : count_(count),
+      units_(std::move(units)),
+      size_(size),
+      options_(options),
+      pinned_(device.is_cuda()),
+      read_(std::move(read)) {
+  std::size_t images = 0;
+  for (std::size_t place = 0; place < units_.size(); ++place) {
+    images += static_cast<std::size_t>(rows_of(place));
   }
-  for (const std::exception_ptr& failure : failures) {
-    if (failure) std::rethrow_exception(failure);
-  }
-  const at::Tensor tensor = pixel_tensor(pixels, options);
-  if (rows == count) return tensor;
-  return at::cat({tensor, at::zeros({rows - count, 3, options.size, options.size}, at::kFloat)});
+  for (std::size_t place = 0; place < slots_.size(); ++place) prepare_slot(place);
+  ahead_.emplace(images, slots_.size() * static_cast<std::size_t>(size_), workers,
+                 [this](std::size_t item) { read_image(item); });
+}
+
+std::int64_t PixelUnits::rows_of(std::size_t place) const {
+  return std::clamp(count_ - units_[place] * size_, std::int64_t{0}, size_);
+}
+
+void PixelUnits::prepare_slot(std::size_t place) {
+  if (place >= units_.size()) return;
+  at::Tensor& slot = slots_[place % slots_.size()];
+  slot = at::empty({size_, 3, options_.size, options_.size},
+                   at::TensorOptions().dtype(at::kFloat).pinned_memory(pinned_));
+  const std::int64_t rows = rows_of(place);
+  if (rows < size_) slot.narrow(0, rows, size_ - rows).zero_();
+}
+
+void PixelUnits::read_image(std::size_t item) {
+  const std::size_t size = static_cast<std::size_t>(size_);
+  const std::size_t place = item / size;
+  const std::size_t row = item % size;
+  const std::size_t elements = options_.element_count();
+  std::vector<std::uint8_t> pixels(elements);
+  read_(static_cast<std::size_t>(units_[place]) * size + row, pixels);
+  float* const out = slots_[place % slots_.size()].data_ptr<float>();
+  normalize_pixels(pixels, options_, {out + row * elements, elements});
+}
+
+at::Tensor PixelUnits::next() {
+  const std::size_t place = taken_++;
+  const std::size_t first = place * static_cast<std::size_t>(size_);
+  ahead_->wait_until(first + static_cast<std::size_t>(rows_of(place)));
+  at::Tensor pixels = std::move(slots_[place % slots_.size()]);
+  prepare_slot(place + slots_.size());
+  ahead_->release(first + static_cast<std::size_t>(size_));
+  return pixels;
+}
+
+void read_file_square(const std::string& file, const PreprocessOptions& options,
+                      std::span<std::uint8_t> out) {
+  resize_and_crop(decode_for(options, read_image_bytes(file), file), options, out);
 }
 
 at::Tensor read_pixel_tensor(std::span<const std::string> files, const PreprocessOptions& options) {
   const std::int64_t count = static_cast<std::int64_t>(files.size());
-  return read_pixel_tensor(count, count, options, 1, [&](std::size_t i, std::span<std::uint8_t> out) {
-    resize_and_crop(decode_for(options, read_image_bytes(files[i]), files[i]), options, out);
-  });
+  return PixelUnits(
+             count, {0}, count, options, 0, at::kCPU,
+             [&](std::size_t i, std::span<std::uint8_t> out) { read_file_square(files[i], options, out); })
+      .next();
 }
 
 }  // namespace sdsclip

@@ -52,7 +52,8 @@ at::Tensor DiffusionTeacher::encode_text(const at::Tensor& ids) {
 at::Tensor DiffusionTeacher::encode_image(const at::Tensor& pixels) {
   const at::NoGradGuard no_grad;
   work_.vae_encodings += pixels.size(0);
-  const at::Tensor input = pixels.to(placement_.device, dtype_of(placement_.precision));
+  const at::Tensor input =
+      pixels.to(placement_.device, dtype_of(placement_.precision), /*non_blocking=*/true);
   const at::Tensor moments = call_method(*vae_encoder_, "forward", {input}).toTensor().to(at::kFloat);
   const BundleLatent& latent = bundle_.latent;
   check_shape(moments, {pixels.size(0), 2 * latent.channels, latent.size, latent.size}, bundle_,

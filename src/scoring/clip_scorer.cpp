@@ -16,6 +16,7 @@
 #include "sdsclip/base/log.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/base/stopwatch.h"
+#include "sdsclip/base/task_queue.h"
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/out_of_memory.h"
@@ -26,6 +27,8 @@
 namespace sdsclip {
 namespace {
 
+constexpr std::size_t kUnitsWaiting = 2;  // for the writer
+
 /// What is encoded: `count` rows of one of the tables, in units.
 struct EncodingPlan {
   EmbeddingKind kind = EmbeddingKind::kImage;
@@ -34,10 +37,18 @@ struct EncodingPlan {
   std::int64_t dim = 0;  ///< embedding size; 0: not known
 };
 
-/// The rows of a table that is being encoded.
+/// The rows of a table that is being encoded, and the cache of their embeddings, if there is one.
 struct Rows {
   std::vector<std::string_view> names;          ///< for errors
   std::function<std::string(std::size_t)> key;  ///< a row's key in the cache
+  EmbeddingCache* cache = nullptr;
+  std::vector<std::string> keys{};  ///< those that were asked for: an image is hashed once
+
+  const std::string& key_of(std::size_t row) {
+    keys.resize(names.size());
+    if (keys[row].empty()) keys[row] = key(row);
+    return keys[row];
+  }
 };
 
 EncodingPlan plan_images(const CaseTable& table, std::int64_t batch, std::int64_t dim) {
@@ -89,8 +100,9 @@ void check_embeddings(const at::Tensor& embeddings, const std::vector<std::strin
 }
 
 /// Copies to the store the missing units whose embeddings are all in the cache; returns the other units.
-void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache& cache,
-                     std::vector<std::int64_t>& missing, ScoreStore& store) {
+void fill_from_cache(const EncodingPlan& plan, Rows& rows, std::vector<std::int64_t>& missing,
+                     ScoreStore& store) {
+  if (rows.cache == nullptr) return;
   std::vector<std::int64_t> left;
   for (const std::int64_t unit : missing) {
     std::vector<float> values;
@@ -98,7 +110,7 @@ void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache&
     const std::int64_t count = rows_of_unit(plan, unit);
     for (; found < count; ++found) {
       const std::size_t row = static_cast<std::size_t>(unit * plan.shape.size + found);
-      const std::optional<std::vector<float>> embedding = cache.find(rows.key(row), plan.dim);
+      const std::optional<std::vector<float>> embedding = rows.cache->find(rows.key_of(row), plan.dim);
       if (!embedding) break;
       values.insert(values.end(), embedding->begin(), embedding->end());
     }
@@ -111,15 +123,15 @@ void fill_from_cache(const EncodingPlan& plan, const Rows& rows, EmbeddingCache&
   missing = std::move(left);
 }
 
-void keep_in_cache(const at::Tensor& embeddings, std::int64_t first, const Rows& rows,
-                   EmbeddingCache& cache) {
+void keep_in_cache(const at::Tensor& embeddings, std::int64_t first, Rows& rows) {
+  if (rows.cache == nullptr) return;
   const std::size_t dim = static_cast<std::size_t>(embeddings.size(1));
   std::vector<EmbeddingCache::Entry> entries;
   for (std::int64_t i = 0; i < embeddings.size(0); ++i) {
     const float* row = embeddings.data_ptr<float>() + static_cast<std::size_t>(i) * dim;
-    entries.emplace_back(rows.key(static_cast<std::size_t>(first + i)), std::span<const float>(row, dim));
+    entries.emplace_back(rows.key_of(static_cast<std::size_t>(first + i)), std::span<const float>(row, dim));
   }
-  cache.keep(entries);
+  rows.cache->keep(entries);
 }
 
 at::Tensor encode_in_memory(const std::function<at::Tensor(std::int64_t unit)>& encode, std::int64_t unit,
@@ -130,46 +142,52 @@ at::Tensor encode_in_memory(const std::function<at::Tensor(std::int64_t unit)>& 
       [&] { return encode(unit); });
 }
 
-/// Encodes the missing units one by one and stores each at once. `encode` returns a unit's embeddings with
-/// padding.
-void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing, const Rows& rows,
+/// Encodes the missing units one by one. Another thread reads each back and stores it, while the next one is
+/// encoded. `encode` returns a unit's embeddings with padding.
+void encode_missing(const EncodingPlan& plan, const std::vector<std::int64_t>& missing, Rows& rows,
                     const std::function<at::Tensor(std::int64_t unit)>& encode, bool quiet,
-                    EmbeddingCache* cache, ScoreStore& store) {
+                    ScoreStore& store) {
   const bool is_image = plan.kind == EmbeddingKind::kImage;
-  const std::string unit_name = is_image ? "images" : "texts";
   std::int64_t units_done = plan.shape.units - static_cast<std::int64_t>(missing.size());
-  Progress progress("encoding", plan.count, unit_name, quiet,
+  // All of these are the writer's alone while it runs.
+  Progress progress("encoding", plan.count, is_image ? "images" : "texts", quiet,
                     std::min(plan.count, units_done * plan.shape.size));
-  for (const std::int64_t unit : missing) {
-    throw_if_interrupted();
-    const Stopwatch stopwatch;
+  Stopwatch since_last;
+  const auto keep = [&](std::int64_t unit, const at::Tensor& encoded) {
     const std::int64_t first = unit * plan.shape.size;
-    const at::Tensor embeddings = encode_in_memory(encode, unit, plan)
-                                      .narrow(0, 0, rows_of_unit(plan, unit))
-                                      .to(at::kCPU, at::kFloat)
-                                      .contiguous();
+    const at::Tensor embeddings =
+        encoded.narrow(0, 0, rows_of_unit(plan, unit)).to(at::kCPU, at::kFloat).contiguous();
     check_embeddings(embeddings, rows.names, first);
     WorkCounters work;
     (is_image ? work.image_encodings : work.text_encodings) = plan.shape.size;
-    work.seconds = stopwatch.seconds();
+    work.seconds = since_last.seconds();
+    since_last = Stopwatch();
     store.write_embeddings(
         plan.kind, unit, {embeddings.data_ptr<float>(), static_cast<std::size_t>(embeddings.numel())}, work);
-    if (cache != nullptr) keep_in_cache(embeddings, first, rows, *cache);
+    keep_in_cache(embeddings, first, rows);
     progress.update(std::min(plan.count, ++units_done * plan.shape.size));
+  };
+  TaskQueue writer(kUnitsWaiting);
+  for (const std::int64_t unit : missing) {
+    throw_if_interrupted();
+    const at::Tensor encoded = encode_in_memory(encode, unit, plan);
+    writer.add([&keep, unit, encoded] { keep(unit, encoded); });
   }
+  writer.finish();
 }
 
 void encode_images(const ClipModel& model, const CaseTable& table, const EncodingPlan& plan,
                    const ClipScoreOptions& options, EmbeddingCache* cache, ScoreStore& store) {
-  Rows rows;
+  Rows rows{.names = {}, .key = {}, .cache = cache};
   for (const BenchmarkImage& image : table.images) rows.names.push_back(image.id);
   rows.key = [&](std::size_t row) { return cache_key(store.identity(), table.images[row]); };
   std::vector<std::int64_t> missing = missing_units(plan, store);
-  if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
+  fill_from_cache(plan, rows, missing, store);
   const PreprocessOptions preprocess = preprocess_options(model.bundle().image, options.convert);
-  DecodeAhead pixels(table.images, missing, plan.shape.size, preprocess, options.workers);
+  PixelUnits pixels = image_units(table.images, missing, plan.shape.size, preprocess, options.workers,
+                                  model.placement().device);
   const auto encode = [&](std::int64_t) { return model.encode_image(pixels.next()); };
-  encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
+  encode_missing(plan, missing, rows, encode, options.quiet, store);
 }
 
 void encode_texts(const ClipModel& model, const TextTable& texts, const EncodingPlan& plan,
@@ -177,14 +195,15 @@ void encode_texts(const ClipModel& model, const TextTable& texts, const Encoding
   const Tokenizer tokenizer = load_tokenizer(model.bundle());
   const std::span<const std::string> encoded(texts.texts.data(), static_cast<std::size_t>(plan.count));
   Rows rows{.names = {encoded.begin(), encoded.end()},
-            .key = [&](std::size_t row) { return cache_key(store.identity(), encoded[row]); }};
+            .key = [&](std::size_t row) { return cache_key(store.identity(), encoded[row]); },
+            .cache = cache};
   std::vector<std::int64_t> missing = missing_units(plan, store);
-  if (cache != nullptr) fill_from_cache(plan, rows, *cache, missing, store);
+  fill_from_cache(plan, rows, missing, store);
   const auto encode = [&](std::int64_t unit) {
     const at::Tensor ids = tokenize_unit(tokenizer, encoded, unit * plan.shape.size, plan.shape.size);
     return model.encode_text(cut_padding(ids, model.bundle().tokenizer));
   };
-  encode_missing(plan, missing, rows, encode, options.quiet, cache, store);
+  encode_missing(plan, missing, rows, encode, options.quiet, store);
 }
 
 Embeddings read_embeddings(const EncodingPlan& plan, const ScoreStore& store) {
@@ -207,14 +226,15 @@ void make_unit_norm(Embeddings& embeddings, const EncodingPlan& plan, const Scor
 }
 
 ClipScoring scores_from_store(const CaseTable& table, const TextTable& texts, const EncodingPlan& image_plan,
-                              const EncodingPlan& text_plan, const ScoreStore& store) {
+                              const EncodingPlan& text_plan, c10::Device device, const ScoreStore& store) {
   Embeddings images = read_embeddings(image_plan, store);
   Embeddings embedded = read_embeddings(text_plan, store);
   make_unit_norm(images, image_plan, store);
   make_unit_norm(embedded, text_plan, store);
   const Embeddings captions = average_texts(embedded, texts);
-  return {
-      .scores = cosine_scores(table, images, captions), .work = store.work(), .matches = match_count(table)};
+  return {.scores = cosine_scores(table, images, captions, device),
+          .work = store.work(),
+          .matches = match_count(table)};
 }
 
 std::int64_t stored_batch(const ScoreStore& store, const std::string& key) {
@@ -317,7 +337,8 @@ ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, cons
   EmbeddingCache* const shared = cache ? &*cache : nullptr;
   encode_texts(model, texts, text_plan, options, shared, store);
   encode_images(model, table, image_plan, options, shared, store);
-  ClipScoring scoring = scores_from_store(table, texts, image_plan, text_plan, store);
+  ClipScoring scoring =
+      scores_from_store(table, texts, image_plan, text_plan, model.placement().device, store);
   store.write_scores(table, scoring.scores);
   return scoring;
 }
@@ -327,7 +348,7 @@ ClipScoring judge_stored_clip(const CaseTable& table, const ScoreStore& store) {
   const std::int64_t image_batch = stored_batch(store, "image_batch");
   const std::int64_t dim = stored_dim(store, static_cast<std::int64_t>(table.images.size()), image_batch);
   return scores_from_store(table, texts, plan_images(table, image_batch, dim),
-                           plan_texts(texts, stored_batch(store, "text_batch"), dim), store);
+                           plan_texts(texts, stored_batch(store, "text_batch"), dim), at::kCPU, store);
 }
 
 }  // namespace sdsclip

@@ -1,12 +1,18 @@
 #include "cosine_scores.h"
 
-#include <ATen/Parallel.h>
+#include <ATen/ATen.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
+#include <string_view>
+#include <unordered_map>
 
 namespace sdsclip {
 namespace {
+
+constexpr std::int64_t kBlock = 1024;  // images per matrix product
 
 /// In double and in a fixed order, so that equal embeddings give exactly equal scores.
 double dot(std::span<const float> a, std::span<const float> b) {
@@ -24,6 +30,63 @@ double dot(std::span<const float> a, std::span<const float> b) {
   return total;
 }
 
+/// The different ones among embeddings, and which of them each embedding is.
+struct Distinct {
+  at::Tensor rows;  ///< f32[n, dim] on the device
+  std::vector<std::int64_t> index;
+};
+
+Distinct distinct(const Embeddings& embeddings, const std::vector<std::int32_t>& chosen, c10::Device device) {
+  Distinct result;
+  std::unordered_map<std::string_view, std::int64_t> known;
+  std::vector<float> values;
+  for (const std::int32_t row : chosen) {
+    const std::span<const float> own = embeddings.row(static_cast<std::size_t>(row));
+    const std::string_view bytes(reinterpret_cast<const char*>(own.data()), own.size_bytes());
+    const auto [place, is_new] = known.try_emplace(bytes, static_cast<std::int64_t>(known.size()));
+    if (is_new) values.insert(values.end(), own.begin(), own.end());
+    result.index.push_back(place->second);
+  }
+  const std::int64_t dim = static_cast<std::int64_t>(embeddings.dim);
+  result.rows = at::tensor(values).view({-1, dim}).to(device);
+  return result;
+}
+
+/// The scores of an image of a case that needs every caption.
+struct WholeRow {
+  std::int32_t image = 0;
+  std::span<double> scores;
+};
+
+/// An element of a matrix product can depend on its place in the matrix. Equal embeddings are therefore one row
+/// of it, so that their scores are one number.
+void multiply(const std::vector<WholeRow>& rows, const Embeddings& images, const Embeddings& captions,
+              c10::Device device) {
+  if (rows.empty()) return;
+  std::vector<std::int32_t> own;
+  for (const WholeRow& row : rows) own.push_back(row.image);
+  std::vector<std::int32_t> all(rows.front().scores.size());
+  std::iota(all.begin(), all.end(), 0);
+  const Distinct left = distinct(images, own, device);
+  const Distinct right = distinct(captions, all, device);
+  const at::Tensor right_columns = right.rows.to(at::kDouble).t();
+  std::vector<std::vector<std::size_t>> rows_of(static_cast<std::size_t>(left.rows.size(0)));
+  for (std::size_t i = 0; i < rows.size(); ++i) rows_of[static_cast<std::size_t>(left.index[i])].push_back(i);
+  for (std::int64_t first = 0; first < left.rows.size(0); first += kBlock) {
+    const std::int64_t count = std::min(kBlock, left.rows.size(0) - first);
+    const at::Tensor block =
+        at::matmul(left.rows.narrow(0, first, count).to(at::kDouble), right_columns).to(at::kCPU);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double* const products = block.const_data_ptr<double>() + i * block.size(1);
+      for (const std::size_t row : rows_of[static_cast<std::size_t>(first + i)]) {
+        for (std::size_t column = 0; column < all.size(); ++column) {
+          rows[row].scores[column] = products[right.index[column]];
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 bool scale_to_unit_norm(std::span<float> row) {
@@ -31,7 +94,8 @@ bool scale_to_unit_norm(std::span<float> row) {
   for (const float value : row) squares += static_cast<double>(value) * static_cast<double>(value);
   const double norm = std::sqrt(squares);
   if (norm == 0) return false;
-  for (float& value : row) value = static_cast<float>(static_cast<double>(value) / norm);
+  // A negative zero becomes a positive one, so that equal rows have equal bytes.
+  for (float& value : row) value = static_cast<float>(static_cast<double>(value) / norm) + 0.0F;
   return true;
 }
 
@@ -50,23 +114,26 @@ Embeddings average_texts(const Embeddings& of_text, const TextTable& texts) {
   return captions;
 }
 
-CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions) {
+CaseScores cosine_scores(const CaseTable& table, const Embeddings& images, const Embeddings& captions,
+                         c10::Device device) {
   CaseScores scores(table);
-  const std::int64_t count = static_cast<std::int64_t>(table.cases.size());
-  at::parallel_for(0, count, 16, [&](std::int64_t begin, std::int64_t end) {
-    for (std::size_t index = static_cast<std::size_t>(begin); index < static_cast<std::size_t>(end);
-         ++index) {
-      const std::vector<std::int32_t>& rows = table.cases[index].images;
-      for (std::size_t row = 0; row < rows.size(); ++row) {
-        const std::span<const float> image = images.row(static_cast<std::size_t>(rows[row]));
-        const std::span<double> values = scores.row(index, static_cast<std::int64_t>(row));
-        for (std::size_t column = 0; column < values.size(); ++column) {
-          const std::int32_t caption = table.caption_at(index, static_cast<std::int64_t>(column));
-          values[column] = dot(image, captions.row(static_cast<std::size_t>(caption)));
-        }
+  std::vector<WholeRow> whole;
+  for (std::size_t index = 0; index < table.cases.size(); ++index) {
+    const std::vector<std::int32_t>& rows = table.cases[index].images;
+    for (std::size_t row = 0; row < rows.size(); ++row) {
+      const std::span<double> values = scores.row(index, static_cast<std::int64_t>(row));
+      if (table.cases[index].captions.empty()) {
+        whole.push_back({.image = rows[row], .scores = values});
+        continue;
+      }
+      const std::span<const float> image = images.row(static_cast<std::size_t>(rows[row]));
+      for (std::size_t column = 0; column < values.size(); ++column) {
+        const std::int32_t caption = table.caption_at(index, static_cast<std::int64_t>(column));
+        values[column] = dot(image, captions.row(static_cast<std::size_t>(caption)));
       }
     }
-  });
+  }
+  multiply(whole, images, captions, device);
   return scores;
 }
 

@@ -5,6 +5,7 @@
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/text.h"
+#include "sdsclip/base/work_ahead.h"
 
 namespace sdsclip {
 namespace {
@@ -119,7 +120,7 @@ void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options) {
       "Most images or texts at once through the VAE or the text encoder. Lower it if memory runs out.");
   visitor.count("cache_mib", options.cache_mib, {1, kMostCount},
                 "Memory for latents and contexts, in MiB. What does not fit is encoded again.");
-  visitor.count("workers", options.workers, {1, kMostThreads}, "Number of threads that decode images.");
+  visitor.count("workers", options.workers, {0, kMostThreads}, kWorkersText);
   visitor.option("quiet", options.quiet, "Show no progress bar.");
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <array>
 
 #include "diffusion_plan.h"
 #include "diffusion_settings.h"
@@ -16,6 +17,8 @@
 #include "sdsclip/base/memory.h"
 #include "sdsclip/base/progress.h"
 #include "sdsclip/base/stopwatch.h"
+#include "sdsclip/base/task_queue.h"
+#include "sdsclip/base/work_ahead.h"
 #include "sdsclip/benchmarks/text_table.h"
 #include "sdsclip/models/out_of_memory.h"
 
@@ -104,54 +107,64 @@ void take_over_batch_sizes(const DiffusionScoreOptions& options, ScoreStore& sto
   }
 }
 
-/// Computes and stores the evaluations that are not stored yet.
+/// Computes and stores the evaluations that are not stored yet. Batches are prepared on one thread, a few ahead
+/// of the UNet, and read back and stored on another.
 class UnitRunner {
  public:
-  UnitRunner(DiffusionTeacher& teacher, SampleEvaluator& evaluator, ErrorTable& errors, ScoreStore& store)
-      : teacher_(teacher), evaluator_(evaluator), errors_(errors), store_(store), before_(teacher.work()) {}
+  UnitRunner(SampleEvaluator& evaluator, ErrorTable& errors, ScoreStore& store)
+      : evaluator_(evaluator), errors_(errors), store_(store) {}
 
-  void run(const EvaluationUnits& units, Progress& progress, const std::string& note) {
-    for (const std::vector<Evaluation>& unit : units.units) {
-      evaluations_ += static_cast<std::int64_t>(unit.size());
-      const std::vector<Evaluation> missing = not_stored(unit);
-      if (missing.empty()) continue;
+  void run(EvaluationUnits plan, Progress& progress, const std::string& note) {
+    leave_out_stored(plan);
+    const std::string too_large = fmt::format(
+        "not enough memory for {} UNet evaluations at once; run again with --resume and a "
+        "smaller --micro-batch",
+        plan.size);
+    std::array<BatchInputs, kBatchesAhead> slots;
+    WorkAhead ahead(plan.units.size(), slots.size(), 1, [&](std::size_t i) {
+      slots[i % slots.size()] =
+          in_memory(too_large, [&] { return evaluator_.prepare(plan.units[i], plan.size); });
+    });
+    Stopwatch since_last;  // used by the writer alone, as are `errors_`, `store_` and `progress`
+    TaskQueue writer(kBatchesWaiting);
+    for (std::size_t i = 0; i < plan.units.size(); ++i) {
       throw_if_interrupted();
-      const Stopwatch stopwatch;
-      const std::vector<SampleErrorRow> rows = evaluate(missing, units.size);
-      const WorkCounters now = teacher_.work();
-      WorkCounters work = now - before_;
-      before_ = now;
-      work.seconds = stopwatch.seconds();
-      store_.write_errors(rows, work);
-      for (const SampleErrorRow& row : rows) errors_.add(row);
-      progress.update(evaluations_, note);
+      ahead.wait_until(i + 1);
+      const BatchInputs inputs = std::move(slots[i % slots.size()]);
+      ahead.release(i + 1);
+      const at::Tensor errors = in_memory(too_large, [&] { return evaluator_.errors(inputs); });
+      WorkCounters work = inputs.work;
+      work.unet_evaluations = plan.size;
+      writer.add([&, i, errors, work]() mutable {
+        const std::vector<SampleErrorRow> rows = evaluator_.rows(plan.units[i], errors);
+        work.seconds = since_last.seconds();
+        since_last = Stopwatch();
+        store_.write_errors(rows, work);
+        for (const SampleErrorRow& row : rows) errors_.add(row);
+        evaluations_ += static_cast<std::int64_t>(rows.size());
+        progress.update(evaluations_, note);
+      });
     }
+    writer.finish();
   }
 
  private:
+  static constexpr std::size_t kBatchesAhead = 4;
+  static constexpr std::size_t kBatchesWaiting = 2;
+
   // A unit is one transaction, so all or nothing of it is stored, unless units had another size before a
   // resume.
-  [[nodiscard]] std::vector<Evaluation> not_stored(const std::vector<Evaluation>& unit) const {
-    std::vector<Evaluation> missing;
-    for (const Evaluation& one : unit) {
-      if (errors_.count(one.image, one.text) <= one.sample) missing.push_back(one);
+  void leave_out_stored(EvaluationUnits& plan) {
+    for (std::vector<Evaluation>& unit : plan.units) {
+      evaluations_ += static_cast<std::int64_t>(std::erase_if(
+          unit, [&](const Evaluation& one) { return errors_.count(one.image, one.text) > one.sample; }));
     }
-    return missing;
+    std::erase_if(plan.units, [](const std::vector<Evaluation>& unit) { return unit.empty(); });
   }
 
-  std::vector<SampleErrorRow> evaluate(const std::vector<Evaluation>& unit, std::int64_t size) {
-    return in_memory(
-        fmt::format("not enough memory for {} UNet evaluations at once; run again with --resume and a "
-                    "smaller --micro-batch",
-                    size),
-        [&] { return evaluator_.evaluate(unit, size); });
-  }
-
-  DiffusionTeacher& teacher_;
   SampleEvaluator& evaluator_;
   ErrorTable& errors_;
   ScoreStore& store_;
-  WorkCounters before_;
   std::int64_t evaluations_ = 0;  // with the stored ones
 };
 
@@ -260,7 +273,7 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
 
   const std::int64_t batch = micro_batch(teacher, options, store);
   SampleEvaluator evaluator(teacher, table, inputs.texts, options, inputs.points);
-  UnitRunner runner(teacher, evaluator, inputs.errors, store);
+  UnitRunner runner(evaluator, inputs.errors, store);
   Progress progress("diffusion score", full_evaluations(inputs), "evaluations", options.quiet);
   CaseScores scores(table);
   std::int64_t evaluations = full_evaluations(inputs);

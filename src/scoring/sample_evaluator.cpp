@@ -1,6 +1,7 @@
 #include "sample_evaluator.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <cmath>
 
@@ -71,14 +72,26 @@ SampleEvaluator::SampleEvaluator(DiffusionTeacher& teacher, const CaseTable& tab
                 unit_size(texts.caption_texts, options.encode_batch), options.cache_mib * kBytesPerMib / 2) {}
 
 at::Tensor SampleEvaluator::encode_images(std::int64_t first, std::int64_t size) {
-  return encode_in_memory(size, "images", [&] {
-    return teacher_.encode_image(decode_unit(table_.images, first, size, preprocessing_, options_.workers));
-  });
+  const c10::Device device = teacher_.placement().device;
+  const at::Tensor pixels =
+      image_units(table_.images, {first / size}, size, preprocessing_, options_.workers, device).next();
+  encodings_.vae_encodings += size;
+  const std::unique_lock lock = turn();
+  return encode_in_memory(size, "images", [&] { return teacher_.encode_image(pixels); });
 }
 
 at::Tensor SampleEvaluator::encode_texts(std::int64_t first, std::int64_t size) {
   const at::Tensor ids = tokenize_unit(tokenizer_, texts_.texts, first, size);
+  encodings_.text_encodings += size;
+  const std::unique_lock lock = turn();
   return encode_in_memory(size, "texts", [&] { return teacher_.encode_text(ids); });
+}
+
+/// Several networks at once, each on all cores of a CPU, would wait for one another's threads.
+std::unique_lock<std::mutex> SampleEvaluator::turn() {
+  std::unique_lock lock(networks_, std::defer_lock);
+  if (teacher_.placement().device.is_cpu() && at::get_num_threads() > 1) lock.lock();
+  return lock;
 }
 
 at::Tensor SampleEvaluator::noise(std::int32_t sample) {
@@ -90,25 +103,32 @@ at::Tensor SampleEvaluator::noise(std::int32_t sample) {
   return noise;
 }
 
-std::vector<SampleErrorRow> SampleEvaluator::evaluate(std::span<const Evaluation> evaluations,
-                                                      std::int64_t size) {
+BatchInputs SampleEvaluator::prepare(std::span<const Evaluation> evaluations, std::int64_t size) {
+  at::internal::lazy_init_num_threads();  // of this thread, as many as everywhere
   const at::NoGradGuard no_grad;
+  encodings_ = {};
   std::vector<at::Tensor> z_rows;
   std::vector<at::Tensor> noise_rows;
   std::vector<at::Tensor> context_rows;
-  std::vector<std::int64_t> timestep_rows(static_cast<std::size_t>(size), 0);
+  std::vector<std::int64_t> timesteps(static_cast<std::size_t>(size), 0);
   for (std::size_t i = 0; i < evaluations.size(); ++i) {
     z_rows.push_back(latents_.row(evaluations[i].image));
     noise_rows.push_back(noise(evaluations[i].sample));
     context_rows.push_back(contexts_.row(evaluations[i].text));
-    timestep_rows[i] = points_[static_cast<std::size_t>(evaluations[i].sample)].timestep;
+    timesteps[i] = points_[static_cast<std::size_t>(evaluations[i].sample)].timestep;
   }
-  const at::Tensor z = padded_stack(std::move(z_rows), size);
-  const at::Tensor eps = padded_stack(std::move(noise_rows), size);
-  const at::Tensor context = padded_stack(std::move(context_rows), size);
-  const at::Tensor timesteps = at::tensor(timestep_rows, at::kLong).to(z.device());
-  const at::Tensor& abar = teacher_.alphas_cumprod();
+  return {.z = padded_stack(std::move(z_rows), size),
+          .noise = padded_stack(std::move(noise_rows), size),
+          .context = padded_stack(std::move(context_rows), size),
+          .timesteps = at::tensor(timesteps, at::kLong).to(teacher_.placement().device),
+          .work = encodings_};
+}
 
+at::Tensor SampleEvaluator::errors(const BatchInputs& inputs) {
+  const at::NoGradGuard no_grad;
+  const std::unique_lock lock = turn();
+  const auto& [z, eps, context, timesteps, work] = inputs;
+  const at::Tensor& abar = teacher_.alphas_cumprod();
   const at::Tensor noised = add_noise(z, eps, timesteps, abar);
   const at::Tensor prediction = teacher_.predict(noised, timesteps, context);
   at::Tensor difference;
@@ -118,24 +138,31 @@ std::vector<SampleErrorRow> SampleEvaluator::evaluate(std::span<const Evaluation
   } else {
     difference = prediction - eps;
   }
-  const at::Tensor error = difference.square().sum({1, 2, 3}, false, at::kDouble).to(at::kCPU);
-  const at::Tensor error_l1 = difference.abs().sum({1, 2, 3}, false, at::kDouble).to(at::kCPU);
+  return at::stack({difference.square().sum({1, 2, 3}, false, at::kDouble),
+                    difference.abs().sum({1, 2, 3}, false, at::kDouble)});
+}
 
+std::vector<SampleErrorRow> SampleEvaluator::rows(std::span<const Evaluation> evaluations,
+                                                  const at::Tensor& errors) const {
+  const at::Tensor sums = errors.to(at::kCPU);
+  const double* const error = sums.const_data_ptr<double>();
+  const double* const error_l1 = error + sums.size(1);
   std::vector<SampleErrorRow> rows;
   for (std::size_t i = 0; i < evaluations.size(); ++i) {
     const Evaluation& evaluation = evaluations[i];
     const SampleErrorRow& row = rows.emplace_back(SampleErrorRow{.image = evaluation.image,
                                                                  .text = evaluation.text,
                                                                  .sample = evaluation.sample,
-                                                                 .error = error.data_ptr<double>()[i],
-                                                                 .error_l1 = error_l1.data_ptr<double>()[i]});
+                                                                 .error = error[i],
+                                                                 .error_l1 = error_l1[i]});
     if (!std::isfinite(row.error) || !std::isfinite(row.error_l1)) {
       throw runtime_failure(
           "the teacher's error is not finite for image '{}', text '{}', timestep {}; run with --precision "
           "fp32 or "
           "bf16, or check the weights",
           table_.images[static_cast<std::size_t>(row.image)].id,
-          texts_.texts[static_cast<std::size_t>(row.text)], timestep_rows[i]);
+          texts_.texts[static_cast<std::size_t>(row.text)],
+          points_[static_cast<std::size_t>(row.sample)].timestep);
     }
   }
   return rows;

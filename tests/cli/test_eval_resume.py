@@ -84,6 +84,35 @@ class EvaluationResume(ProgramTest):
         self.assertEqual(query(broken / "scores.sqlite", scores), query(whole / "scores.sqlite", scores))
         print(f"{scorer.arguments[0]}: killed with {reached} of {total} stored; the same result")
 
+    def check_interrupted(self, scorer: Scorer) -> None:
+        """A run that SIGINT ends has stored all that it computed, and --resume gives the same result."""
+        whole, broken = (self.folder / f"{name}-{scorer.arguments[0]}" for name in ("calm", "interrupted"))
+        self.run_to_end(scorer, whole)
+        total = query(whole / "scores.sqlite", scorer.progress)
+        process = subprocess.Popen(self.command(scorer, broken, "--workers", "8"), stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.PIPE, text=True, cwd=ROOT)  # fmt: skip
+        store = broken / "scores.sqlite"
+        while process.poll() is None and (query(store, scorer.progress) or 0) < total // 3:
+            time.sleep(0.001)
+        process.send_signal(signal.SIGINT)
+        _, text = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, text.count("\n")), (130, 1), text)
+        reached = query(store, scorer.progress)
+        self.assertEqual(query(store, f"SELECT {scorer.work} FROM work"), reached * scorer.work_a_step)
+        self.run_to_end(scorer, broken, "--resume", "--workers", "1")
+        self.assertEqual(work_of(broken)[scorer.work], work_of(whole)[scorer.work])
+        results = [untimed_result(run) for run in (broken, whole)]
+        for result in results:
+            result["settings"].pop("workers")
+        self.assertEqual(*results)
+
+    def test_interrupted_runs(self):
+        images = "SELECT count(*) FROM embedding WHERE kind = 'image'"
+        self.check_interrupted(Scorer(["eval", "winoground", "--batch", "4"], images, "image_encodings", 4))
+        arguments = ["diffusion-score", "winoground", "--limit", "24", "--samples", "6", "--micro-batch", "8"]
+        rows = "SELECT count(*) FROM error"
+        self.check_interrupted(Scorer(arguments, rows, "unet_evaluations", 1))
+
     def test_clip_scores(self):
         images = "SELECT count(*) FROM embedding WHERE kind = 'image'"
         arguments = ["eval", "winoground", "--batch", "4"]

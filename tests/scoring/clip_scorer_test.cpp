@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
+#include <vector>
 
 #include "scoring/tiny_models.h"
 #include "sdsclip/models/inputs.h"
@@ -213,6 +215,39 @@ TEST_F(ClipScorer, NamesAnImageThatCannotBeReadAndKeepsFinishedUnits) {
   expect_error(ExitCode::kInput, {"4.raw"}, [&] { score(table); });
   put_pixels(folder_.path(), "4.raw", 4);
   EXPECT_EQ(score(table, "scores.sqlite", StoreOpening::kResume).work.image_encodings, 6);
+}
+
+TEST_F(ClipScorer, HasTheSameStoreWithAnyNumberOfWorkers) {
+  const CaseTable table = testing::readable_swap_table(folder_.path(), 40);
+  std::vector<std::vector<float>> stored;
+  for (const std::int64_t workers : {1, 2, 8, 0}) {
+    options_.workers = workers;
+    const std::string out = fmt::format("{}.sqlite", workers);
+    score(table, out);
+    const ScoreStore store(folder_ / out, {.scorer = "clip", .benchmark = "winoground"}, table,
+                           StoreOpening::kJudge);
+    std::vector<float>& values = stored.emplace_back();
+    for (const std::int64_t unit : store.embedding_units(EmbeddingKind::kImage)) {
+      const std::vector<float> own = store.read_embeddings(EmbeddingKind::kImage, unit);
+      values.insert(values.end(), own.begin(), own.end());
+    }
+    ASSERT_EQ(values.size(), 80U * 5);
+    EXPECT_EQ(values, stored.front());
+  }
+}
+
+TEST_F(ClipScorer, NamesTheFirstImageThatCannotBeReadWhicheverWorkerMeetsOne) {
+  CaseTable table = testing::readable_swap_table(folder_.path(), 8);
+  for (const std::size_t image : {7, 8, 9, 11, 15}) std::filesystem::remove(table.images[image].file);
+  options_.workers = 8;
+  for (int time = 0; time < 10; ++time) {
+    const std::string out = fmt::format("{}.sqlite", time);
+    expect_error(ExitCode::kInput, {"7.raw"}, [&] { score(table, out); });
+    const ScoreStore store(folder_ / out, {.scorer = "clip", .benchmark = "winoground"}, table,
+                           StoreOpening::kJudge);
+    EXPECT_EQ(store.embedding_units(EmbeddingKind::kImage), (std::set<std::int64_t>{0, 1}));
+    EXPECT_EQ(store.work().image_encodings, 6);
+  }
 }
 
 TEST_F(ClipScorer, RefusesAnEmbeddingThatIsNotFinite) {

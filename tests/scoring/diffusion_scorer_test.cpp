@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "sample_evaluator.h"
 #include "scoring/tiny_models.h"
 #include "sdsclip/base/random.h"
@@ -326,6 +328,36 @@ TEST_F(DiffusionScorer, AnotherPrecisionIsAnotherRun) {
     expect_error(ExitCode::kUsage, {"another run", "precision"},
                  [&] { score(model, table_, "fp32.sqlite", StoreOpening::kResume); });
   }
+}
+
+TEST_F(DiffusionScorer, HasTheSameStoreWithAnyNumberOfWorkers) {
+  DiffusionTeacher model = teacher();
+  std::vector<std::vector<SampleErrorRow>> stored_rows;
+  for (const std::int64_t workers : {1, 2, 8, 0}) {
+    options_.workers = workers;
+    const std::string out = fmt::format("{}.sqlite", workers);
+    const DiffusionScoring scoring = score(model, table_, out);
+    EXPECT_EQ(scoring.work.vae_encodings, 6);
+    EXPECT_EQ(scoring.work.text_encodings, 6);
+    EXPECT_EQ(scoring.work.unet_evaluations, 6 * 12);
+    const std::vector<SampleErrorRow>& rows = stored_rows.emplace_back(stored(table_, out).read_errors());
+    ASSERT_EQ(rows.size(), stored_rows.front().size());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      EXPECT_EQ(rows[i].error, stored_rows.front()[i].error);
+      EXPECT_EQ(rows[i].error_l1, stored_rows.front()[i].error_l1);
+    }
+  }
+}
+
+TEST_F(DiffusionScorer, KeepsTheUnitsBeforeAnImageThatCannotBeRead) {
+  DiffusionTeacher model = teacher();
+  std::filesystem::remove(table_.images[4].file);
+  expect_error(ExitCode::kInput, {"4.raw"}, [&] { score(model, table_); });
+  // 12 pairs in blocks of 4, and images in units of 3: the first block needs images 0 and 1.
+  EXPECT_EQ(stored(table_).read_errors().size(), 4U * 6);
+  testing::put_pixels(folder_.path(), "4.raw", 4);
+  score(model, table_, "scores.sqlite", StoreOpening::kResume);
+  EXPECT_EQ(stored(table_).work().unet_evaluations, 12 * 6);
 }
 
 TEST_F(DiffusionScorer, NamesAnImageThatCannotBeRead) {

@@ -14,7 +14,7 @@ namespace sdsclip {
 struct ClipScoreOptions {
   std::int64_t image_batch = 64;
   std::int64_t text_batch = 256;
-  std::int64_t workers = 2;
+  std::int64_t workers = 0;
   ConvertOrder convert = ConvertOrder::kFirst;
   std::string cache = {};
   bool quiet = false;

@@ -67,7 +67,7 @@ struct DiffusionScoreOptions {
   std::int64_t micro_batch = 0;
   std::int64_t encode_batch = 8;
   std::int64_t cache_mib = 2048;
-  std::int64_t workers = 2;
+  std::int64_t workers = 0;
   bool quiet = false;
 };
 void visit_options(OptionVisitor& visitor, DiffusionScoreOptions& options);
