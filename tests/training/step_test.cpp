@@ -25,8 +25,6 @@ class StepTest : public ::testing::Test {
  protected:
   StepTest()
       : clip_(read_bundle("models/shapes-clip", BundleKind::kClip), {}),
-        teacher_(read_bundle("models/shapes-teacher", BundleKind::kTeacher),
-                 {.unet = true, .vae_encoder = true, .text_encoder = true}, {}),
         preprocess_(preprocess_options(clip_.bundle().image)),
         map_(make_latent_map(clip_.bundle().embed_dim, teacher_.bundle().latent, kSeed, at::kCPU)),
         trained_(select_trainable(clip_, Tune::kLayerNorm, /*tune_temperature=*/true)) {
@@ -87,10 +85,17 @@ class StepTest : public ::testing::Test {
     return result;
   }
 
+  /// Loaded once for all tests, since nothing changes its weights.
+  static DiffusionTeacher& shared_teacher() {
+    static DiffusionTeacher teacher(read_bundle("models/shapes-teacher", BundleKind::kTeacher),
+                                    {.unet = true, .vae_encoder = true, .text_encoder = true}, {});
+    return teacher;
+  }
+
   StepModels models() { return {&clip_, &teacher_, &map_, nullptr}; }
 
   ClipModel clip_;
-  DiffusionTeacher teacher_;
+  DiffusionTeacher& teacher_ = shared_teacher();
   PreprocessOptions preprocess_;
   LatentMap map_;
   std::vector<NamedTensor> trained_;
@@ -224,10 +229,10 @@ TEST_F(StepTest, GivesTheSameBitsTwice) {
 }
 
 TEST_F(StepTest, EncodesEachCaptionOnceForTheTeacher) {
-  const std::int64_t before = teacher_.work().text_encodings;
+  const WorkCounters before = teacher_.work();
   accumulate_gradients(models(), batch_, options(16, 3));
-  EXPECT_EQ(teacher_.work().text_encodings - before, kBatch);
-  EXPECT_EQ(teacher_.work().unet_evaluations, kBatch * sds_.samples);
+  EXPECT_EQ(teacher_.work().text_encodings - before.text_encodings, kBatch);
+  EXPECT_EQ(teacher_.work().unet_evaluations - before.unet_evaluations, kBatch * sds_.samples);
 }
 
 TEST_F(StepTest, DiagnosisChangesNoGradient) {

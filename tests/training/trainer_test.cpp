@@ -56,6 +56,14 @@ std::vector<nlohmann::json> untimed_log(const fs::path& out) {
   return lines;
 }
 
+/// One run of `small_config`, made once for all tests of this file, in a copy at `out`.
+TrainSummary copy_finished_run(const fs::path& out) {
+  static const TemporaryFolder folder;
+  static const TrainSummary summary = train(small_config(), run_in(folder / "run"));
+  fs::copy(folder / "run", out, fs::copy_options::recursive);
+  return summary;
+}
+
 /// The run's folder as a kill between its newest checkpoint and its end leaves it.
 void forget_end(const fs::path& out) {
   fs::remove(out / "tuned.safetensors");
@@ -64,7 +72,7 @@ void forget_end(const fs::path& out) {
 TEST(Train, ChangesEveryTrainedTensorAndNoOther) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
-  train(config, run_in(folder / "run"));
+  copy_finished_run(folder / "run");
   ClipModel before(read_bundle(config.clip, BundleKind::kClip), {});
   std::set<std::string> changed;
   for (const NamedTensor& tensor : read_safetensors(folder / "run" / "tuned.safetensors").tensors) {
@@ -111,7 +119,7 @@ TEST(Train, ResumedFromAnyCheckpointEqualsTheUninterruptedRun) {
 TEST(Train, ResumingAFinishedRunReturnsItsLastLosses) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
-  const TrainSummary first = train(config, run_in(folder / "run"));
+  const TrainSummary first = copy_finished_run(folder / "run");
   const TrainSummary again = train(config, run_in(folder / "run", /*resume=*/true));
   EXPECT_EQ(again.steps_this_process, 0);
   EXPECT_EQ(again.last.total, first.last.total);
@@ -157,7 +165,7 @@ TEST(Train, WithLoraWritesMergedWeightsOfTheTargetsAndResumesToTheSameBits) {
 TEST(Train, FallsBackFromADamagedCheckpointToTheOneBefore) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
-  train(config, run_in(folder / "run"));
+  copy_finished_run(folder / "run");
   const std::string expected = read_file(folder / "run" / "tuned.safetensors");
   const fs::path newest = folder / "run" / "checkpoints" / "step-10" / "tensors.safetensors";
   std::string bytes = read_file(newest);
@@ -213,7 +221,7 @@ TEST(Train, LogsWhatWatchingNeeds) {
 TEST(Train, RefusesAFolderThatHoldsAnotherRun) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
-  train(config, run_in(folder / "run"));
+  copy_finished_run(folder / "run");
   forget_end(folder / "run");
   expect_error(ExitCode::kUsage, {"holds a run already", "--resume"},
                [&] { train(config, run_in(folder / "run")); });
@@ -225,7 +233,7 @@ TEST(Train, RefusesAFolderThatHoldsAnotherRun) {
 TEST(Train, RepeatedForACompleteRunReturnsItsResult) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
-  const TrainSummary first = train(config, run_in(folder / "run"));
+  const TrainSummary first = copy_finished_run(folder / "run");
   const std::string tuned = read_file(folder / "run" / "tuned.safetensors");
   const TrainSummary again = train(config, run_in(folder / "run"));
   EXPECT_EQ(again.steps_this_process, 0);
@@ -273,7 +281,7 @@ TEST(CheckTrainConfig, RefusesRatesThatFloat32CannotHold) {
 TEST(Train, ContinuesWithOtherMicroBatchesAndRecordsThemInItsConfiguration) {
   const TemporaryFolder folder;
   TrainConfig config = small_config();
-  train(config, run_in(folder / "run"));
+  copy_finished_run(folder / "run");
   const std::vector<nlohmann::json> before = untimed_log(folder / "run");
   forget_end(folder / "run");
   fs::remove_all(folder / "run" / "checkpoints" / "step-10");
@@ -290,7 +298,7 @@ TEST(Train, ContinuesWithOtherMicroBatchesAndRecordsThemInItsConfiguration) {
 TEST(Train, WithoutAnySoundCheckpointIsBadInput) {
   const TemporaryFolder folder;
   const TrainConfig config = small_config();
-  train(config, run_in(folder / "run"));
+  copy_finished_run(folder / "run");
   for (const char* step : {"step-8", "step-10"}) {
     const fs::path file = folder / "run" / "checkpoints" / step / "state.json";
     nlohmann::json state = nlohmann::json::parse(read_file(file));
