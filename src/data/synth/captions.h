@@ -13,9 +13,9 @@ std::string varied_caption(const Scene& scene, RandomSequence& random);
 
 /// The wording of captions that must differ in one thing only.
 struct Wording {
-  bool sizes = false;        ///< "a small red circle"
-  int relation_variant = 0;  ///< which of the relation's phrases
-  int sentence = 0;          ///< which sentence frame
+  bool sizes = false;                ///< "a small red circle"
+  std::size_t relation_variant = 0;  ///< which of the relation's phrases
+  std::size_t sentence = 0;          ///< which sentence frame
 };
 
 /// Draws a wording; `relation` decides which sentences fit.
@@ -27,8 +27,5 @@ std::string worded_caption(const Scene& scene, const Wording& wording);
 
 /// An object's name, such as "a red circle" or "the small red circle".
 std::string noun_phrase(const SceneObject& object, bool with_size, bool definite = false);
-
-/// The relation's words, such as "to the left of".
-std::string_view relation_phrase(Relation relation, int variant);
 
 }  // namespace sdsclip::synth

@@ -24,7 +24,7 @@ constexpr int kSubsamples = 4;
 constexpr double kGrain = 5.0;  // largest change per channel
 
 /// Whether the point (x, y), in units of the radius from the object's centre, is inside the shape.
-bool inside(int shape, double x, double y) {
+bool inside(std::size_t shape, double x, double y) {
   switch (shape) {
     case 0:
       return x * x + y * y <= 0.9;  // circle
@@ -43,7 +43,7 @@ bool inside(int shape, double x, double y) {
 }
 
 double radius_of(const SceneObject& object) {
-  return kRadius[static_cast<std::size_t>(object.size)];
+  return kRadius[object.size];
 }
 
 /// The share of the pixel at (column, row) that the object covers.
@@ -62,7 +62,7 @@ double coverage(const SceneObject& object, int column, int row) {
 
 std::vector<std::uint8_t> draw(const Scene& scene) {
   RandomSequence grain(scene.noise_seed, stream_of("synth/grain"));
-  const Rgb& ground = kGround[static_cast<std::size_t>(scene.background)];
+  const Rgb& ground = kGround[scene.background];
   std::vector<std::uint8_t> pixels;
   pixels.reserve(static_cast<std::size_t>(kImageSize * kImageSize * 3));
   for (int row = 0; row < kImageSize; ++row) {
@@ -70,7 +70,7 @@ std::vector<std::uint8_t> draw(const Scene& scene) {
       Rgb colour = ground;
       for (const SceneObject& object : scene.objects) {
         const double share = coverage(object, column, row);
-        const Rgb& paint = kPalette[static_cast<std::size_t>(object.colour)];
+        const Rgb& paint = kPalette[object.colour];
         for (std::size_t c = 0; c < 3; ++c) colour[c] += share * (paint[c] - colour[c]);
       }
       const double shade = grain.uniform(-kGrain, kGrain);

@@ -23,43 +23,35 @@ Split split_of_share(double u) {
   return u < kTrainShare + kValidationShare ? Split::kValidation : Split::kTest;
 }
 
-std::uint64_t pair_key(int a, int b) {
-  return static_cast<std::uint64_t>(std::min(a, b) * 16 + std::max(a, b));
+constexpr Relation kLeft = Relation::kLeft, kRight = Relation::kRight, kAbove = Relation::kAbove,
+                   kBelow = Relation::kBelow, kAboveLeft = Relation::kAboveLeft,
+                   kAboveRight = Relation::kAboveRight, kBelowLeft = Relation::kBelowLeft,
+                   kBelowRight = Relation::kBelowRight;
+
+constexpr std::array<std::string_view, 3> same(std::string_view phrase) {
+  return {phrase, phrase, phrase};
 }
 
-std::uint64_t combination_key(int colour_a, int colour_b, int shape_a, int shape_b) {
-  return pair_key(colour_a, colour_b) * 256 + pair_key(shape_a, shape_b);
+constexpr std::array<RelationFacts, 10> kFacts = {{
+    // in the order of `Relation`
+    {"none", 0, 0, Relation::kNone, same("and")},
+    {"and", 0, 0, Relation::kAnd, same("and")},
+    {"left", -1, 0, kRight, {"to the left of", "left of", "on the left of"}},
+    {"right", 1, 0, kLeft, {"to the right of", "right of", "on the right of"}},
+    {"above", 0, -1, kBelow, {"above", "over", "higher than"}},
+    {"below", 0, 1, kAbove, {"below", "under", "lower than"}},
+    {"above left", -1, -1, kBelowRight, same("above and to the left of")},
+    {"above right", 1, -1, kBelowLeft, same("above and to the right of")},
+    {"below left", -1, 1, kAboveRight, same("below and to the left of")},
+    {"below right", 1, 1, kAboveLeft, same("below and to the right of")},
+}};
+
+std::uint64_t pair_key(std::size_t a, std::size_t b) {
+  return std::min(a, b) * 16 + std::max(a, b);
 }
 
-template <std::size_t Size>
-int draw_index(const std::array<std::string_view, Size>& names, RandomSequence& random) {
-  return static_cast<int>(random.below(static_cast<std::uint32_t>(names.size())));
-}
-
-/// Offsets of the first object from the middle of the two, in units of (right, down).
-std::pair<double, double> direction(Relation relation) {
-  switch (relation) {
-    case Relation::kLeft:
-      return {-1, 0};
-    case Relation::kRight:
-      return {1, 0};
-    case Relation::kAbove:
-      return {0, -1};
-    case Relation::kBelow:
-      return {0, 1};
-    case Relation::kAboveLeft:
-      return {-1, -1};
-    case Relation::kAboveRight:
-      return {1, -1};
-    case Relation::kBelowLeft:
-      return {-1, 1};
-    case Relation::kBelowRight:
-      return {1, 1};
-    case Relation::kNone:
-    case Relation::kAnd:
-      break;
-  }
-  return {0, 0};
+std::size_t draw_index(std::size_t count, RandomSequence& random) {
+  return random.below(static_cast<std::uint32_t>(count));
 }
 
 /// A coordinate on one of the grid's three lines, with a small offset.
@@ -78,9 +70,8 @@ std::pair<int, int> lines_along(double sign, RandomSequence& random) {
 }
 
 void place(Scene& scene, Relation arrangement, RandomSequence& random) {
-  const auto [right, down] = direction(arrangement);
-  const auto [column_a, column_b] = lines_along(right, random);
-  const auto [row_a, row_b] = lines_along(down, random);
+  const auto [column_a, column_b] = lines_along(facts_of(arrangement).right, random);
+  const auto [row_a, row_b] = lines_along(facts_of(arrangement).down, random);
   scene.objects[0].x = grid_coordinate(column_a, random);
   scene.objects[0].y = grid_coordinate(row_a, random);
   scene.objects[1].x = grid_coordinate(column_b, random);
@@ -89,93 +80,46 @@ void place(Scene& scene, Relation arrangement, RandomSequence& random) {
 
 }  // namespace
 
-std::string_view relation_name(Relation relation) {
-  switch (relation) {
-    case Relation::kAnd:
-      return "and";
-    case Relation::kLeft:
-      return "left";
-    case Relation::kRight:
-      return "right";
-    case Relation::kAbove:
-      return "above";
-    case Relation::kBelow:
-      return "below";
-    case Relation::kAboveLeft:
-      return "above left";
-    case Relation::kAboveRight:
-      return "above right";
-    case Relation::kBelowLeft:
-      return "below left";
-    case Relation::kBelowRight:
-      return "below right";
-    case Relation::kNone:
-      break;
-  }
-  return "none";
+const RelationFacts& facts_of(Relation relation) {
+  return kFacts[static_cast<std::size_t>(relation)];
 }
 
-Relation inverse(Relation relation) {
-  switch (relation) {
-    case Relation::kLeft:
-      return Relation::kRight;
-    case Relation::kRight:
-      return Relation::kLeft;
-    case Relation::kAbove:
-      return Relation::kBelow;
-    case Relation::kBelow:
-      return Relation::kAbove;
-    case Relation::kAboveLeft:
-      return Relation::kBelowRight;
-    case Relation::kAboveRight:
-      return Relation::kBelowLeft;
-    case Relation::kBelowLeft:
-      return Relation::kAboveRight;
-    case Relation::kBelowRight:
-      return Relation::kAboveLeft;
-    case Relation::kNone:
-    case Relation::kAnd:
-      break;
-  }
-  return relation;
-}
-
-Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b) {
-  const std::uint64_t key = combination_key(colour_a, colour_b, shape_a, shape_b);
-  const double u = uniform_draw(kWorldSeed, stream_of("synth/split"), key);
-  return split_of_share(u);
+Split split_of_pair(const SceneObject& a, const SceneObject& b) {
+  const std::uint64_t key = pair_key(a.colour, b.colour) * 256 + pair_key(a.shape, b.shape);
+  return split_of_share(uniform_draw(kWorldSeed, stream_of("synth/split"), key));
 }
 
 bool is_canonical_binding(const SceneObject& a, const SceneObject& b) {
   return (a.colour < b.colour) == (a.shape < b.shape);
 }
 
-Split split_of_single(int colour, int shape, int size, int background, int place) {
-  const int variant = (size * 2 + background) * kPlaces + place;
-  const std::uint64_t key = static_cast<std::uint64_t>((colour * 8 + shape) * 64 + variant);
+Split split_of_single(const Scene& scene) {
+  const SceneObject& object = scene.objects.at(0);
+  const std::uint64_t variant =
+      (object.size * 2 + scene.background) * kPlaces + static_cast<std::uint64_t>(scene.place);
+  const std::uint64_t key = (object.colour * 8 + object.shape) * 64 + variant;
   return split_of_share(uniform_draw(kWorldSeed, stream_of("synth/single"), key));
 }
 
-Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random) {
+Scene draw_single_of(Split split, std::size_t colour, std::size_t shape, RandomSequence& random) {
   Scene scene;
-  SceneObject object;
+  SceneObject& object = scene.objects.emplace_back();
   object.colour = colour;
   object.shape = shape;
   do {
-    object.size = draw_index(kSizes, random);
-    scene.background = draw_index(kBackgrounds, random);
+    object.size = draw_index(kSizes.size(), random);
+    scene.background = draw_index(kBackgrounds.size(), random);
     scene.place = static_cast<int>(random.below(kPlaces));
-  } while (split_of_single(colour, shape, object.size, scene.background, scene.place) != split);
+  } while (split_of_single(scene) != split);
   object.x = grid_coordinate(scene.place % kLines, random);
   object.y = grid_coordinate(scene.place / kLines, random);
-  scene.objects.push_back(object);
   scene.noise_seed = random.next_word();
   return scene;
 }
 
 Scene draw_single(Split split, RandomSequence& random) {
-  const int colour = draw_index(kColours, random);
-  const int shape = draw_index(kShapes, random);
+  const std::size_t colour = draw_index(kColours.size(), random);
+  const std::size_t shape = draw_index(kShapes.size(), random);
   return draw_single_of(split, colour, shape, random);
 }
 
@@ -183,34 +127,32 @@ Scene draw_pair(Split split, std::span<const Relation> relations, RandomSequence
   SceneObject a;
   SceneObject b;
   do {
-    a.colour = draw_index(kColours, random);
-    b.colour = draw_index(kColours, random);
-    a.shape = draw_index(kShapes, random);
-    b.shape = draw_index(kShapes, random);
-  } while (a.colour == b.colour || a.shape == b.shape ||
-           split_of_pair(a.colour, b.colour, a.shape, b.shape) != split);
-  a.size = draw_index(kSizes, random);
-  b.size = draw_index(kSizes, random);
+    a.colour = draw_index(kColours.size(), random);
+    b.colour = draw_index(kColours.size(), random);
+    a.shape = draw_index(kShapes.size(), random);
+    b.shape = draw_index(kShapes.size(), random);
+  } while (a.colour == b.colour || a.shape == b.shape || split_of_pair(a, b) != split);
+  a.size = draw_index(kSizes.size(), random);
+  b.size = draw_index(kSizes.size(), random);
 
   Scene scene;
   scene.objects = {a, b};
-  scene.background = draw_index(kBackgrounds, random);
-  scene.relation = relations[random.below(static_cast<std::uint32_t>(relations.size()))];
+  scene.background = draw_index(kBackgrounds.size(), random);
+  scene.relation = relations[draw_index(relations.size(), random)];
   Relation arrangement = scene.relation;
   if (arrangement == Relation::kAnd) {
-    constexpr std::array kAnywhere = {Relation::kLeft,      Relation::kRight,     Relation::kAbove,
-                                      Relation::kBelow,     Relation::kAboveLeft, Relation::kAboveRight,
-                                      Relation::kBelowLeft, Relation::kBelowRight};
-    arrangement = kAnywhere[random.below(static_cast<std::uint32_t>(kAnywhere.size()))];
+    constexpr std::array kAnywhere = {kLeft,      kRight,      kAbove,     kBelow,
+                                      kAboveLeft, kAboveRight, kBelowLeft, kBelowRight};
+    arrangement = kAnywhere[draw_index(kAnywhere.size(), random)];
   }
   place(scene, arrangement, random);
   scene.noise_seed = random.next_word();
   return scene;
 }
 
-Scene with_colours_swapped(const Scene& scene) {
+Scene with_swapped(const Scene& scene, std::size_t SceneObject::*attribute) {
   Scene swapped = scene;
-  std::swap(swapped.objects.at(0).colour, swapped.objects.at(1).colour);
+  std::swap(swapped.objects.at(0).*attribute, swapped.objects.at(1).*attribute);
   return swapped;
 }
 
@@ -218,13 +160,7 @@ Scene with_places_swapped(const Scene& scene) {
   Scene swapped = scene;
   std::swap(swapped.objects.at(0).x, swapped.objects.at(1).x);
   std::swap(swapped.objects.at(0).y, swapped.objects.at(1).y);
-  swapped.relation = inverse(scene.relation);
-  return swapped;
-}
-
-Scene with_sizes_swapped(const Scene& scene) {
-  Scene swapped = scene;
-  std::swap(swapped.objects.at(0).size, swapped.objects.at(1).size);
+  swapped.relation = facts_of(scene.relation).inverse;
   return swapped;
 }
 

@@ -33,20 +33,26 @@ enum class Relation {
   kBelowRight
 };
 
-/// The relation's name in the COCO file's `scene`.
-std::string_view relation_name(Relation relation);
-Relation inverse(Relation relation);
+/// What is known of a relation.
+struct RelationFacts {
+  std::string_view name;  ///< in the COCO file's `scene`
+  double right = 0;       ///< -1, 0 or 1: on which side of the second object the first one is
+  double down = 0;
+  Relation inverse = Relation::kNone;
+  std::array<std::string_view, 3> phrases;  ///< its words in captions
+};
+const RelationFacts& facts_of(Relation relation);
 
 struct SceneObject {
-  int colour = 0;  ///< index into kColours, and so on
-  int shape = 0;
-  int size = 0;
+  std::size_t colour = 0;  ///< index into kColours, and so on
+  std::size_t shape = 0;
+  std::size_t size = 0;
   double x = 0;  ///< centre, in pixels
   double y = 0;
 };
 
 struct Scene {
-  int background = 0;
+  std::size_t background = 0;
   std::vector<SceneObject> objects;  ///< one or two; two differ in colour and in shape
   Relation relation = Relation::kNone;
   int place = -1;                ///< of a single object, 0 to 8; -1: two objects
@@ -55,7 +61,7 @@ struct Scene {
 
 /// The split of a two-object combination, the same for every seed. It depends on the unordered pairs of
 /// colours and shapes, so "red circle, blue square" and "blue circle, red square" are in the same split.
-Split split_of_pair(int colour_a, int colour_b, int shape_a, int shape_b);
+Split split_of_pair(const SceneObject& a, const SceneObject& b);
 
 /// Each such combination has one canonical binding: the colour that comes first in `kColours` goes with the
 /// shape that comes first in `kShapes`. A model that sees only canonical scenes need not learn binding,
@@ -67,20 +73,19 @@ inline constexpr int kPlaces = 9;
 
 /// The split of a single object, by colour, shape, size, background and place. Training shows most of the 36
 /// variants of each coloured shape, so no variant is tied to a shape.
-Split split_of_single(int colour, int shape, int size, int background, int place);
+Split split_of_single(const Scene& scene);
 
 Scene draw_single(Split split, RandomSequence& random);
 
 /// Draws a single object of the given coloured shape.
-Scene draw_single_of(Split split, int colour, int shape, RandomSequence& random);
+Scene draw_single_of(Split split, std::size_t colour, std::size_t shape, RandomSequence& random);
 
 /// Draws two objects in one of `relations`, with equal probability.
 Scene draw_pair(Split split, std::span<const Relation> relations, RandomSequence& random);
 
-/// The same scene with the colours of the two objects swapped.
-Scene with_colours_swapped(const Scene& scene);
+/// The same scene with this attribute of the two objects swapped.
+Scene with_swapped(const Scene& scene, std::size_t SceneObject::*attribute);
 /// The same scene with the objects' places swapped, so that the relation is reversed.
 Scene with_places_swapped(const Scene& scene);
-Scene with_sizes_swapped(const Scene& scene);
 
 }  // namespace sdsclip::synth

@@ -1,21 +1,18 @@
 #include <fmt/format.h>
 
 #include <fstream>
-#include <functional>
-#include <nlohmann/json.hpp>
 #include <opencv2/imgcodecs.hpp>
 
 #include "captions.h"
 #include "draw.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
+#include "sdsclip/base/json.h"
 #include "sdsclip/data/synth.h"
 
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-using nlohmann::ordered_json;
 using synth::Relation;
 using synth::Scene;
 using synth::SceneObject;
@@ -40,6 +37,13 @@ struct PartContext {
   }
 };
 
+void write_file(const fs::path& path, std::string_view bytes) {
+  std::ofstream stream(path, std::ios::binary);
+  stream << bytes;
+  stream.close();
+  if (!stream) throw runtime_failure("{}: cannot write: is the disk full?", path.string());
+}
+
 void write_png(const fs::path& path, const Scene& scene) {
   std::vector<std::uint8_t> pixels = synth::draw(scene);
   for (std::size_t i = 0; i + 2 < pixels.size(); i += 3)
@@ -47,33 +51,23 @@ void write_png(const fs::path& path, const Scene& scene) {
   const cv::Mat image(synth::kImageSize, synth::kImageSize, CV_8UC3, pixels.data());
   std::vector<std::uint8_t> bytes;
   cv::imencode(".png", image, bytes);
-  std::ofstream stream(path, std::ios::binary);
-  stream.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
-  stream.close();
-  if (!stream) throw runtime_failure("{}: cannot write: is the disk full?", path.string());
-}
-
-void write_text(const fs::path& path, const std::string& text) {
-  std::ofstream stream(path, std::ios::binary);
-  stream << text;
-  stream.close();
-  if (!stream) throw runtime_failure("{}: cannot write: is the disk full?", path.string());
+  write_file(path, {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 ordered_json scene_json(const Scene& scene) {
   ordered_json objects = ordered_json::array();
   for (const SceneObject& object : scene.objects) {
-    objects.push_back({{"color", synth::kColours[static_cast<std::size_t>(object.colour)]},
-                       {"shape", synth::kShapes[static_cast<std::size_t>(object.shape)]},
-                       {"size", synth::kSizes[static_cast<std::size_t>(object.size)]},
+    objects.push_back({{"color", synth::kColours[object.colour]},
+                       {"shape", synth::kShapes[object.shape]},
+                       {"size", synth::kSizes[object.size]},
                        {"x", object.x},
                        {"y", object.y}});
   }
   const bool pair = scene.objects.size() == 2;
   const bool canonical = pair && synth::is_canonical_binding(scene.objects[0], scene.objects[1]);
-  return {{"background", synth::kBackgrounds[static_cast<std::size_t>(scene.background)]},
+  return {{"background", synth::kBackgrounds[scene.background]},
           {"objects", objects},
-          {"relation", synth::relation_name(scene.relation)},
+          {"relation", synth::facts_of(scene.relation).name},
           {"binding", !pair       ? "none"
                       : canonical ? "canonical"
                                   : "swapped"}};
@@ -115,7 +109,7 @@ SynthPart write_coco(const PartContext& context, const std::string& name, std::i
                              {"images", std::move(images)},
                              {"annotations", std::move(annotations)},
                              {"licenses", ordered_json::array()}};
-  write_text(context.folder / "annotations" / fmt::format("captions_{}.json", name), file.dump());
+  write_file(context.folder / "annotations" / fmt::format("captions_{}.json", name), file.dump());
   return {name, count, count * kCaptionsAnImage};
 }
 
@@ -135,8 +129,7 @@ WinogroundCase draw_winoground_case(std::int64_t index, Split split, RandomSeque
   const std::int64_t kind = index % 10;
   if (kind < 6) {
     const bool diagonal = kind >= 4;
-    const Scene scene =
-        diagonal ? synth::draw_pair(split, kDiagonal, random) : synth::draw_pair(split, kStraight, random);
+    const Scene scene = synth::draw_pair(split, diagonal ? kDiagonal : kStraight, random);
     const Wording wording = synth::draw_wording(scene.relation, random);
     Scene reversed = synth::with_places_swapped(scene);
     std::swap(reversed.objects[0],
@@ -150,10 +143,10 @@ WinogroundCase draw_winoground_case(std::int64_t index, Split split, RandomSeque
   } else {
     const bool in_relation = kind == 9;
     const Scene scene =
-        in_relation ? synth::draw_pair(split, kStraight, random) : synth::draw_pair(split, kAnd, random);
+        synth::draw_pair(split, in_relation ? std::span<const Relation>(kStraight) : kAnd, random);
     Wording wording = synth::draw_wording(scene.relation, random);
     wording.sizes = false;  // the colours alone are exchanged
-    const Scene swapped = synth::with_colours_swapped(scene);
+    const Scene swapped = synth::with_swapped(scene, &SceneObject::colour);
     item.scenes = {scene, swapped};
     item.captions = {synth::worded_caption(scene, wording), synth::worded_caption(swapped, wording)};
     item.tag = in_relation ? "Adjective-Color, Spatial" : "Adjective-Color";
@@ -182,51 +175,49 @@ SynthPart write_winoground(const PartContext& context, std::int64_t count) {
                                {"collapsed_tag", item.collapsed_tag}};
     lines += line.dump() + "\n";
   }
-  write_text(context.folder / "examples.jsonl", lines);
+  write_file(context.folder / "examples.jsonl", lines);
   return {"winoground", 2 * count, count};
 }
 
-ordered_json boxed(const Scene& scene, const std::string& file) {
+/// Writes an image and returns its entry in one of ARO's files.
+ordered_json write_aro_image(const PartContext& context, std::int64_t id, const Scene& scene,
+                             const std::string& truth, const std::string& wrong) {
+  const std::string file = fmt::format("{}.png", id);
+  write_png(context.folder / "images" / file, scene);
   const std::array<int, 4> box = synth::bounding_box(scene);
-  return {
-      {"image_path", file}, {"bbox_x", box[0]}, {"bbox_y", box[1]}, {"bbox_w", box[2]}, {"bbox_h", box[3]}};
+  return {{"image_path", file},    {"bbox_x", box[0]},      {"bbox_y", box[1]},
+          {"bbox_w", box[2]},      {"bbox_h", box[3]},      {"image_id", std::to_string(id)},
+          {"true_caption", truth}, {"false_caption", wrong}};
 }
 
 SynthPart write_aro(const PartContext& context, std::int64_t count) {
   fs::create_directories(context.folder / "images");
   ordered_json relations = ordered_json::array();
   ordered_json attributions = ordered_json::array();
+  const auto told = [](const Scene& scene, std::size_t first, std::string_view between) {
+    return fmt::format("{} {} {}", synth::noun_phrase(scene.objects[first], false, true), between,
+                       synth::noun_phrase(scene.objects[1 - first], false, true));
+  };
   for (std::int64_t i = 0; i < count; ++i) {
     RandomSequence random = context.sequence("synth/aro", i);
-    const auto the = [](const SceneObject& object) { return synth::noun_phrase(object, false, true); };
-
     const Scene related = synth::draw_pair(context.split, kStraight, random);
-    const std::string relation_file = fmt::format("{}.png", 2 * i);
-    write_png(context.folder / "images" / relation_file, related);
-    const std::string_view phrase = synth::relation_phrase(related.relation, 0);
-    ordered_json relation = boxed(related, relation_file);
-    relation["image_id"] = fmt::format("{}", 2 * i);
-    relation["true_caption"] =
-        fmt::format("{} is {} {}", the(related.objects[0]), phrase, the(related.objects[1]));
-    relation["false_caption"] =
-        fmt::format("{} is {} {}", the(related.objects[1]), phrase, the(related.objects[0]));
+    const std::string_view phrase = synth::facts_of(related.relation).phrases[0];
+    const std::string is = fmt::format("is {}", phrase);
+    ordered_json relation =
+        write_aro_image(context, 2 * i, related, told(related, 0, is), told(related, 1, is));
     relation["relation_name"] = phrase;
     relations.push_back(std::move(relation));
 
     const Scene bound = synth::draw_pair(context.split, kAnd, random);
-    const Scene swapped = synth::with_colours_swapped(bound);
-    const std::string attribution_file = fmt::format("{}.png", 2 * i + 1);
-    write_png(context.folder / "images" / attribution_file, bound);
-    ordered_json attribution = boxed(bound, attribution_file);
-    attribution["image_id"] = fmt::format("{}", 2 * i + 1);
-    attribution["true_caption"] = fmt::format("{} and {}", the(bound.objects[0]), the(bound.objects[1]));
-    attribution["false_caption"] = fmt::format("{} and {}", the(swapped.objects[0]), the(swapped.objects[1]));
-    attribution["attributes"] = {synth::kColours[static_cast<std::size_t>(bound.objects[0].colour)],
-                                 synth::kColours[static_cast<std::size_t>(bound.objects[1].colour)]};
+    const Scene swapped = synth::with_swapped(bound, &SceneObject::colour);
+    ordered_json attribution =
+        write_aro_image(context, 2 * i + 1, bound, told(bound, 0, "and"), told(swapped, 0, "and"));
+    attribution["attributes"] = {synth::kColours[bound.objects[0].colour],
+                                 synth::kColours[bound.objects[1].colour]};
     attributions.push_back(std::move(attribution));
   }
-  write_text(context.folder / "visual_genome_relation.json", relations.dump());
-  write_text(context.folder / "visual_genome_attribution.json", attributions.dump());
+  write_file(context.folder / "visual_genome_relation.json", relations.dump());
+  write_file(context.folder / "visual_genome_attribution.json", attributions.dump());
   return {"aro", 2 * count, 2 * count};
 }
 
@@ -235,104 +226,102 @@ using CaptionPair = std::array<std::string, 2>;  // true, false
 /// The two pairs of captions of an image in a CLEVR task.
 using ClevrQuestions = std::array<CaptionPair, 2>;
 
-/// A colour or shape that is on neither object.
-int absent_value(int a, int b, int count, RandomSequence& random) {
-  while (true) {
-    const int value = static_cast<int>(random.below(static_cast<std::uint32_t>(count)));
-    if (value != a && value != b) return value;
-  }
+/// An attribute of an object.
+using Attribute = std::size_t SceneObject::*;
+
+/// Both objects against the same with an attribute swapped, told from either object.
+ClevrQuestions pair_questions(const Scene& scene, Attribute swapped, bool sizes) {
+  const Scene wrong = synth::with_swapped(scene, swapped);
+  const auto both = [&](const Scene& told, std::size_t first) {
+    return fmt::format("{} and {}", synth::noun_phrase(told.objects[first], sizes),
+                       synth::noun_phrase(told.objects[1 - first], sizes));
+  };
+  return {CaptionPair{both(scene, 0), both(wrong, 0)}, CaptionPair{both(scene, 1), both(wrong, 1)}};
 }
 
-std::string both(const Scene& scene, bool sizes, bool second_first) {
-  const std::string a = synth::noun_phrase(scene.objects[second_first ? 1 : 0], sizes);
-  const std::string b = synth::noun_phrase(scene.objects[second_first ? 0 : 1], sizes);
-  return fmt::format("{} and {}", a, b);
-}
-
-ClevrQuestions pair_questions(const Scene& scene, const Scene& swapped, bool sizes) {
-  return {CaptionPair{both(scene, sizes, false), both(swapped, sizes, false)},
-          CaptionPair{both(scene, sizes, true), both(swapped, sizes, true)}};
-}
-
-/// For each object of the scene: its own phrase against that of the object changed by `change`.
-ClevrQuestions object_questions(const Scene& scene,
-                                const std::function<SceneObject(const SceneObject&)>& change) {
+/// Each object against the same with a wrong value of an attribute.
+ClevrQuestions object_questions(const Scene& scene, Attribute attribute,
+                                const std::array<std::size_t, 2>& wrong) {
   ClevrQuestions questions;
   for (std::size_t k = 0; k < 2; ++k) {
-    const SceneObject& object = scene.objects[k];
-    questions[k] = {synth::noun_phrase(object, false), synth::noun_phrase(change(object), false)};
+    SceneObject changed = scene.objects[k];
+    changed.*attribute = wrong[k];
+    questions[k] = {synth::noun_phrase(scene.objects[k], false), synth::noun_phrase(changed, false)};
   }
   return questions;
+}
+
+/// Each object with a value, of `count`, that neither has.
+ClevrQuestions recognition_questions(const Scene& scene, Attribute attribute, std::uint32_t count,
+                                     RandomSequence& random) {
+  while (true) {
+    const std::size_t value = random.below(count);
+    const bool absent = value != scene.objects[0].*attribute && value != scene.objects[1].*attribute;
+    if (absent) return object_questions(scene, attribute, {value, value});
+  }
+}
+
+/// Each object with the other one's value.
+ClevrQuestions binding_questions(const Scene& scene, Attribute attribute) {
+  return object_questions(scene, attribute, {scene.objects[1].*attribute, scene.objects[0].*attribute});
 }
 
 ClevrQuestions spatial_questions(const Scene& scene) {
   ClevrQuestions questions;
   for (std::size_t k = 0; k < 2; ++k) {
-    const Relation truth = k == 0 ? scene.relation : synth::inverse(scene.relation);
+    const Relation inverse = synth::facts_of(scene.relation).inverse;
+    const Relation truth = k == 0 ? scene.relation : inverse;
+    const Relation wrong = k == 0 ? inverse : scene.relation;
     const std::string a = synth::noun_phrase(scene.objects[k], false);
     const std::string b = synth::noun_phrase(scene.objects[1 - k], false);
-    questions[k] = {fmt::format("{} {} {}", a, synth::relation_phrase(truth, 0), b),
-                    fmt::format("{} {} {}", a, synth::relation_phrase(synth::inverse(truth), 0), b)};
+    questions[k] = {fmt::format("{} {} {}", a, synth::facts_of(truth).phrases[0], b),
+                    fmt::format("{} {} {}", a, synth::facts_of(wrong).phrases[0], b)};
   }
   return questions;
 }
+
+struct ClevrTask {
+  std::string_view name;
+  ClevrQuestions (*questions)(const Scene& scene, RandomSequence& random);
+};
+
+constexpr std::array<ClevrTask, 7> kClevrTasks = {{
+    {"pair_binding_size",
+     [](const Scene& s, RandomSequence&) { return pair_questions(s, &SceneObject::size, true); }},
+    {"pair_binding_color",
+     [](const Scene& s, RandomSequence&) { return pair_questions(s, &SceneObject::colour, false); }},
+    {"recognition_color",
+     [](const Scene& s, RandomSequence& r) {
+       return recognition_questions(s, &SceneObject::colour, synth::kColours.size(), r);
+     }},
+    {"recognition_shape",
+     [](const Scene& s, RandomSequence& r) {
+       return recognition_questions(s, &SceneObject::shape, synth::kShapes.size(), r);
+     }},
+    {"spatial", [](const Scene& s, RandomSequence&) { return spatial_questions(s); }},
+    {"binding_color_shape",
+     [](const Scene& s, RandomSequence&) { return binding_questions(s, &SceneObject::colour); }},
+    {"binding_shape_color",
+     [](const Scene& s, RandomSequence&) { return binding_questions(s, &SceneObject::shape); }},
+}};
 
 /// The seven tasks of the diffusion-itm release; each file holds {image: [[true, false], [true, false]]}.
 SynthPart write_clevr(const PartContext& context, std::int64_t count) {
   fs::create_directories(context.folder / "captions");
   fs::create_directories(context.folder / "images");
-  constexpr std::array<std::string_view, 7> kTasks = {
-      "pair_binding_size", "pair_binding_color",  "recognition_color",  "recognition_shape",
-      "spatial",           "binding_color_shape", "binding_shape_color"};
-  for (std::size_t task = 0; task < kTasks.size(); ++task) {
+  for (const ClevrTask& task : kClevrTasks) {
     ordered_json questions_of = ordered_json::object();
     for (std::int64_t i = 0; i < count; ++i) {
-      RandomSequence random = context.sequence(fmt::format("synth/clevr/{}", kTasks[task]), i);
+      RandomSequence random = context.sequence(fmt::format("synth/clevr/{}", task.name), i);
       Scene scene = synth::draw_pair(context.split, kStraight, random);
-      if (task == 0) scene.objects[1].size = 1 - scene.objects[0].size;
-      const SceneObject first = scene.objects[0];
-      const SceneObject second = scene.objects[1];
-      const auto with_colour = [](SceneObject object, int colour) { return object.colour = colour, object; };
-      const auto with_shape = [](SceneObject object, int shape) { return object.shape = shape, object; };
-      ClevrQuestions questions;
-      switch (task) {
-        case 0:
-          questions = pair_questions(scene, synth::with_sizes_swapped(scene), true);
-          break;
-        case 1:
-          questions = pair_questions(scene, synth::with_colours_swapped(scene), false);
-          break;
-        case 2: {
-          const int absent = absent_value(first.colour, second.colour, synth::kColours.size(), random);
-          questions = object_questions(scene, [&](const SceneObject& o) { return with_colour(o, absent); });
-          break;
-        }
-        case 3: {
-          const int absent = absent_value(first.shape, second.shape, synth::kShapes.size(), random);
-          questions = object_questions(scene, [&](const SceneObject& o) { return with_shape(o, absent); });
-          break;
-        }
-        case 4:
-          questions = spatial_questions(scene);
-          break;
-        case 5:  // the other object's colour on this shape
-          questions = object_questions(scene, [&](const SceneObject& o) {
-            return with_colour(o, o.colour == first.colour ? second.colour : first.colour);
-          });
-          break;
-        default:  // the other object's shape in this colour
-          questions = object_questions(scene, [&](const SceneObject& o) {
-            return with_shape(o, o.shape == first.shape ? second.shape : first.shape);
-          });
-          break;
-      }
-      const std::string file = fmt::format("{}_{:04}.png", kTasks[task], i);
+      if (task.name == "pair_binding_size") scene.objects[1].size = 1 - scene.objects[0].size;
+      const std::string file = fmt::format("{}_{:04}.png", task.name, i);
       write_png(context.folder / "images" / file, scene);
-      questions_of[file] = questions;
+      questions_of[file] = task.questions(scene, random);
     }
-    write_text(context.folder / "captions" / fmt::format("{}.json", kTasks[task]), questions_of.dump());
+    write_file(context.folder / "captions" / fmt::format("{}.json", task.name), questions_of.dump());
   }
-  const std::int64_t tasks = kTasks.size();
+  const std::int64_t tasks = kClevrTasks.size();
   return {"clevr", tasks * count, 2 * tasks * count};
 }
 
@@ -340,12 +329,11 @@ SynthPart write_zeroshot(const PartContext& context, std::int64_t count) {
   std::string names;
   const std::int64_t classes = synth::kColours.size() * synth::kShapes.size();
   for (std::int64_t index = 0; index < classes; ++index) {
-    const int colour = static_cast<int>(index / static_cast<std::int64_t>(synth::kShapes.size()));
-    const int shape = static_cast<int>(index % static_cast<std::int64_t>(synth::kShapes.size()));
-    const std::string_view colour_name = synth::kColours[static_cast<std::size_t>(colour)];
-    const std::string_view shape_name = synth::kShapes[static_cast<std::size_t>(shape)];
-    names += fmt::format("{} {}\n", colour_name, shape_name);
-    const fs::path folder = context.folder / fmt::format("{}_{}", colour_name, shape_name);
+    const std::size_t colour = static_cast<std::size_t>(index) / synth::kShapes.size();
+    const std::size_t shape = static_cast<std::size_t>(index) % synth::kShapes.size();
+    names += fmt::format("{} {}\n", synth::kColours[colour], synth::kShapes[shape]);
+    const fs::path folder =
+        context.folder / fmt::format("{}_{}", synth::kColours[colour], synth::kShapes[shape]);
     fs::create_directories(folder);
     for (std::int64_t i = index; i < count; i += classes) {
       RandomSequence random = context.sequence("synth/zeroshot", i);
@@ -353,8 +341,8 @@ SynthPart write_zeroshot(const PartContext& context, std::int64_t count) {
                 synth::draw_single_of(context.split, colour, shape, random));
     }
   }
-  write_text(context.folder / "classnames.txt", names);
-  write_text(context.folder / "templates.txt",
+  write_file(context.folder / "classnames.txt", names);
+  write_file(context.folder / "templates.txt",
              "a {c}\na picture of a {c}\nthere is a {c}\nan image with a {c}\n");
   return {"zeroshot", count, count};
 }
