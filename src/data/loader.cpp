@@ -1,14 +1,11 @@
 #include "sdsclip/data/loader.h"
 
 #include <algorithm>
-#include <array>
-#include <condition_variable>
-#include <deque>
-#include <exception>
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <future>
 #include <map>
-#include <mutex>
 #include <optional>
-#include <thread>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/log.h"
@@ -16,8 +13,8 @@
 #include "sdsclip/data/image.h"
 #include "sdsclip/data/sample_order.h"
 
-// Each worker decodes single positions of the epoch's order. The consumer assembles them in order and skips
-// bad ones, so a batch never depends on which worker decoded what, or when.
+// The consumer orders single positions of the epoch's order ahead. It takes them in order and skips bad ones,
+// so a batch never depends on which worker decoded what, or when.
 
 namespace sdsclip {
 namespace {
@@ -50,7 +47,11 @@ class CaptionLoader::Implementation {
  public:
   Implementation(const CaptionDataset& dataset, const Tokenizer& tokenizer, const LoaderOptions& options,
                  const LoaderPosition& start)
-      : dataset_(dataset), tokenizer_(tokenizer), options_(options), position_(start) {
+      : dataset_(dataset),
+        tokenizer_(tokenizer),
+        options_(options),
+        position_(start),
+        workers_(worker_count()) {
     own_samples_ = dataset.size() / options.processes;
     if (own_samples_ < options.batch_size) {
       throw usage_error("train.batch_size: got {}, but the data set has {} samples{}; use a smaller batch",
@@ -59,18 +60,7 @@ class CaptionLoader::Implementation {
     }
     next_ticket_ = {start.epoch, start.cursor};
     next_ticket_end_ = planned_positions() + start.bad_samples;
-    for (std::int64_t i = 0; i < worker_count(); ++i) {
-      workers_.emplace_back([this] { work(); });
-    }
-  }
-
-  ~Implementation() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      stop_ = true;
-    }
-    wake_workers_.notify_all();
-    for (std::thread& worker : workers_) worker.join();
+    order_ahead();
   }
 
   Batch next() {
@@ -153,7 +143,9 @@ class CaptionLoader::Implementation {
     }
   }
 
-  [[nodiscard]] std::int64_t worker_count() const { return std::max<std::int64_t>(1, options_.workers); }
+  [[nodiscard]] std::size_t worker_count() const {
+    return static_cast<std::size_t>(std::max<std::int64_t>(1, options_.workers));
+  }
 
   /// The number of samples that may be decoded ahead of the consumer: whole batches, but only a part of a
   /// very large batch.
@@ -161,8 +153,7 @@ class CaptionLoader::Implementation {
     constexpr std::size_t kMostBytes = std::size_t{16} << 20;
     const std::size_t wanted =
         static_cast<std::size_t>(options_.batch_size * std::max<std::int64_t>(1, options_.batches_ahead));
-    return std::min(wanted,
-                    std::max(2 * static_cast<std::size_t>(worker_count()), kMostBytes / bytes_of_a_sample()));
+    return std::min(wanted, std::max(2 * worker_count(), kMostBytes / bytes_of_a_sample()));
   }
 
   [[nodiscard]] std::size_t bytes_of_a_sample() const {
@@ -174,76 +165,43 @@ class CaptionLoader::Implementation {
   /// The number of positions that an epoch needs if no sample is bad.
   [[nodiscard]] std::int64_t planned_positions() const { return batches_per_epoch() * options_.batch_size; }
 
-  /// The next position to decode; continues with the next epoch when this one is used up.
-  Ticket draw_ticket() {
-    if (!replacements_.empty()) {
-      const Ticket ticket = replacements_.front();
-      replacements_.pop_front();
-      return ticket;
+  /// Orders the next positions, as many as the window holds; continues with the next epoch when this one is
+  /// used up.
+  void order_ahead() {
+    while (ordered_.size() < window()) {
+      if (next_ticket_.position == next_ticket_end_) {
+        next_ticket_ = {next_ticket_.epoch + 1, 0};
+        next_ticket_end_ = planned_positions();
+      }
+      order(next_ticket_);
+      ++next_ticket_.position;
     }
-    if (next_ticket_.position == next_ticket_end_) {
-      next_ticket_ = {next_ticket_.epoch + 1, 0};
-      next_ticket_end_ = planned_positions();
-    }
-    const Ticket ticket = next_ticket_;
-    ++next_ticket_.position;
-    return ticket;
   }
 
-  void work() {
-    while (true) {
-      Ticket ticket;
-      {
-        std::unique_lock<std::mutex> lock(mutex_);
-        wake_workers_.wait(lock, [this] {
-          return stop_ || !replacements_.empty() || in_flight_ + ready_.size() < window();
-        });
-        if (stop_) return;
-        ticket = draw_ticket();
-        ++in_flight_;
-      }
-      std::optional<DecodedSample> decoded;
-      std::exception_ptr failure;
-      try {
-        decoded = decode(ticket);
-      } catch (...) {
-        failure = std::current_exception();
-      }
-      {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        --in_flight_;
-        if (failure) failure_ = failure;
-        if (decoded) ready_.emplace(ticket, std::move(*decoded));
-      }
-      wake_consumer_.notify_one();
-    }
+  void order(const Ticket& ticket) {
+    std::packaged_task<DecodedSample()> decoding([this, ticket] { return decode(ticket); });
+    ordered_.emplace(ticket, decoding.get_future());
+    boost::asio::post(workers_, std::move(decoding));
   }
 
   /// Waits until the position is decoded.
   DecodedSample take(const Ticket& ticket) {
     const Stopwatch stopwatch;
-    std::unique_lock<std::mutex> lock(mutex_);
-    wake_consumer_.wait(lock, [&] { return failure_ || ready_.contains(ticket); });
-    if (failure_) std::rethrow_exception(failure_);
-    DecodedSample decoded = std::move(ready_.extract(ticket).mapped());
-    lock.unlock();
-    wake_workers_.notify_one();
+    DecodedSample decoded = ordered_.at(ticket).get();
     statistics_.wait_seconds += stopwatch.seconds();
+    ordered_.erase(ticket);
+    order_ahead();
     return decoded;
   }
 
-  /// A bad sample costs the epoch one more position after all others. It is queued in order if the epoch is
-  /// still being drawn, and otherwise goes before more of the next epoch.
+  /// A bad sample costs the epoch one more position after all others, which is ordered at once if positions of
+  /// the next epoch already are.
   void order_replacement() {
-    {
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (next_ticket_.epoch == position_.epoch) {
-        ++next_ticket_end_;
-      } else {
-        replacements_.push_back({position_.epoch, planned_positions() + position_.bad_samples - 1});
-      }
+    if (next_ticket_.epoch == position_.epoch) {
+      ++next_ticket_end_;
+    } else {
+      order({position_.epoch, planned_positions() + position_.bad_samples - 1});
     }
-    wake_workers_.notify_one();
   }
 
   void reject(const DecodedSample& decoded) {
@@ -282,17 +240,11 @@ class CaptionLoader::Implementation {
   LoaderStatistics statistics_;   // the consumer's
   std::int64_t own_samples_ = 0;  // samples per epoch of this process
 
-  std::mutex mutex_;
-  std::condition_variable wake_workers_;
-  std::condition_variable wake_consumer_;
-  std::map<Ticket, DecodedSample> ready_;
   Ticket next_ticket_;
-  std::int64_t next_ticket_end_ = 0;  // positions of that epoch that are drawn in order
-  std::deque<Ticket> replacements_;   // for bad samples of the previous epoch
-  std::size_t in_flight_ = 0;
-  std::exception_ptr failure_;
-  bool stop_ = false;
-  std::vector<std::thread> workers_;
+  std::int64_t next_ticket_end_ = 0;  // positions of that epoch that are ordered in turn
+  std::map<Ticket, std::future<DecodedSample>> ordered_;
+  boost::asio::thread_pool
+      workers_;  // the last member, because its destructor waits for what uses the others
 };
 
 CaptionLoader::CaptionLoader(const CaptionDataset& dataset, const Tokenizer& tokenizer,
