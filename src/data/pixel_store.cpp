@@ -7,9 +7,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <string>
-#include <utility>
 
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/files.h"
@@ -17,7 +15,7 @@
 namespace sdsclip {
 namespace {
 
-std::filesystem::path temporary_folder() {
+fs::path temporary_folder() {
   return folder_from_environment("TMPDIR", "/tmp");
 }
 
@@ -27,10 +25,10 @@ Error file_failure(const char* what) {
 }
 
 /// Opens a temporary file without a name. It disappears when the descriptor is closed, even in a crash.
-int open_nameless_file() {
+FileDescriptor open_nameless_file() {
   std::string path = (temporary_folder() / "sdsclip-XXXXXX").string();
-  const int descriptor = ::mkostemp(path.data(), O_CLOEXEC);
-  if (descriptor < 0) throw file_failure("keep");
+  FileDescriptor descriptor(::mkostemp(path.data(), O_CLOEXEC));
+  if (descriptor.get() < 0) throw file_failure("keep");
   ::unlink(path.c_str());
   return descriptor;
 }
@@ -40,34 +38,18 @@ int open_nameless_file() {
 PixelStore::PixelStore(std::size_t image_bytes, std::size_t memory_limit)
     : image_bytes_(image_bytes), memory_limit_(memory_limit) {}
 
-PixelStore::~PixelStore() {
-  if (file_ >= 0) ::close(file_);
-}
-
-PixelStore::PixelStore(PixelStore&& other) noexcept {
-  *this = std::move(other);
-}
-
-PixelStore& PixelStore::operator=(PixelStore&& other) noexcept {
-  std::swap(image_bytes_, other.image_bytes_);
-  std::swap(memory_limit_, other.memory_limit_);
-  std::swap(memory_, other.memory_);
-  std::swap(file_bytes_, other.file_bytes_);
-  std::swap(file_, other.file_);
-  return *this;
-}
-
 void PixelStore::append(std::span<const std::uint8_t> images) {
   const std::size_t room = memory_limit_ - std::min(memory_limit_, memory_.size());
-  const std::size_t kept = file_ >= 0 ? 0 : std::min(room, images.size());
+  const std::size_t kept = has_file() ? 0 : std::min(room, images.size());
   memory_.insert(memory_.end(), images.begin(), images.begin() + static_cast<std::ptrdiff_t>(kept));
   if (kept < images.size()) write_to_file(images.subspan(kept));
 }
 
 void PixelStore::write_to_file(std::span<const std::uint8_t> bytes) {
-  if (file_ < 0) file_ = open_nameless_file();
+  if (!has_file()) file_ = open_nameless_file();
   while (!bytes.empty()) {
-    const ssize_t written = ::pwrite(file_, bytes.data(), bytes.size(), static_cast<off_t>(file_bytes_));
+    const ssize_t written =
+        ::pwrite(file_.get(), bytes.data(), bytes.size(), static_cast<off_t>(file_bytes_));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) throw file_failure("write");
     file_bytes_ += static_cast<std::size_t>(written);
@@ -90,7 +72,7 @@ std::vector<std::uint8_t> PixelStore::read(std::int64_t first, std::int64_t coun
   }
   while (done < bytes.size()) {
     const off_t place = static_cast<off_t>(begin + done - memory_.size());
-    const ssize_t got = ::pread(file_, bytes.data() + done, bytes.size() - done, place);
+    const ssize_t got = ::pread(file_.get(), bytes.data() + done, bytes.size() - done, place);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) throw file_failure("read back");
     done += static_cast<std::size_t>(got);

@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "sdsclip/base/files.h"
+
 namespace sdsclip {
 
 /// The images of a batch as squares of interleaved RGB bytes (`resize_and_crop`), all of one size. The first
@@ -16,9 +18,6 @@ class PixelStore {
 
   PixelStore() = default;
   explicit PixelStore(std::size_t image_bytes, std::size_t memory_limit = kMemoryLimit);
-  ~PixelStore();
-  PixelStore(PixelStore&& other) noexcept;
-  PixelStore& operator=(PixelStore&& other) noexcept;
 
   /// Adds one or more images. Throws `Error(kRuntime)` if the temporary file cannot be written.
   /// REQUIRES: the size of `images` is a multiple of `image_bytes`.
@@ -33,13 +32,14 @@ class PixelStore {
   [[nodiscard]] std::vector<std::uint8_t> read(std::int64_t first, std::int64_t count) const;
 
  private:
+  [[nodiscard]] bool has_file() const { return file_.get() >= 0; }
   void write_to_file(std::span<const std::uint8_t> bytes);
 
   std::size_t image_bytes_ = 0;
   std::size_t memory_limit_ = 0;
   std::vector<std::uint8_t> memory_;  // the first bytes
   std::size_t file_bytes_ = 0;        // the rest
-  int file_ = -1;                     // descriptor; -1: no file yet
+  FileDescriptor file_;
 };
 
 }  // namespace sdsclip
