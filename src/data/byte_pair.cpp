@@ -104,7 +104,7 @@ std::int32_t BytePairMerges::joined(std::int32_t left, std::int32_t right) const
   return at == merged_.end() ? kNone : at->second;
 }
 
-std::vector<std::int32_t> BytePairMerges::encode(std::string_view word) const {
+void BytePairMerges::encode(std::string_view word, std::vector<std::int64_t>& ids) const {
   const std::int32_t count = static_cast<std::int32_t>(word.size());
   std::vector<Node> nodes(word.size());
   for (std::int32_t i = 0; i < count; ++i) {
@@ -140,9 +140,7 @@ std::vector<std::int32_t> BytePairMerges::encode(std::string_view word) const {
     consider(left.previous);
   }
 
-  std::vector<std::int32_t> ids;
   for (std::int32_t at = count == 0 ? kNone : 0; at != kNone; at = node(at).next) ids.push_back(node(at).id);
-  return ids;
 }
 
 }  // namespace sdsclip

@@ -16,8 +16,8 @@ class BytePairMerges {
   /// (`Error(kInput)`).
   BytePairMerges(std::string_view merges, const std::string& name);
 
-  /// The ids of one word of at least one byte: merges the earliest pair until no merge applies.
-  [[nodiscard]] std::vector<std::int32_t> encode(std::string_view word) const;
+  /// Appends the ids of one word: merges the earliest pair until no merge applies.
+  void encode(std::string_view word, std::vector<std::int64_t>& ids) const;
 
   /// The number of symbols.
   [[nodiscard]] std::int32_t size() const { return static_cast<std::int32_t>(symbols_.size()); }

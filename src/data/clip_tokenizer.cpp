@@ -1,9 +1,6 @@
 #include "sdsclip/data/tokenizer.h"
 
 #include <algorithm>
-#include <mutex>
-#include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "byte_pair.h"
@@ -11,6 +8,7 @@
 #include "text_cleaning.h"
 #include "text_encoder.h"
 #include "unicode.h"
+#include "word_cache.h"
 
 namespace sdsclip {
 namespace {
@@ -134,28 +132,13 @@ class ClipEncoder final : public TextEncoder {
   void encode_word(std::u32string_view characters, std::vector<std::int64_t>& ids) const {
     if (characters.empty()) return;
     const std::string word = to_utf8(characters);
-    {
-      const std::shared_lock lock(cache_mutex_);
-      const auto found = cache_.find(word);
-      if (found != cache_.end()) {
-        ids.insert(ids.end(), found->second.begin(), found->second.end());
-        return;
-      }
-    }
-    const std::vector<std::int32_t> encoded = merges_.encode(word);
-    ids.insert(ids.end(), encoded.begin(), encoded.end());
-    constexpr std::size_t kMostWords = 1 << 16;  // about 10 MB; captions repeat a few thousand words
-    constexpr std::size_t kLongestWord = 32;
-    if (word.size() > kLongestWord) return;
-    const std::unique_lock lock(cache_mutex_);
-    if (cache_.size() < kMostWords) cache_.emplace(word, encoded);
+    cache_.append(word, ids, [&] { merges_.encode(word, ids); });
   }
 
   TokenizerOptions options_;
   BytePairMerges merges_;
   std::vector<SpecialToken> specials_;  // transformers only; a longer token comes before its own prefix
-  mutable std::shared_mutex cache_mutex_;
-  mutable std::unordered_map<std::string, std::vector<std::int32_t>> cache_;
+  mutable WordCache cache_;
 };
 
 }  // namespace

@@ -1,10 +1,7 @@
 #include <fmt/format.h>
 #include <sentencepiece_processor.h>
 
-#include <mutex>
 #include <optional>
-#include <shared_mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "precompiled_charsmap.h"
@@ -14,6 +11,7 @@
 #include "text_encoder.h"
 #include "unicode.h"
 #include "unigram.h"
+#include "word_cache.h"
 
 namespace sdsclip {
 namespace {
@@ -74,7 +72,9 @@ class SentencePieceEncoder final : public TextEncoder {
     std::string characters = cleaned(text, clean_);
     if (charsmap_) characters = charsmap_->normalize(characters);
     if (!unigram_) return encode_pairs(characters, ids);
-    for_each_word(characters, [&](const std::string& word) { encode_word(word, ids); });
+    for_each_word(characters, [&](const std::string& word) {
+      cache_.append(word, ids, [&] { unigram_->encode(word, ids); });
+    });
   }
 
   [[nodiscard]] std::int64_t vocab_size() const override { return processor_.GetPieceSize(); }
@@ -101,31 +101,11 @@ class SentencePieceEncoder final : public TextEncoder {
     ids.insert(ids.end(), own.begin(), own.end());
   }
 
-  void encode_word(const std::string& word, std::vector<std::int64_t>& ids) const {
-    {
-      const std::shared_lock lock(cache_mutex_);
-      const auto found = cache_.find(word);
-      if (found != cache_.end()) {
-        ids.insert(ids.end(), found->second.begin(), found->second.end());
-        return;
-      }
-    }
-    std::vector<std::int64_t> own;
-    unigram_->encode(word, own);
-    ids.insert(ids.end(), own.begin(), own.end());
-    constexpr std::size_t kMostWords = 1 << 16;  // captions repeat a few thousand words
-    constexpr std::size_t kLongestWord = 32;
-    if (word.size() > kLongestWord) return;
-    const std::unique_lock lock(cache_mutex_);
-    if (cache_.size() < kMostWords) cache_.emplace(word, std::move(own));
-  }
-
   TextCleaning clean_;
   sentencepiece::SentencePieceProcessor processor_;
   std::optional<PrecompiledCharsmap> charsmap_;
   std::optional<Unigram> unigram_;  // nothing: pairs
-  mutable std::shared_mutex cache_mutex_;
-  mutable std::unordered_map<std::string, std::vector<std::int64_t>> cache_;
+  mutable WordCache cache_;
 };
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <unicode/utf8.h>
 
 #include <algorithm>
-#include <boost/locale/utf.hpp>
 #include <memory>
 #include <utility>
 
@@ -17,8 +16,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace utf = boost::locale::utf;
 
 icu::UnicodeString to_icu(std::u32string_view text) {
   return icu::UnicodeString::fromUTF32(reinterpret_cast<const UChar32*>(text.data()),
@@ -55,15 +52,13 @@ const icu::Normalizer2& form_c() {
   return form(icu::Normalizer2::getNFCInstance);
 }
 
-const icu::UnicodeSet& characters_of_unicode_9() {
-  static const icu::UnicodeSet known = [] {
-    UErrorCode status = U_ZERO_ERROR;
-    icu::UnicodeSet set(UNICODE_STRING_SIMPLE("[:age=9.0:]"), status);
-    check(status);
-    set.freeze();
-    return set;
-  }();
-  return known;
+/// The characters of ICU's set pattern. `[:age=9.0:]` are those that Unicode 9.0 has.
+icu::UnicodeSet set_of(const char* pattern) {
+  UErrorCode status = U_ZERO_ERROR;
+  icu::UnicodeSet set(icu::UnicodeString(pattern, -1, US_INV), status);
+  check(status);
+  set.freeze();
+  return set;
 }
 
 /// Below the first combining character, text is its own form C.
@@ -108,8 +103,8 @@ std::u32string with_sorted_marks(std::u32string text, Known known) {
 }
 
 std::u32string normalized_by_unicode_9(const icu::Normalizer2& form, std::u32string text) {
-  const icu::UnicodeSet& known = characters_of_unicode_9();
-  const auto is_known = [&](char32_t c) { return known.contains(static_cast<UChar32>(c)) != 0; };
+  static const icu::UnicodeSet known = set_of("[:age=9.0:]");
+  const auto is_known = [](char32_t c) { return known.contains(static_cast<UChar32>(c)) != 0; };
   return normalized(icu::FilteredNormalizer2(form, known), with_sorted_marks(std::move(text), is_known));
 }
 
@@ -117,25 +112,21 @@ bool has_category(char32_t character, std::uint32_t mask) {
   return (U_GET_GC_MASK(static_cast<UChar32>(character)) & mask) != 0;
 }
 
-bool is_of_unicode_8(char32_t character) {
-  UVersionInfo version;
-  u_charAge(static_cast<UChar32>(character), version);
-  return version[0] <= 8;
-}
-
 }  // namespace
 
 std::u32string to_code_points(std::string_view utf8) {
   std::u32string text;
   text.reserve(utf8.size());
-  for (const char* at = utf8.data(); at != utf8.data() + utf8.size();) {
-    const std::ptrdiff_t start = at - utf8.data();
-    const char32_t character = utf::utf_traits<char>::decode(at, utf8.data() + utf8.size());
-    if (character == utf::illegal || character == utf::incomplete) {
+  const std::uint8_t* const bytes = reinterpret_cast<const std::uint8_t*>(utf8.data());
+  for (std::size_t at = 0; at < utf8.size();) {
+    const std::size_t start = at;
+    UChar32 character = 0;
+    U8_NEXT(bytes, at, utf8.size(), character);
+    if (character < 0) {
       throw input_error("text: byte {} is not UTF-8 (got 0x{:02x}); convert the text to UTF-8", start,
-                        static_cast<unsigned char>(utf8.data()[start]));
+                        bytes[start]);
     }
-    text.push_back(character);
+    text.push_back(static_cast<char32_t>(character));
   }
   return text;
 }
@@ -246,27 +237,22 @@ bool is_ascii_punctuation(char32_t c) {
 }
 
 bool is_other_of_unicode_8(char32_t character) {
-  return has_category(character, U_GC_CC_MASK | U_GC_CF_MASK | U_GC_CO_MASK) && is_of_unicode_8(character);
+  static const icu::UnicodeSet set = set_of("[[[:Cc:][:Cf:][:Co:]]&[:age=8.0:]]");
+  return set.contains(static_cast<UChar32>(character)) != 0;
 }
 
 bool is_punctuation_of_unicode_8(char32_t character) {
-  constexpr char32_t kChiSign = 0x166D, kSandhiMark = 0x111C9;  // of other categories since
-  if (character == kChiSign || character == kSandhiMark) return true;
-  return has_category(character, U_GC_P_MASK) && is_of_unicode_8(character);
+  // U+166D (Canadian syllabics' chi sign) and U+111C9 (Sharada sandhi mark) are of other categories since.
+  static const icu::UnicodeSet set = set_of("[[[:P:]&[:age=8.0:]]\\u166D\\U000111C9]");
+  return set.contains(static_cast<UChar32>(character)) != 0;
 }
 
 bool is_nonspacing_mark_of_unicode_8(char32_t character) {
-  switch (character) {
-    case 0x1734:  // Hanunoo pamudpod, a spacing mark since
-      return true;
-    case 0x1885:  // Mongolian baluda and three baluda, letters then
-    case 0x1886:
-    case 0xA9BD:   // Javanese keret, a spacing mark then
-    case 0x111C9:  // Sharada sandhi mark, punctuation then
-      return false;
-    default:
-      return has_category(character, U_GC_MN_MASK) && is_of_unicode_8(character);
-  }
+  // U+1734 (Hanunoo pamudpod) is a spacing mark since. U+1885 and U+1886 (Mongolian baludas), U+A9BD (Javanese
+  // keret) and U+111C9 (Sharada sandhi mark) were of other categories then.
+  static const icu::UnicodeSet set =
+      set_of("[[[[:Mn:]&[:age=8.0:]]\\u1734]-[\\u1885\\u1886\\uA9BD\\U000111C9]]");
+  return set.contains(static_cast<UChar32>(character)) != 0;
 }
 
 }  // namespace sdsclip
