@@ -18,8 +18,8 @@ StoredImage decode_bmp(std::string_view bytes, const std::string& name);
 StoredImage decode_tiff(std::string_view bytes, const std::string& name);
 StoredImage decode_ppm(std::string_view bytes, const std::string& name);
 
-/// Splits interleaved RGBA into colour and alpha.
-StoredImage split_alpha(int width, int height, const std::vector<std::uint8_t>& rgba);
+/// Splits four interleaved channels, RGBA or CMYK, into the first three and the fourth.
+StoredImage split_channels(PixelMode mode, int width, int height, const std::vector<std::uint8_t>& pixels);
 
 /// Throws `Error(kInput)` unless 1 <= width * height <= Pillow's limit. A few bytes can therefore not ask for
 /// gigabytes.

@@ -17,26 +17,6 @@ Error too_large(std::uint64_t bytes, const std::string& name) {
                      kMostFileBytes);
 }
 
-bool is_jpeg(std::string_view bytes) {
-  return bytes.starts_with("\xff\xd8\xff");
-}
-bool is_png(std::string_view bytes) {
-  return bytes.starts_with("\x89PNG\r\n\x1a\n");
-}
-bool is_webp(std::string_view bytes) {
-  return bytes.size() >= 12 && bytes.starts_with("RIFF") && bytes.substr(8, 4) == "WEBP";
-}
-
-bool is_bmp(std::string_view bytes) {
-  return bytes.starts_with("BM");
-}
-bool is_tiff(std::string_view bytes) {
-  return bytes.starts_with(std::string_view("II*\0", 4)) || bytes.starts_with(std::string_view("MM\0*", 4));
-}
-bool is_ppm(std::string_view bytes) {
-  return bytes.size() >= 2 && bytes[0] == 'P' && bytes[1] >= '1' && bytes[1] <= '7';
-}
-
 /// Pillow's conversion of CMYK to RGB (`Convert.c`, `cmyk2rgb`).
 void cmyk_to_rgb(StoredImage& image) {
   for (std::size_t i = 0; i < image.fourth.size(); ++i) {
@@ -81,25 +61,28 @@ Error damaged_image(const std::string& name, std::string_view reason) {
   return input_error("{}: the image is damaged or cut short: {}; fetch it again or remove it", name, reason);
 }
 
-StoredImage split_alpha(int width, int height, const std::vector<std::uint8_t>& rgba) {
-  const std::size_t count = rgba.size() / 4;
-  StoredImage image{PixelMode::kRgba, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};
+StoredImage split_channels(PixelMode mode, int width, int height, const std::vector<std::uint8_t>& pixels) {
+  const std::size_t count = pixels.size() / 4;
+  StoredImage image{mode, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};
   image.fourth.resize(count);
   for (std::size_t i = 0; i < count; ++i) {
-    std::memcpy(image.colour.pixels.data() + i * 3, rgba.data() + i * 4, 3);
-    image.fourth[i] = rgba[i * 4 + 3];
+    std::memcpy(image.colour.pixels.data() + i * 3, pixels.data() + i * 4, 3);
+    image.fourth[i] = pixels[i * 4 + 3];
   }
   return image;
 }
 
 StoredImage decode_stored_image(std::string_view bytes, const std::string& name, bool keep_alpha) {
   if (bytes.size() > kMostFileBytes) throw too_large(bytes.size(), name);
-  if (is_jpeg(bytes)) return decode_jpeg(bytes, name);
-  if (is_png(bytes)) return decode_png(bytes, name, keep_alpha);
-  if (is_webp(bytes)) return decode_webp(bytes, name, keep_alpha);
-  if (is_bmp(bytes)) return decode_bmp(bytes, name);
-  if (is_tiff(bytes)) return decode_tiff(bytes, name);
-  if (is_ppm(bytes)) return decode_ppm(bytes, name);
+  const auto starts_with = [bytes](std::string_view mark) { return bytes.starts_with(mark); };
+  if (starts_with("\xff\xd8\xff")) return decode_jpeg(bytes, name);
+  if (starts_with("\x89PNG\r\n\x1a\n")) return decode_png(bytes, name, keep_alpha);
+  const bool is_webp = starts_with("RIFF") && bytes.size() >= 12 && bytes.substr(8, 4) == "WEBP";
+  if (is_webp) return decode_webp(bytes, name, keep_alpha);
+  if (starts_with("BM")) return decode_bmp(bytes, name);
+  if (starts_with({"II*\0", 4}) || starts_with({"MM\0*", 4})) return decode_tiff(bytes, name);
+  const bool is_ppm = starts_with("P") && bytes.size() >= 2 && bytes[1] >= '1' && bytes[1] <= '7';
+  if (is_ppm) return decode_ppm(bytes, name);
   if (bytes.empty()) throw input_error("{}: got an empty file, expected an image", name);
   throw input_error("{}: not an image that can be read; expected a JPEG, PNG, WebP, BMP, TIFF or PPM", name);
 }
@@ -114,17 +97,16 @@ Image decode_image(std::string_view bytes, const std::string& name) {
   return to_rgb(decode_stored_image(bytes, name, false));
 }
 
-std::string read_image_bytes(const std::filesystem::path& path) {
+std::string read_image_bytes(const fs::path& path) {
   const FileReader file(path);
   if (file.size() > kMostFileBytes) throw too_large(file.size(), path.string());
   return file.read(0, static_cast<std::size_t>(file.size()));
 }
 
-void require_inside(const std::filesystem::path& folder, const std::filesystem::path& file,
-                    const std::string& where) {
+void require_inside(const fs::path& folder, const fs::path& file, const std::string& where) {
   std::error_code failure;
-  const std::filesystem::path inner = std::filesystem::weakly_canonical(file, failure);
-  const std::filesystem::path outer = failure ? "" : std::filesystem::canonical(folder, failure);
+  const fs::path inner = fs::weakly_canonical(file, failure);
+  const fs::path outer = failure ? "" : fs::canonical(folder, failure);
   const auto [end, ignored] = std::mismatch(outer.begin(), outer.end(), inner.begin(), inner.end());
   if (failure || end != outer.end()) {
     throw input_error("{}: {} is outside {}; move it there, or leave out --confine-data (data.confine)",
@@ -132,7 +114,7 @@ void require_inside(const std::filesystem::path& folder, const std::filesystem::
   }
 }
 
-Image read_image(const std::filesystem::path& path) {
+Image read_image(const fs::path& path) {
   return decode_image(read_image_bytes(path), path.string());
 }
 

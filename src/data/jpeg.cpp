@@ -137,20 +137,6 @@ class JpegDecoder {
   jpeg_progress_mgr progress_{};
 };
 
-/// CMYK as in Pillow; JPEG stores the complements of the inks (Adobe's convention).
-StoredImage from_complements(int width, int height, const std::vector<std::uint8_t>& stored) {
-  const std::size_t count = stored.size() / 4;
-  StoredImage image{PixelMode::kCmyk, {width, height, std::vector<std::uint8_t>(count * 3)}, {}};
-  image.fourth.resize(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    for (std::size_t ink = 0; ink < 3; ++ink) {
-      image.colour.pixels[i * 3 + ink] = static_cast<std::uint8_t>(255U - stored[i * 4 + ink]);
-    }
-    image.fourth[i] = static_cast<std::uint8_t>(255U - stored[i * 4 + 3]);
-  }
-  return image;
-}
-
 }  // namespace
 
 StoredImage decode_jpeg(std::string_view bytes, const std::string& name) {
@@ -164,8 +150,8 @@ StoredImage decode_jpeg(std::string_view bytes, const std::string& name) {
   }
   if (decoder.coefficient_bytes() > kMostCoefficientBytes) {
     throw input_error(
-        "{}: a progressive JPEG of {} x {} pixels takes {} MiB to decode, at most {} are allowed; "
-        "scale it down",
+        "{}: a progressive JPEG of {} x {} pixels takes {} MiB to decode, at most {} are allowed; scale it "
+        "down",
         name, decoder.width(), decoder.height(), decoder.coefficient_bytes() >> 20,
         kMostCoefficientBytes >> 20);
   }
@@ -174,8 +160,12 @@ StoredImage decode_jpeg(std::string_view bytes, const std::string& name) {
                                    static_cast<std::size_t>(decoder.height()) *
                                    static_cast<std::size_t>(decoder.channels()));
   if (!decoder.read_pixels(pixels.data())) throw damaged_image(name, decoder.message());
-  if (decoder.has_four_inks()) return from_complements(decoder.width(), decoder.height(), pixels);
-  return {PixelMode::kRgb, {decoder.width(), decoder.height(), std::move(pixels)}, {}};
+  if (!decoder.has_four_inks()) {
+    return {PixelMode::kRgb, {decoder.width(), decoder.height(), std::move(pixels)}, {}};
+  }
+  // JPEG stores the complements of the inks (Adobe's convention).
+  for (std::uint8_t& ink : pixels) ink = static_cast<std::uint8_t>(255U - ink);
+  return split_channels(PixelMode::kCmyk, decoder.width(), decoder.height(), pixels);
 }
 
 }  // namespace sdsclip

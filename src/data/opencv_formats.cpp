@@ -63,15 +63,9 @@ StoredImage decode_with_opencv(std::string_view bytes, int width, int height, Pi
   const std::size_t row_bytes = static_cast<std::size_t>(width) * 3;
   StoredImage image{
       mode, {width, height, std::vector<std::uint8_t>(row_bytes * static_cast<std::size_t>(height))}, {}};
-  for (int y = 0; y < height; ++y) {
-    const std::uint8_t* source = decoded.ptr(y);
-    std::uint8_t* target = image.colour.pixels.data() + static_cast<std::size_t>(y) * row_bytes;
-    for (std::size_t x = 0; x < row_bytes; x += 3) {
-      target[x] = source[x + 2];
-      target[x + 1] = source[x + 1];
-      target[x + 2] = source[x];
-    }
-  }
+  cv::Mat rgb(height, width, CV_8UC3, image.colour.pixels.data());
+  constexpr std::array<int, 6> kBgrToRgb = {0, 2, 1, 1, 2, 0};
+  cv::mixChannels(&decoded, 1, &rgb, 1, kBgrToRgb.data(), 3);
   return image;
 }
 

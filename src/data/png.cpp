@@ -134,7 +134,7 @@ StoredImage decode_png(std::string_view bytes, const std::string& name, bool kee
   if (!decoder.read_pixels(rows.data())) throw damaged_image(name, decoder.message());
   const int width = static_cast<int>(decoder.width());
   const int height = static_cast<int>(decoder.height());
-  if (decoder.mode() == PixelMode::kRgba) return split_alpha(width, height, pixels);
+  if (decoder.mode() == PixelMode::kRgba) return split_channels(PixelMode::kRgba, width, height, pixels);
   if (decoder.mode() == PixelMode::kGrey16)
     return {PixelMode::kGrey16, {width, height, {}}, std::move(pixels)};
   return {decoder.mode(), {width, height, std::move(pixels)}, {}};

@@ -51,6 +51,29 @@ Filter filter_of(Interpolation interpolation) {
   return interpolation == Interpolation::kBilinear ? Filter{triangle, 1.0} : Filter{bicubic, 2.0};
 }
 
+/// The weights of one output in doubles: Pillow's `precompute_coeffs`, in the same order of operations.
+struct ExactTaps {
+  int first = 0;  // input pixel
+  std::vector<double> weights;
+};
+
+ExactTaps exact_taps(int input_size, int output_size, int output, const Filter& filter) {
+  const double scale = static_cast<double>(input_size) / output_size;
+  const double filter_scale = std::max(scale, 1.0);
+  const double support = filter.support * filter_scale;
+  const double inverse_filter_scale = 1.0 / filter_scale;
+  const double center = (output + 0.5) * scale;
+  ExactTaps taps{std::max(0, static_cast<int>(center - support + 0.5)), {}};
+  const int end = std::min(input_size, static_cast<int>(center + support + 0.5));
+  double total = 0;
+  for (int x = taps.first; x < end; ++x) {
+    taps.weights.push_back(filter.weight((x - center + 0.5) * inverse_filter_scale));
+    total += taps.weights.back();
+  }
+  for (double& weight : taps.weights) weight = total != 0.0 ? weight / total : weight;
+  return taps;
+}
+
 /// The input pixels whose weighted sum is one output pixel.
 struct Taps {
   int first = 0;
@@ -58,31 +81,17 @@ struct Taps {
   std::size_t weights = 0;  // index of its first weight in `Axis::weights`
 };
 
-/// One direction of a resize, for the requested outputs.
+/// One direction of a resize of bytes, for the requested outputs.
 struct Axis {
   std::vector<Taps> taps;
   std::vector<std::int32_t> weights;  // fixed point, kPrecisionBits after the point
 
-  /// Pillow's `precompute_coeffs` and `normalize_coeffs_8bpc`, in the same order of operations.
+  /// Pillow's `normalize_coeffs_8bpc`.
   Axis(int input_size, int output_size, int first_output, int outputs, const Filter& filter) {
-    const double scale = static_cast<double>(input_size) / output_size;
-    const double filter_scale = std::max(scale, 1.0);
-    const double support = filter.support * filter_scale;
-    const double inverse_filter_scale = 1.0 / filter_scale;
-    std::vector<double> raw;
     for (int output = first_output; output < first_output + outputs; ++output) {
-      const double center = (output + 0.5) * scale;
-      const int first = std::max(0, static_cast<int>(center - support + 0.5));
-      const int end = std::min(input_size, static_cast<int>(center + support + 0.5));
-      raw.clear();
-      double total = 0;
-      for (int x = 0; x < end - first; ++x) {
-        raw.push_back(filter.weight((x + first - center + 0.5) * inverse_filter_scale));
-        total += raw.back();
-      }
-      taps.push_back({first, raw.size(), weights.size()});
-      for (double weight : raw) {
-        if (total != 0.0) weight /= total;
+      const ExactTaps exact = exact_taps(input_size, output_size, output, filter);
+      taps.push_back({exact.first, exact.weights.size(), weights.size()});
+      for (const double weight : exact.weights) {
         const double fixed = weight * (1 << kPrecisionBits);
         weights.push_back(static_cast<std::int32_t>(fixed + (fixed < 0 ? -0.5 : 0.5)));
       }
@@ -205,28 +214,6 @@ std::vector<std::size_t> nearest_inputs(int input_size, int output_size, int fir
       inputs.push_back(static_cast<std::size_t>(std::min(static_cast<int>(place), input_size - 1)));
   }
   return inputs;
-}
-
-/// The weights of one output in doubles, as Pillow uses them for 16-bit pixels.
-struct ExactTaps {
-  int first = 0;
-  std::vector<double> weights;
-};
-
-ExactTaps exact_taps(int input_size, int output_size, int output, const Filter& filter) {
-  const double scale = static_cast<double>(input_size) / output_size;
-  const double filter_scale = std::max(scale, 1.0);
-  const double support = filter.support * filter_scale;
-  const double center = (output + 0.5) * scale;
-  ExactTaps taps{std::max(0, static_cast<int>(center - support + 0.5)), {}};
-  const int end = std::min(input_size, static_cast<int>(center + support + 0.5));
-  double total = 0;
-  for (int x = taps.first; x < end; ++x) {
-    taps.weights.push_back(filter.weight((x - center + 0.5) / filter_scale));
-    total += taps.weights.back();
-  }
-  for (double& weight : taps.weights) weight = total != 0.0 ? weight / total : weight;
-  return taps;
 }
 
 /// A plane of 16-bit samples, row after row.

@@ -50,7 +50,7 @@ StoredImage decode_webp(std::string_view bytes, const std::string& name, bool ke
       pixels = first_frame(bytes, width, height);
     }
     if (pixels.empty()) throw spoilt(name);
-    StoredImage image = split_alpha(width, height, pixels);
+    StoredImage image = split_channels(PixelMode::kRgba, width, height, pixels);
     if (!has_alpha || !keep_alpha) image = {PixelMode::kRgb, std::move(image.colour), {}};
     return image;
   }
@@ -69,7 +69,7 @@ StoredImage decode_webp(std::string_view bytes, const std::string& name, bool ke
     require_memory(width, height);
     if (!decode()) throw spoilt(name);
   }
-  if (rgba) return split_alpha(width, height, pixels);
+  if (rgba) return split_channels(PixelMode::kRgba, width, height, pixels);
   return {PixelMode::kRgb, {width, height, std::move(pixels)}, {}};
 }
 
