@@ -1,7 +1,6 @@
 #include <unordered_map>
 #include <utility>
 
-#include "bad_records.h"
 #include "indexed_captions.h"
 #include "json_scanner.h"
 #include "sdsclip/base/error.h"
@@ -11,8 +10,6 @@
 
 namespace sdsclip {
 namespace {
-
-namespace fs = std::filesystem;
 
 /// An image and the place of its captions in the list of all captions.
 struct ListedImage {
@@ -36,23 +33,13 @@ class CocoReader {
   void read() {
     bool has_images = false;
     bool has_annotations = false;
-    if (scanner_.peek() == '{') {
-      scanner_.object([&](const std::string& key) {
-        const bool is_list = scanner_.peek() == '[';
-        if (is_list && key == "images") {
-          has_images = true;
-          read_images();
-        } else if (is_list && key == "annotations") {
-          has_annotations = true;
-          read_annotations();
-        } else {
-          scanner_.skip();
-        }
-      });
-      scanner_.end();
-    } else {
-      scanner_.skip();
-    }
+    const bool is_object = scanner_.record([&](const std::string& key) {
+      if (scanner_.peek() != '[') return false;
+      if (key == "images") return has_images = true, read_images(), true;
+      if (key == "annotations") return has_annotations = true, read_annotations(), true;
+      return false;
+    });
+    if (is_object) scanner_.end();
     if (has_images && has_annotations) return;
     throw input_error(
         "{}: has no list '{}', expected a COCO captions file such as captions_train2017.json; {}", name_,
@@ -85,7 +72,7 @@ class CocoReader {
       std::optional<std::string> id;
       std::optional<TextPlace> name;
       std::string problem = "is missing";
-      read_record([&](const std::string& key) {
+      scanner_.record([&](const std::string& key) {
         if (key == "id") return id = scanner_.identifier(), true;
         if (key == "file_name") return name = scanner_.text(problem), true;
         if (key == "sentences") throw is_karpathys();
@@ -109,7 +96,7 @@ class CocoReader {
       std::optional<std::string> image_id;
       std::optional<TextPlace> caption;
       std::string problem = "is missing";
-      read_record([&](const std::string& key) {
+      scanner_.record([&](const std::string& key) {
         if (key == "image_id") return image_id = scanner_.identifier(), true;
         if (key == "caption") return caption = scanner_.text(problem), true;
         return false;
@@ -130,15 +117,6 @@ class CocoReader {
         "{}: has sentences in its images, expected a COCO captions file; set data.format=karpathy", name_);
   }
 
-  /// Reads a record; `take` returns whether it consumed the key's value.
-  template <typename Take>
-  void read_record(const Take& take) {
-    if (scanner_.peek() != '{') return scanner_.skip();
-    scanner_.object([&](const std::string& key) {
-      if (!take(key)) scanner_.skip();
-    });
-  }
-
   std::string name_;
   JsonScanner scanner_;
   BadRecords& bad_;
@@ -151,18 +129,16 @@ class CocoReader {
 
 std::unique_ptr<CaptionDataset> open_coco_captions(const fs::path& annotations, const fs::path& images,
                                                    const BadRecordRule& rule) {
-  FileReader file(annotations);
-  BadRecords bad(annotations.string(), rule);
-  CocoReader reader(file, bad);
-  reader.read();
-  TextIndex index;
-  std::int64_t good = 0;
-  for (const ListedImage& image : reader.join()) {
-    good += static_cast<std::int64_t>(image.captions.size());
-    if (!image.captions.empty()) index.add(std::nullopt, image.name, image.captions);
-  }
-  if (good > 0) bad.finish(good);
-  return make_indexed_captions(std::move(file), images, std::move(index), bad.first_error());
+  return open_indexed_captions(annotations, images, rule,
+                               [](const FileReader& file, BadRecords& bad, TextIndex& index) {
+                                 CocoReader reader(file, bad);
+                                 reader.read();
+                                 for (const ListedImage& image : reader.join()) {
+                                   if (!image.captions.empty())
+                                     index.add(std::nullopt, image.name, image.captions);
+                                 }
+                                 return index.captions.size();
+                               });
 }
 
 }  // namespace sdsclip

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "block_reader.h"
 #include "sdsclip/base/error.h"
 #include "sdsclip/base/file_kind.h"
 #include "sdsclip/data/limits.h"
@@ -63,114 +62,73 @@ class RecordParser {
 
 }  // namespace
 
-class CsvReader::Implementation {
- public:
-  Implementation(const std::filesystem::path& path, const CsvFormat& format) : file_(path), format_(format) {
-    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
-    refuse_foreign_kind(path, peek(), "a table in UTF-8");
-    if (peek().starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
-  }
-
-  bool next(CsvRow& row) {
-    pass_blank_lines();
-    if (peek().empty()) return false;
-    row.number = number_;
-    row.line = line_;
-    row.offset = position_;
-    row.fields.clear();
-    RecordParser parser(format_, row.fields);
-    bool ended = false;
-    while (!ended && !peek().empty()) {
-      for (const char character : peek()) {
-        ended = parser.take(character);
-        if (ended) break;
-        count_line(character);
-        ++position_;
-      }
-      if (position_ - row.offset > kMostRowBytes) {
-        throw input_error("{}: is longer than {} bytes; is a quoted field not closed?",
-                          csv_place(file_.path(), row), kMostRowBytes);
-      }
-    }
-    if (parser.in_quotes()) {
-      throw input_error("{}: a quoted field does not end; its quote is not closed, or the file is cut short",
-                        csv_place(file_.path(), row));
-    }
-    parser.end_field();
-    row.size = position_ - row.offset;
-    ++number_;
-    return true;
-  }
-
-  void seek(const CsvRow& start) {
-    position_ = start.offset;
-    line_ = start.line;
-    number_ = start.number;
-    previous_ = '\n';
-  }
-
- private:
-  /// The rest of the current block; empty at the end of the file.
-  std::string_view peek() { return blocks_.at(position_); }
-
-  /// Counts "\r\n" as one line ending.
-  void count_line(char character) {
-    if (character == '\r' || (character == '\n' && previous_ != '\r')) ++line_;
-    previous_ = character;
-  }
-
-  /// Lines of nothing; where the format says so, also of spaces and tabs that separate nothing.
-  void pass_blank_lines() {
-    std::uint64_t end = position_;  // of the blank part of this line
-    while (true) {
-      const std::uint64_t start = std::exchange(position_, end);
-      const std::string_view rest = peek();
-      position_ = start;
-      if (rest.empty()) {
-        position_ = end;
-        return;
-      }
-      if (rest.front() == '\n' || rest.front() == '\r') {
-        count_line(rest.front());
-        position_ = ++end;
-      } else if (is_skipped_white(rest.front())) {
-        previous_ = rest.front();
-        ++end;
-      } else {
-        return;
-      }
-    }
-  }
-
-  [[nodiscard]] bool is_skipped_white(char character) const {
-    const bool white = character == ' ' || character == '\t';
-    return format_.skips_white_lines && white && character != format_.separator;
-  }
-
-  FileReader file_;
-  BlockReader blocks_{file_};
-  CsvFormat format_;
-  std::uint64_t position_ = 0;
-  std::int64_t line_ = 1;
-  std::int64_t number_ = 0;
-  char previous_ = '\0';
-};
-
-CsvReader::CsvReader(const std::filesystem::path& path, const CsvFormat& format)
-    : implementation_(std::make_unique<Implementation>(path, format)) {}
-CsvReader::~CsvReader() = default;
-CsvReader::CsvReader(CsvReader&&) noexcept = default;
-CsvReader& CsvReader::operator=(CsvReader&&) noexcept = default;
+CsvReader::CsvReader(const fs::path& path, const CsvFormat& format) : file_(path), format_(format) {
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  refuse_foreign_kind(path, peek(), "a table in UTF-8");
+  if (peek().starts_with(kByteOrderMark)) position_ = kByteOrderMark.size();
+}
 
 bool CsvReader::next(CsvRow& row) {
-  return implementation_->next(row);
+  pass_blank_lines();
+  if (peek().empty()) return false;
+  row.number = number_;
+  row.line = line_;
+  row.offset = position_;
+  row.fields.clear();
+  RecordParser parser(format_, row.fields);
+  bool ended = false;
+  while (!ended && !peek().empty()) {
+    for (const char character : peek()) {
+      ended = parser.take(character);
+      if (ended) break;
+      count_line(character);
+      ++position_;
+    }
+    if (position_ - row.offset > kMostRowBytes) {
+      throw input_error("{}: is longer than {} bytes; is a quoted field not closed?",
+                        csv_place(file_.path(), row), kMostRowBytes);
+    }
+  }
+  if (parser.in_quotes()) {
+    throw input_error("{}: a quoted field does not end; its quote is not closed, or the file is cut short",
+                      csv_place(file_.path(), row));
+  }
+  parser.end_field();
+  row.size = position_ - row.offset;
+  ++number_;
+  return true;
 }
 
 void CsvReader::seek(const CsvRow& start) {
-  implementation_->seek(start);
+  position_ = start.offset;
+  line_ = start.line;
+  number_ = start.number;
+  previous_ = '\n';
 }
 
-std::string csv_place(const std::filesystem::path& path, const CsvRow& row) {
+void CsvReader::count_line(char character) {
+  if (character == '\r' || (character == '\n' && previous_ != '\r')) ++line_;
+  previous_ = character;
+}
+
+void CsvReader::pass_blank_lines() {
+  std::uint64_t end = position_;  // of the blank part of this line
+  for (std::string_view rest = peek(); !rest.empty(); rest = blocks_.at(end)) {
+    const bool white = rest.front() == ' ' || rest.front() == '\t';
+    if (rest.front() == '\n' || rest.front() == '\r') {
+      count_line(rest.front());
+      position_ = ++end;
+    } else if (format_.skips_white_lines && white && rest.front() != format_.separator) {
+      previous_ = rest.front();
+      ++end;
+    } else {
+      return;
+    }
+  }
+  position_ = end;
+}
+
+std::string csv_place(const fs::path& path, const CsvRow& row) {
   return fmt::format("{}: row {} (line {})", path.string(), row.number, row.line);
 }
 

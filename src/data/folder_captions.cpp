@@ -17,8 +17,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct NamedFile {
   std::string stem;    // path below the folder, without the ending
   std::string ending;  // with its dot, as written

@@ -11,8 +11,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 class IndexedCaptions : public CaptionDataset {
  public:
   IndexedCaptions(FileReader file, fs::path images, TextIndex index)
@@ -79,16 +77,23 @@ void TextIndex::add(std::optional<TextPlace> folder, TextPlace name,
   captions.insert(captions.end(), sample_captions.begin(), sample_captions.end());
 }
 
-std::unique_ptr<CaptionDataset> make_indexed_captions(FileReader file, fs::path images, TextIndex index,
-                                                      const std::string& reason) {
+std::unique_ptr<CaptionDataset> open_indexed_captions(
+    const fs::path& annotations, const fs::path& images, const BadRecordRule& rule,
+    const std::function<std::size_t(const FileReader&, BadRecords&, TextIndex&)>& read) {
+  FileReader file(annotations);
+  BadRecords bad(annotations.string(), rule);
+  TextIndex index;
+  const std::size_t good = read(file, bad, index);
+  if (good > 0) bad.finish(static_cast<std::int64_t>(good));
   if (index.names.empty()) {
-    throw input_error("{}: holds no image with a caption{}", file.path().string(),
+    const std::string reason = bad.first_error();
+    throw input_error("{}: holds no image with a caption{}", annotations.string(),
                       reason.empty() ? "" : "; the first bad record: " + reason);
   }
   for (std::vector<TextPlace>* places : {&index.folders, &index.names, &index.captions})
     places->shrink_to_fit();
   index.first_caption.shrink_to_fit();
-  return std::make_unique<IndexedCaptions>(std::move(file), std::move(images), std::move(index));
+  return std::make_unique<IndexedCaptions>(std::move(file), images, std::move(index));
 }
 
 }  // namespace sdsclip

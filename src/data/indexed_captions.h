@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "bad_records.h"
 #include "sdsclip/base/file_reader.h"
 #include "sdsclip/data/captions.h"
 #include "text_place.h"
@@ -26,9 +27,10 @@ struct TextIndex {
   void add(std::optional<TextPlace> folder, TextPlace name, std::span<const TextPlace> sample_captions);
 };
 
-/// The data set of an index. Throws `Error(kInput)` if it is empty; `reason` is the first bad record's error,
-/// or empty.
-std::unique_ptr<CaptionDataset> make_indexed_captions(FileReader file, std::filesystem::path images,
-                                                      TextIndex index, const std::string& reason);
+/// Opens a data set: `read` fills its index and returns the number of good records. Throws `Error(kInput)` if the
+/// index is empty or too many records are bad.
+std::unique_ptr<CaptionDataset> open_indexed_captions(
+    const fs::path& annotations, const fs::path& images, const BadRecordRule& rule,
+    const std::function<std::size_t(const FileReader& file, BadRecords& bad, TextIndex& index)>& read);
 
 }  // namespace sdsclip

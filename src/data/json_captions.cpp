@@ -2,7 +2,6 @@
 #include <array>
 #include <utility>
 
-#include "bad_records.h"
 #include "indexed_captions.h"
 #include "json_scanner.h"
 #include "sdsclip/base/error.h"
@@ -13,7 +12,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
 using Keys = std::vector<std::string>;
 
 bool holds(const Keys& names, const std::string& name) {
@@ -23,20 +21,20 @@ bool holds(const Keys& names, const std::string& name) {
 /// Reads records of an image and its captions, from a list or one per line.
 class RecordReader {
  public:
-  RecordReader(const FileReader& file, const RecordKeys& keys, BadRecords& bad)
+  RecordReader(const FileReader& file, const RecordKeys& keys, BadRecords& bad, TextIndex& index)
       : name_(file.path().string()),
         scanner_(file),
         image_keys_(keys.image.empty() ? Keys{"image", "file_name"} : Keys{keys.image}),
         caption_keys_(keys.caption.empty() ? Keys{"caption", "text"} : Keys{keys.caption}),
         split_(keys.split),
-        bad_(bad) {}
+        bad_(bad),
+        index_(index) {}
 
   void read_list() {
     if (scanner_.peek() == '{') {
       throw input_error(
           "{}: starts with an object, expected a list of records; read COCO's captions with "
-          "data.format=coco, "
-          "Karpathy's splits with karpathy, a record per line with jsonl",
+          "data.format=coco, Karpathy's splits with karpathy, a record per line with jsonl",
           name_);
     }
     scanner_.array([this] { read_record(fmt::format("{}: record {}", name_, number_++), [] {}); });
@@ -64,8 +62,6 @@ class RecordReader {
     }
   }
 
-  TextIndex index;
-
  private:
   /// `end` is called after the record.
   void read_record(const std::string& where, const std::function<void()>& end) {
@@ -75,12 +71,7 @@ class RecordReader {
     std::optional<std::string> split;
     std::string image_problem = fmt::format("has no '{}'", join(image_keys_, "' or '"));
     caption_problem_ = fmt::format("has no '{}'", join(caption_keys_, "' or '"));
-    if (scanner_.peek() != '{') {
-      scanner_.skip();
-      end();
-      return bad_.leave_out(fmt::format("{}: is not an object, expected an image and its caption", where));
-    }
-    scanner_.object([&](const std::string& key) {
+    const bool is_object = scanner_.record([&](const std::string& key) {
       if (!image && holds(image_keys_, key)) {
         image = scanner_.text(image_problem);
         if (!image) image_problem = fmt::format("'{}' {}", key, image_problem);
@@ -89,13 +80,17 @@ class RecordReader {
       } else if (!split_.empty() && key == "split") {
         split = scanner_.short_text();
       } else {
-        scanner_.skip();
+        return false;
       }
+      return true;
     });
     end();
+    if (!is_object) {
+      return bad_.leave_out(fmt::format("{}: is not an object, expected an image and its caption", where));
+    }
     if (!split_.empty() && (!split || !holds(split_, *split))) return;
     const bool has_all = image && !captions_.empty();
-    if (has_all) index.add(std::nullopt, *image, captions_);
+    if (has_all) index_.add(std::nullopt, *image, captions_);
     if (has_all && is_whole_) return;
     bad_.leave_out(fmt::format("{}: {}, expected an image's name and its caption", where,
                                image ? caption_problem_ : image_problem));
@@ -126,6 +121,7 @@ class RecordReader {
   Keys caption_keys_;
   Keys split_;
   BadRecords& bad_;
+  TextIndex& index_;
   std::vector<TextPlace> captions_;  // of the current record
   std::string caption_problem_;      // of the current record
   bool is_whole_ = true;             // whether every caption of the current record is kept
@@ -135,21 +131,23 @@ class RecordReader {
 /// Karpathy's file: `{"images": [{"filepath", "filename", "split", "sentences": [{"raw"}]}]}`.
 class KarpathyReader {
  public:
-  KarpathyReader(const FileReader& file, const Keys& split, BadRecords& bad)
+  KarpathyReader(const FileReader& file, const Keys& split, BadRecords& bad, TextIndex& index)
       : name_(file.path().string()),
         scanner_(file),
         split_(split.empty() ? Keys{"train", "restval"} : split),
-        bad_(bad) {}
+        bad_(bad),
+        index_(index) {}
 
   void read() {
     bool has_images = false;
     bool has_annotations = false;
     if (scanner_.peek() == '{') {
-      scanner_.object([&](const std::string& key) {
+      scanner_.record([&](const std::string& key) {
         has_annotations |= key == "annotations";
-        if (key != "images" || scanner_.peek() != '[') return scanner_.skip();
+        if (key != "images" || scanner_.peek() != '[') return false;
         has_images = true;
         scanner_.array([this] { read_image(fmt::format("{}: images[{}]", name_, number_++)); });
+        return true;
       });
       scanner_.end();
     }
@@ -159,13 +157,10 @@ class KarpathyReader {
                         has_annotations ? "read COCO's captions with data.format=coco"
                                         : "read a list of records with data.format=json");
     }
-    if (index.names.empty() && kept_ == 0 && number_ > 0) {
+    if (index_.names.empty() && kept_ == 0 && number_ > 0) {
       throw input_error("{}: none of {} images is of the split '{}'", name_, number_, join(split_, "' or '"));
     }
   }
-
-  TextIndex index;
-  std::int64_t good = 0;  // sentences
 
  private:
   void read_image(const std::string& where) {
@@ -176,47 +171,35 @@ class KarpathyReader {
     std::string name_problem = "is missing";
     sentence_problems_.clear();
     sentences_.clear();
-    if (scanner_.peek() != '{') {
-      scanner_.skip();
-      return bad_.leave_out(where + ": is not an object");
-    }
-    scanner_.object([&](const std::string& key) {
-      if (key == "filepath") {
-        folder = scanner_.text(folder_problem);
-      } else if (key == "filename") {
-        name = scanner_.text(name_problem);
-      } else if (key == "split") {
-        split = scanner_.short_text();
-      } else if (key == "sentences" && scanner_.peek() == '[') {
-        scanner_.array([this] { read_sentence(); });
-      } else if (key == "file_name") {
+    const bool is_object = scanner_.record([&](const std::string& key) {
+      if (key == "filepath") return folder = scanner_.text(folder_problem), true;
+      if (key == "filename") return name = scanner_.text(name_problem), true;
+      if (key == "split") return split = scanner_.short_text(), true;
+      if (key == "file_name") {
         throw input_error(
             "{}: names images by 'file_name', expected Karpathy's 'filename'; set data.format=coco", name_);
-      } else {
-        scanner_.skip();
       }
+      if (key != "sentences" || scanner_.peek() != '[') return false;
+      scanner_.array([this] { read_sentence(); });
+      return true;
     });
+    if (!is_object) return bad_.leave_out(where + ": is not an object");
     if (!split) return bad_.leave_out(where + ": has no text 'split'");
     if (!holds(split_, *split)) return;
     ++kept_;
     for (const std::string& problem : sentence_problems_) bad_.leave_out(where + problem);
     if (!name) return bad_.leave_out(fmt::format("{}: 'filename' {}, expected a text", where, name_problem));
     if (sentences_.empty()) return bad_.leave_out(where + ": has no sentence, expected texts 'raw'");
-    good += static_cast<std::int64_t>(sentences_.size());
-    index.add(folder, *name, sentences_);
+    index_.add(folder, *name, sentences_);
   }
 
   void read_sentence() {
     std::optional<TextPlace> raw;
     std::string problem = "is missing";
-    if (scanner_.peek() == '{') {
-      scanner_.object([&](const std::string& key) {
-        if (key != "raw") return scanner_.skip();
-        raw = scanner_.text(problem);
-      });
-    } else {
-      scanner_.skip();
-    }
+    scanner_.record([&](const std::string& key) {
+      if (key == "raw") return raw = scanner_.text(problem), true;
+      return false;
+    });
     if (raw && sentences_.size() < kMostCaptionsPerImage) {
       sentences_.push_back(*raw);
     } else if (sentence_problems_.size() < 100) {
@@ -229,6 +212,7 @@ class KarpathyReader {
   JsonScanner scanner_;
   Keys split_;
   BadRecords& bad_;
+  TextIndex& index_;
   std::vector<TextPlace> sentences_;  // of the current image
   Keys sentence_problems_;            // of the current image
   std::size_t number_ = 0;
@@ -240,28 +224,22 @@ class KarpathyReader {
 std::unique_ptr<CaptionDataset> open_json_captions(const fs::path& annotations, const fs::path& images,
                                                    bool lines, const RecordKeys& keys,
                                                    const BadRecordRule& rule) {
-  FileReader file(annotations);
-  BadRecords bad(annotations.string(), rule);
-  RecordReader reader(file, keys, bad);
-  if (lines) {
-    reader.read_lines();
-  } else {
-    reader.read_list();
-  }
-  TextIndex index = std::move(reader.index);
-  if (!index.names.empty()) bad.finish(static_cast<std::int64_t>(index.names.size()));
-  return make_indexed_captions(std::move(file), images, std::move(index), bad.first_error());
+  return open_indexed_captions(annotations, images, rule,
+                               [&](const FileReader& file, BadRecords& bad, TextIndex& index) {
+                                 RecordReader reader(file, keys, bad, index);
+                                 lines ? reader.read_lines() : reader.read_list();
+                                 return index.names.size();
+                               });
 }
 
 std::unique_ptr<CaptionDataset> open_karpathy_captions(const fs::path& annotations, const fs::path& images,
                                                        const std::vector<std::string>& split,
                                                        const BadRecordRule& rule) {
-  FileReader file(annotations);
-  BadRecords bad(annotations.string(), rule);
-  KarpathyReader reader(file, split, bad);
-  reader.read();
-  if (reader.good > 0) bad.finish(reader.good);
-  return make_indexed_captions(std::move(file), images, std::move(reader.index), bad.first_error());
+  return open_indexed_captions(annotations, images, rule,
+                               [&](const FileReader& file, BadRecords& bad, TextIndex& index) {
+                                 KarpathyReader(file, split, bad, index).read();
+                                 return index.captions.size();
+                               });
 }
 
 }  // namespace sdsclip

@@ -91,6 +91,14 @@ void JsonScanner::object(const std::function<void(const std::string& key)>& memb
   --depth_;
 }
 
+bool JsonScanner::record(const std::function<bool(const std::string& key)>& take) {
+  if (peek() != '{') return skip(), false;
+  object([&](const std::string& key) {
+    if (!take(key)) skip();
+  });
+  return true;
+}
+
 void JsonScanner::array(const std::function<void()>& element) {
   enter();
   expect('[', "a list");

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "block_reader.h"
+#include "sdsclip/data/block_reader.h"
 #include "text_place.h"
 
 namespace sdsclip {
@@ -24,6 +24,10 @@ class JsonScanner {
 
   /// Reads an object and calls `member` with each key; `member` must read the key's value.
   void object(const std::function<void(const std::string& key)>& member);
+
+  /// Reads a record: `take` reads the values of the keys that it returns true for, and the others are skipped.
+  /// Skips a value of another kind and returns false.
+  bool record(const std::function<bool(const std::string& key)>& take);
 
   /// Reads a list and calls `element` at each element; `element` must read it.
   void array(const std::function<void()>& element);

@@ -69,10 +69,7 @@ std::vector<Stretch> parse_pattern(std::string_view pattern, const std::string& 
     const std::size_t close = pattern.find('}');
     const std::string_view body = pattern.substr(1, std::min(close, pattern.size()) - 1);
     if (close == std::string_view::npos || body.find('{') != std::string_view::npos) {
-      throw usage_error(
-          "'{}': got an unclosed or nested brace, expected {{00000..00331}} or "
-          "{{a,b}}",
-          shown);
+      throw usage_error("'{}': got an unclosed or nested brace, expected {{00000..00331}} or {{a,b}}", shown);
     }
     stretches.push_back(parse_range(body, shown).value_or(Stretch{.choices = split(body, ',')}));
     pattern.remove_prefix(close + 1);

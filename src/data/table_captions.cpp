@@ -16,8 +16,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct NamedSeparator {
   char character;
   std::string_view name;
@@ -32,8 +30,8 @@ struct TableHeader {
   std::size_t columns = 0;
   std::size_t image = 0;
   std::size_t caption = 0;
-  std::optional<std::size_t> negatives;
-  std::optional<std::size_t> split;
+  std::optional<std::size_t> negatives = {};
+  std::optional<std::size_t> split = {};
 };
 
 std::string_view trimmed(std::string_view text) {
@@ -81,8 +79,7 @@ Error no_such_columns(const fs::path& table, const RecordKeys& keys,
   if (std::any_of(best.fields.begin(), best.fields.end(), is_address)) {
     return input_error(
         "{}: its first line holds the address of an image; download the images first, such as with "
-        "img2dataset, and "
-        "read the shards with data.format=webdataset",
+        "img2dataset, and read the shards with data.format=webdataset",
         table.string());
   }
   if (!best.fields.empty() && (best.fields[0].starts_with('{') || best.fields[0].starts_with('['))) {
@@ -132,13 +129,7 @@ TableHeader read_header(const fs::path& table, const TableOptions& options) {
   const CsvFormat plain{.separator = '\t', .quotes = false, .skips_white_lines = true};
   const std::optional<CsvRow> row = first_record(table, plain);
   if (row && row->fields.size() == 2 && caption_number_at(row->fields[0]) < row->fields[0].size()) {
-    return {.format = plain,
-            .is_header = false,
-            .columns = 2,
-            .image = 0,
-            .caption = 1,
-            .negatives = {},
-            .split = {}};
+    return {.format = plain, .is_header = false, .columns = 2, .image = 0, .caption = 1};
   }
   throw no_such_columns(table, keys, separators);
 }
@@ -262,8 +253,7 @@ void TableCaptions::check_row(const CsvRow& row, OnBadSample on_bad_sample) cons
   if (rows_.empty() && is_address(row.fields[header_.image])) {
     throw input_error(
         "{}: the image is an address, expected a file; download the images first, such as with img2dataset, "
-        "and read "
-        "the shards with data.format=webdataset",
+        "and read the shards with data.format=webdataset",
         place(row));
   }
 }

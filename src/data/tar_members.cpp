@@ -19,7 +19,7 @@ struct CloseArchive {
   void operator()(archive* reader) const { archive_read_free(reader); }
 };
 
-Error damaged(const std::filesystem::path& path, archive* reader) {
+Error damaged(const fs::path& path, archive* reader) {
   const char* reason = archive_error_string(reader);
   return input_error("{}: cannot be read as an uncompressed tar: {}; unpack or fetch it again", path.string(),
                      reason == nullptr ? "unknown reason" : std::string(reason));
@@ -55,7 +55,7 @@ TarMember member_of(const FileReader& file, archive* reader, archive_entry* entr
 
 }  // namespace
 
-void visit_tar(const std::filesystem::path& path, const std::function<void(const TarMember&)>& visit) {
+void visit_tar(const fs::path& path, const std::function<void(const TarMember&)>& visit) {
   const FileReader file(path);
   refuse_compressed(file);
   const std::unique_ptr<archive, CloseArchive> reader(archive_read_new());

@@ -66,31 +66,14 @@ class ListParser {
   std::string escape() {
     if (rest_.size() < 2) throw malformed();
     const char kind = rest_[1];
-    switch (kind) {
-      case 'x':
-        return numbered(2);
-      case 'u':
-        return numbered(4);
-      case 'U':
-        return numbered(8);
-      default:
-        break;
-    }
+    const std::size_t digits = kind == 'x' ? 2 : kind == 'u' ? 4 : kind == 'U' ? 8 : 0;
+    if (digits > 0) return numbered(digits);
     rest_.remove_prefix(2);
-    switch (kind) {
-      case 'n':
-        return "\n";
-      case 't':
-        return "\t";
-      case 'r':
-        return "\r";
-      case '\\':
-      case '\'':
-      case '"':
-        return std::string(1, kind);
-      default:
-        return {'\\', kind};  // Python keeps unknown escapes
-    }
+    constexpr std::string_view kLetters = "ntr\\'\"";
+    constexpr std::string_view kMeanings = "\n\t\r\\'\"";
+    const std::size_t known = kLetters.find(kind);
+    if (known == std::string_view::npos) return {'\\', kind};  // Python keeps unknown escapes
+    return {kMeanings[known]};
   }
 
   /// A character by its number, from the hexadecimal `digits` after "\x".

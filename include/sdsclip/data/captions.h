@@ -2,10 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -33,7 +34,7 @@ class CaptionDataset {
   [[nodiscard]] virtual std::string image_bytes(std::int64_t index) const = 0;
 
   /// The folder that image names start from, for error messages; empty if the names contain it.
-  [[nodiscard]] virtual std::filesystem::path images_folder() const { return {}; }
+  [[nodiscard]] virtual fs::path images_folder() const { return {}; }
 
   /// The memory that the index of the whole data set takes, in bytes.
   [[nodiscard]] virtual std::size_t index_bytes() const = 0;
@@ -85,15 +86,13 @@ std::unique_ptr<CaptionDataset> open_captions(const CaptionSource& source);
 /// MS-COCO captions (`captions_train2017.json`): one sample per image that has captions, in the order of
 /// `images`. The file holds `images: [{id, file_name}]` and `annotations: [{image_id, caption}]`; ids are
 /// whole numbers or texts. Other fields are skipped.
-std::unique_ptr<CaptionDataset> open_coco_captions(const std::filesystem::path& annotations,
-                                                   const std::filesystem::path& images,
+std::unique_ptr<CaptionDataset> open_coco_captions(const fs::path& annotations, const fs::path& images,
                                                    const BadRecordRule& rule = {});
 
 /// Karpathy's splits (`dataset_coco.json`, `dataset_flickr8k.json`, `dataset_flickr30k.json`): one sample per
 /// image of the splits in `split` (empty: `train` and `restval`). Its name is `filepath/filename`, or
 /// `filename` if there is no `filepath`.
-std::unique_ptr<CaptionDataset> open_karpathy_captions(const std::filesystem::path& annotations,
-                                                       const std::filesystem::path& images,
+std::unique_ptr<CaptionDataset> open_karpathy_captions(const fs::path& annotations, const fs::path& images,
                                                        const std::vector<std::string>& split = {},
                                                        const BadRecordRule& rule = {});
 
@@ -107,9 +106,8 @@ struct RecordKeys {
 /// BLIP's JSON: a list of `{"image": NAME, "caption": TEXT or [TEXT, ...]}`, one sample per record. With
 /// `lines`, the same records as JSON Lines (also the Hugging Face hub's `metadata.jsonl`, `{"file_name":
 /// NAME, "text": TEXT}`).
-std::unique_ptr<CaptionDataset> open_json_captions(const std::filesystem::path& annotations,
-                                                   const std::filesystem::path& images, bool lines,
-                                                   const RecordKeys& keys = {},
+std::unique_ptr<CaptionDataset> open_json_captions(const fs::path& annotations, const fs::path& images,
+                                                   bool lines, const RecordKeys& keys = {},
                                                    const BadRecordRule& rule = {});
 
 /// How a table is read.
@@ -124,8 +122,7 @@ struct TableOptions {
 /// row with another number of columns is a bad sample. A caption that is a complete Python list of texts
 /// gives several captions. Flickr's token files (`NAME.jpg#0<TAB>CAPTION`, no header) are recognized by their
 /// first line.
-std::unique_ptr<CaptionDataset> open_table_captions(const std::filesystem::path& table,
-                                                    const std::filesystem::path& images,
+std::unique_ptr<CaptionDataset> open_table_captions(const fs::path& table, const fs::path& images,
                                                     const TableOptions& options = {});
 
 /// WebDataset shards: uncompressed tars in which `key.jpg` (or .jpeg, .png, .webp) and `key.txt` form a
@@ -139,7 +136,7 @@ std::unique_ptr<CaptionDataset> open_webdataset_captions(
 /// A folder with pairs of `NAME.jpg` (or another image ending) and `NAME.txt` at any depth, sorted by name.
 /// Images without a text are left out.
 std::unique_ptr<CaptionDataset> open_folder_captions(
-    const std::filesystem::path& folder, CaptionsPerFile captions_per_file = CaptionsPerFile::kOne);
+    const fs::path& folder, CaptionsPerFile captions_per_file = CaptionsPerFile::kOne);
 
 /// The captions in the text file beside an image. `where` names the file in errors. Throws `Error(kInput)` if
 /// the text exceeds `kMostCaptionBytes`, or if lines are wanted and none holds a caption.

@@ -1,11 +1,11 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "sdsclip/data/block_reader.h"
 
 namespace sdsclip {
 
@@ -35,10 +35,9 @@ struct CsvRow {
 class CsvReader {
  public:
   /// Throws `Error(kInput)` if the file is missing, is not a regular file, or does not look like text.
-  explicit CsvReader(const std::filesystem::path& path, const CsvFormat& format = {});
-  ~CsvReader();
-  CsvReader(CsvReader&&) noexcept;
-  CsvReader& operator=(CsvReader&&) noexcept;
+  explicit CsvReader(const fs::path& path, const CsvFormat& format = {});
+  CsvReader(const CsvReader&) = delete;
+  CsvReader& operator=(const CsvReader&) = delete;
 
   /// Reads the next record; false at the end. Throws `Error(kInput)` that names row and line if a quoted
   /// field is not closed or the record exceeds `kMostRowBytes`.
@@ -48,12 +47,24 @@ class CsvReader {
   void seek(const CsvRow& start);
 
  private:
-  class Implementation;
-  std::unique_ptr<Implementation> implementation_;
+  /// The rest of the current block; empty at the end of the file.
+  std::string_view peek() { return blocks_.at(position_); }
+  /// Counts "\r\n" as one line ending.
+  void count_line(char character);
+  /// Lines of nothing; where the format says so, also of spaces and tabs that separate nothing.
+  void pass_blank_lines();
+
+  FileReader file_;
+  BlockReader blocks_{file_};
+  CsvFormat format_;
+  std::uint64_t position_ = 0;
+  std::int64_t line_ = 1;
+  std::int64_t number_ = 0;
+  char previous_ = '\0';
 };
 
 /// A record's place as errors name it: "FILE: row 3 (line 5)".
-std::string csv_place(const std::filesystem::path& path, const CsvRow& row);
+std::string csv_place(const fs::path& path, const CsvRow& row);
 
 /// Splits the bytes of one record (`CsvRow::offset` and `size`) into fields.
 std::vector<std::string> split_csv_record(std::string_view record, const CsvFormat& format = {});

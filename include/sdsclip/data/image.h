@@ -2,10 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -64,15 +65,14 @@ std::string opencv_version();
 
 /// Reads a whole image file. Throws `Error(kInput)` if it cannot be read, is not a regular file (a folder, a
 /// FIFO, a device) or has more than 1 GiB.
-std::string read_image_bytes(const std::filesystem::path& path);
+std::string read_image_bytes(const fs::path& path);
 
 /// Throws `Error(kInput)` if `file`, with its links followed, is not inside `folder`. `where` names the
 /// record that refers to the file.
-void require_inside(const std::filesystem::path& folder, const std::filesystem::path& file,
-                    const std::string& where);
+void require_inside(const fs::path& folder, const fs::path& file, const std::string& where);
 
 /// Reads and decodes an image file. Throws `Error(kInput)` if it cannot be read, like `decode_image`.
-Image read_image(const std::filesystem::path& path);
+Image read_image(const fs::path& path);
 
 /// The rectangle of `width` x `height` pixels whose corner is (x, y), as Pillow's `crop` gives it: parts
 /// outside the image are black. Throws `Error(kInput)` if `width` or `height` is below 1.

@@ -39,10 +39,8 @@ enum class ConvertOrder {
 inline constexpr std::array<std::string_view, 2> kConvertNames = {"first", "after_resize"};
 inline constexpr std::string_view kConvertText =
     "When a palette, alpha, CMYK or 16-bit grey image becomes RGB: first (before the resize, as transformers "
-    "and "
-    "the authors' code of ARO and Winoground do) or after_resize (as open_clip does). Set it to reproduce "
-    "the scores "
-    "of the other library.";
+    "and the authors' code of ARO and Winoground do) or after_resize (as open_clip does). Set it to "
+    "reproduce the scores of the other library.";
 
 /// The image section of a bundle, and how images are read for it.
 struct PreprocessOptions {

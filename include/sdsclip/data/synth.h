@@ -1,16 +1,17 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <vector>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
 /// Options of the shapes world: scenes of coloured shapes with captions, in every benchmark's own format. The
 /// whole program can run on it where no data set can be downloaded.
 struct SynthOptions {
-  std::filesystem::path out;       ///< created; must be empty or absent
+  fs::path out;                    ///< created; must be empty or absent
   std::uint64_t seed = 0;          ///< another seed draws other scenes of the same splits
   std::int64_t train = 8000;       ///< images of coco/train2017, five captions each
   std::int64_t validation = 1000;  ///< images of coco/val2017, and of retrieval/ (test)

@@ -1,9 +1,10 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <string>
+
+#include "sdsclip/base/filesystem.h"
 
 namespace sdsclip {
 
@@ -16,6 +17,6 @@ struct TarMember {
 
 /// Calls `visit` for each regular file of an uncompressed tar, in the tar's order, without reading the files.
 /// Throws `Error(kInput)` that names the tar if it is missing, damaged, truncated or compressed.
-void visit_tar(const std::filesystem::path& path, const std::function<void(const TarMember&)>& visit);
+void visit_tar(const fs::path& path, const std::function<void(const TarMember&)>& visit);
 
 }  // namespace sdsclip
