@@ -96,19 +96,22 @@ def measure_compiled(place: Workplace, batch: int, trace: Path | None = None) ->
 
 
 @cache
-def has_determinism_option(build: Path) -> bool:
+def has_option(build: Path, name: str) -> bool:
+    """Returns whether the program's configuration has `train.NAME`."""
     text = run_program([build / "sdsclip", "train", "--config", "quickstart.yaml", "--print-config"])
-    return any(line.strip().startswith("deterministic:") for line in text.splitlines())
+    return any(line.strip().startswith(f"{name}:") for line in text.splitlines())
 
 
 def ours(place: Workplace, deterministic: bool) -> tuple[str, list[str]]:
     """Returns the row's name and the settings of the program's step."""
-    if has_determinism_option(place.build):
+    # A package that another part compiled must not be used here.
+    plain = ["train.compiled=off"] if has_option(place.build, "compiled") else []
+    if has_option(place.build, "deterministic"):
         value = str(deterministic).lower()
-        return f"sdsclip, train.deterministic={value}", [f"train.deterministic={value}"]
+        return f"sdsclip, train.deterministic={value}", [*plain, f"train.deterministic={value}"]
     if not deterministic:
         raise NotHere("this build has no option train.deterministic")
-    return "sdsclip", []
+    return "sdsclip", plain
 
 
 def measure_ours(place: Workplace, batch: int, deterministic: bool) -> list[dict]:
