@@ -11,6 +11,7 @@ namespace {
 
 constexpr double kFirstScale = 65536;
 constexpr double kLeastScale = 1.0 / 65536;
+constexpr double kGrowth = 2;
 constexpr std::int64_t kGrowthInterval = 2000;
 
 }  // namespace
@@ -28,21 +29,27 @@ bool is_possible(const LossScale& scale, Precision precision, std::int64_t steps
          scale.good_steps < kGrowthInterval && scale.good_steps <= steps;
 }
 
-bool unscale_gradients(const std::vector<NamedTensor>& trained, const LossScale& scale) {
+DeviceLossScale::DeviceLossScale(const LossScale& scale, c10::Device device)
+    : value_(at::full({}, scale.value, at::TensorOptions(at::kFloat).device(device))),
+      good_steps_(at::full({}, scale.good_steps, at::TensorOptions(at::kInt).device(device))) {}
+
+at::Tensor DeviceLossScale::unscale(const std::vector<NamedTensor>& trained) {
   const at::NoGradGuard no_grad;
-  bool finite = true;
+  std::vector<at::Tensor> gradients;
   for (const NamedTensor& tensor : trained) {
-    at::Tensor gradient = tensor.second.grad();
-    if (!gradient.defined()) continue;
-    gradient.mul_(1.0 / scale.value);
-    finite = finite && at::isfinite(gradient).all().item<bool>();
+    if (tensor.second.grad().defined()) gradients.push_back(tensor.second.grad());
   }
-  return finite;
+  at::Tensor not_finite = at::zeros_like(value_);
+  if (!gradients.empty()) {
+    at::_amp_foreach_non_finite_check_and_unscale_(gradients, not_finite, value_.reciprocal());
+  }
+  at::_amp_update_scale_(value_, good_steps_, not_finite, kGrowth, 1 / kGrowth, kGrowthInterval);
+  return not_finite;
 }
 
 void update_loss_scale(LossScale& scale, bool finite) {
   if (!finite) {
-    scale = {.value = scale.value / 2};
+    scale = {.value = scale.value / kGrowth};
     if (scale.value < kLeastScale) {
       throw runtime_failure(
           "the fp16 gradients are not finite at any loss scale; use train.precision=bf16 or "
@@ -50,7 +57,7 @@ void update_loss_scale(LossScale& scale, bool finite) {
     }
     return;
   }
-  if (++scale.good_steps == kGrowthInterval) scale = {.value = scale.value * 2};
+  if (++scale.good_steps == kGrowthInterval) scale = {.value = scale.value * kGrowth};
 }
 
 }  // namespace sdsclip

@@ -1,7 +1,6 @@
 #include "sdsclip/training/optimizer.h"
 
-#include <torch/nn/utils/clip_grad.h>
-#include <torch/optim/adamw.h>
+#include <ATen/ATen.h>
 
 #include <algorithm>
 #include <cmath>
@@ -29,45 +28,16 @@ bool is_finite(const at::Tensor& tensor) {
   return at::isfinite(tensor).all().item<bool>();
 }
 
-std::vector<NamedTensor> gradients_of(const std::vector<NamedTensor>& tensors) {
-  std::vector<NamedTensor> gradients;
-  for (const NamedTensor& tensor : tensors) {
-    if (tensor.second.grad().defined()) gradients.emplace_back(tensor.first, tensor.second.grad());
-  }
-  return gradients;
-}
+/// AdamW's state of one parameter, on its device.
+struct Moments {
+  at::Tensor average;  // exponential averages of the gradient and its square; undefined before the first one
+  at::Tensor square;
+  at::Tensor steps;  // f32[], the number of updates
+};
 
-double norm_of(const std::vector<NamedTensor>& tensors) {
-  if (tensors.empty()) return 0;
-  std::vector<at::Tensor> norms;
-  for (const NamedTensor& tensor : tensors) norms.push_back(tensor.second.norm());
-  // As in torch's `clip_grad_norm_`.
-  return (norms.size() == 1 ? norms.front() : at::stack(norms).norm()).item<double>();
-}
-
-/// The error for gradients whose norm is not finite; it names the first one that is not finite, else the
-/// largest.
-NotFiniteError gradient_failure(const std::vector<NamedTensor>& gradients) {
-  const NamedTensor* worst = &gradients.front();
-  double largest = 0;
-  for (const NamedTensor& gradient : gradients) {
-    const double most = gradient.second.abs().max().item<double>();
-    if (!std::isfinite(most)) {
-      return NotFiniteError(
-          fmt::format("the gradient of '{}' is {}, expected finite numbers", gradient.first, most));
-    }
-    if (most > largest) worst = &gradient;
-    largest = std::max(largest, most);
-  }
-  return NotFiniteError(fmt::format(
-      "the norm of the gradients exceeds float32's range; the largest gradient is that of '{}', up to {:.3g}",
-      worst->first, largest));
-}
-
-/// AdamW's state of one parameter from a checkpoint after `steps` steps; null if it has none.
-std::unique_ptr<torch::optim::AdamWParamState> restored_state(const NamedTensor& tensor,
-                                                              const std::map<std::string, at::Tensor>& stored,
-                                                              std::int64_t steps) {
+/// The state of one parameter from a checkpoint after `steps` steps; undefined if it has none.
+Moments restored_moments(const NamedTensor& tensor, const std::map<std::string, at::Tensor>& stored,
+                         std::int64_t steps) {
   const auto find = [&](const char* kind) {
     const auto found = stored.find(std::string(kind) + tensor.first);
     return found == stored.end() ? at::Tensor() : found->second;
@@ -75,7 +45,7 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(const NamedTensor&
   const at::Tensor average = find("exp_avg.");
   const at::Tensor square = find("exp_avg_sq.");
   const at::Tensor step = find("step.");
-  if (!average.defined() && !square.defined() && !step.defined()) return nullptr;
+  if (!average.defined() && !square.defined() && !step.defined()) return {};
   if (!average.defined() || !square.defined() || !step.defined()) {
     throw input_error("the optimizer's state of '{}' is incomplete, expected exp_avg, exp_avg_sq and step",
                       tensor.first);
@@ -94,14 +64,15 @@ std::unique_ptr<torch::optim::AdamWParamState> restored_state(const NamedTensor&
   if ((square < 0).any().item<bool>()) {
     throw input_error("the optimizer's exp_avg_sq of '{}' holds a number below 0", tensor.first);
   }
-  const c10::Device device = tensor.second.device();
-  std::unique_ptr<torch::optim::AdamWParamState> state = std::make_unique<torch::optim::AdamWParamState>();
-  // Clones, because the optimizer updates them in place and the caller's tensors must not change.
-  state->exp_avg(average.to(device).clone());
-  state->exp_avg_sq(square.to(device).clone());
-  state->step(step.item<std::int64_t>());
-  return state;
+  // Copies, because the optimizer updates them in place and the caller's tensors must not change.
+  const auto copy = [&](const at::Tensor& value) {
+    return value.to(tensor.second.device(), at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  };
+  return {copy(average), copy(square), copy(step.squeeze())};
 }
+
+/// The rate at the peak and the weight decay, which tensors share.
+using Group = std::pair<double, double>;
 
 }  // namespace
 
@@ -123,89 +94,129 @@ double learning_rate_factor(const TrainOptions& options, std::int64_t step, std:
 
 struct Optimizer::Implementation {
   std::vector<NamedTensor> trained;
-  std::vector<double> peak_rates;  // per parameter group
-  double grad_clip_norm = 0;
-  std::unique_ptr<torch::optim::AdamW> adamw;
+  std::vector<Moments> moments;
+  std::map<Group, std::vector<std::size_t>> groups;  // indices into `trained`
+  TrainOptions options;
+  at::Tensor norms;                    // f32[trained]
+  std::vector<at::Tensor> norm_views;  // its elements
+  at::Tensor one;                      // f32[]
 };
 
 Optimizer::Optimizer(const std::vector<NamedTensor>& trained, const TrainOptions& options)
     : implementation_(std::make_unique<Implementation>()) {
   Implementation& own = *implementation_;
   own.trained = trained;
-  own.grad_clip_norm = options.grad_clip_norm;
-
-  // The key is (is it h_w's, is it free of decay); the order of the groups changes no result.
-  std::map<std::pair<bool, bool>, std::vector<at::Tensor>> groups;
-  for (const NamedTensor& tensor : trained) {
-    groups[{owner_of(tensor.first) == ParameterOwner::kMap, is_gain_or_bias(tensor)}].push_back(
-        tensor.second);
-  }
-  std::vector<torch::optim::OptimizerParamGroup> param_groups;
-  for (const auto& [key, tensors] : groups) {
-    const auto [is_map, without_decay] = key;
+  own.options = options;
+  own.moments.resize(trained.size());
+  for (std::size_t i = 0; i < trained.size(); ++i) {
+    const bool is_map = owner_of(trained[i].first) == ParameterOwner::kMap;
     const double rate = is_map && options.lr_h_w > 0 ? options.lr_h_w : options.lr;
-    std::unique_ptr<torch::optim::AdamWOptions> group_options =
-        std::make_unique<torch::optim::AdamWOptions>(rate);
-    group_options->betas({options.beta1, options.beta2});
-    group_options->eps(options.epsilon);
-    group_options->weight_decay(without_decay ? 0.0 : options.weight_decay);
-    param_groups.emplace_back(tensors, std::move(group_options));
-    own.peak_rates.push_back(rate);
+    const double decay = is_gain_or_bias(trained[i]) ? 0.0 : options.weight_decay;
+    own.groups[{rate, decay}].push_back(i);
   }
-  own.adamw = std::make_unique<torch::optim::AdamW>(param_groups);
+  if (trained.empty()) return;
+  const at::TensorOptions place = at::TensorOptions(at::kFloat).device(trained.front().second.device());
+  own.norms = at::zeros({static_cast<std::int64_t>(trained.size())}, place);
+  own.norm_views = own.norms.unbind();
+  own.one = at::ones({}, place);
 }
 
 Optimizer::~Optimizer() = default;
 Optimizer::Optimizer(Optimizer&&) noexcept = default;
 Optimizer& Optimizer::operator=(Optimizer&&) noexcept = default;
 
-double Optimizer::step(double factor) {
+at::Tensor Optimizer::gradient_norms() {
   Implementation& own = *implementation_;
-  const std::vector<NamedTensor> gradients = gradients_of(own.trained);
-  const double norm = norm_of(gradients);
-  if (!std::isfinite(norm)) throw gradient_failure(gradients);
-  if (own.grad_clip_norm > 0) {
-    std::vector<at::Tensor> parameters;
-    for (const NamedTensor& tensor : own.trained) parameters.push_back(tensor.second);
-    torch::nn::utils::clip_grad_norm_(parameters, own.grad_clip_norm);
+  std::vector<at::Tensor> gradients;
+  std::vector<at::Tensor> norms;
+  for (std::size_t i = 0; i < own.trained.size(); ++i) {
+    if (!own.trained[i].second.grad().defined()) continue;
+    gradients.push_back(own.trained[i].second.grad());
+    norms.push_back(own.norm_views[i]);
   }
-  for (std::size_t i = 0; i < own.peak_rates.size(); ++i) {
-    own.adamw->param_groups()[i].options().set_lr(own.peak_rates[i] * factor);
+  if (norms.size() < own.norm_views.size()) own.norms.zero_();
+  if (!norms.empty()) at::_foreach_copy_(norms, at::_foreach_norm(gradients));
+  return own.norms;
+}
+
+at::Tensor Optimizer::step(double factor, const at::Tensor& finite, const at::Tensor& norm) {
+  const at::NoGradGuard no_grad;
+  Implementation& own = *implementation_;
+  at::Tensor skip = at::zeros_like(own.one);
+  at::_amp_foreach_non_finite_check_and_unscale_({finite}, skip, own.one);  // sets `skip` to 1
+  const double most = own.options.grad_clip_norm;
+  // As in torch's `clip_grad_norm_`.
+  const at::Tensor clip = most > 0 ? (most / (norm + 1e-6)).clamp_max_(1.0) : at::Tensor();
+  for (const auto& [group, members] : own.groups) {
+    std::vector<at::Tensor> values, gradients, averages, squares, steps;
+    for (const std::size_t i : members) {
+      const at::Tensor& value = own.trained[i].second;
+      if (!value.grad().defined()) continue;
+      Moments& moments = own.moments[i];
+      if (!moments.steps.defined())
+        moments = {at::zeros_like(value), at::zeros_like(value), at::zeros_like(own.one)};
+      values.push_back(value);
+      gradients.push_back(value.grad());
+      averages.push_back(moments.average);
+      squares.push_back(moments.square);
+      steps.push_back(moments.steps);
+    }
+    if (values.empty()) continue;
+    if (clip.defined()) at::_foreach_mul_(gradients, clip);
+    at::_foreach_add_(steps, own.one);
+    at::_fused_adamw_(values, gradients, averages, squares, {}, steps, group.first * factor,
+                      own.options.beta1, own.options.beta2, group.second, own.options.epsilon,
+                      /*amsgrad=*/false,
+                      /*maximize=*/false, /*grad_scale=*/std::nullopt, skip);
+    at::_foreach_sub_(steps, std::vector<at::Tensor>(steps.size(), skip));  // an update skipped is none
   }
-  own.adamw->step();
-  own.adamw->zero_grad();
-  return norm;
+  drop_gradients();
+  return skip;
+}
+
+double Optimizer::checked_norm(double norm, std::span<const double> norms) const {
+  if (std::isfinite(norm)) return norm;
+  std::size_t worst = 0;
+  for (std::size_t i = 0; i < norms.size() && std::isfinite(norms[worst]); ++i) {
+    if (!std::isfinite(norms[i]) || norms[i] > norms[worst]) worst = i;
+  }
+  const std::string& name = implementation_->trained[worst].first;
+  if (!std::isfinite(norms[worst])) {
+    throw NotFiniteError(
+        fmt::format("the norm of the gradient of '{}' is {}, expected a finite number", name, norms[worst]));
+  }
+  throw NotFiniteError(
+      fmt::format("the norm of the gradients exceeds float32's range; the largest gradient is that of '{}', "
+                  "of norm {:.3g}",
+                  name, norms[worst]));
 }
 
 void Optimizer::drop_gradients() {
-  implementation_->adamw->zero_grad();
+  for (const NamedTensor& tensor : implementation_->trained)
+    at::Tensor(tensor.second).mutable_grad() = at::Tensor();
 }
 
 std::vector<NamedTensor> Optimizer::state() const {
   std::vector<NamedTensor> list;
-  for (const NamedTensor& tensor : implementation_->trained) {
-    const auto found = implementation_->adamw->state().find(tensor.second.unsafeGetTensorImpl());
-    if (found == implementation_->adamw->state().end()) continue;  // it had no gradient yet
-    const torch::optim::AdamWParamState& state =
-        static_cast<const torch::optim::AdamWParamState&>(*found->second);
-    list.emplace_back("exp_avg." + tensor.first, state.exp_avg());
-    list.emplace_back("exp_avg_sq." + tensor.first, state.exp_avg_sq());
-    list.emplace_back("step." + tensor.first, at::tensor({state.step()}, at::kLong));
+  for (std::size_t i = 0; i < implementation_->trained.size(); ++i) {
+    const Moments& moments = implementation_->moments[i];
+    const std::string& name = implementation_->trained[i].first;
+    if (!moments.steps.defined()) continue;  // it had no gradient yet
+    const std::int64_t steps = static_cast<std::int64_t>(moments.steps.item<float>());
+    if (steps == 0) continue;  // all its updates were skipped
+    list.emplace_back("exp_avg." + name, moments.average);
+    list.emplace_back("exp_avg_sq." + name, moments.square);
+    list.emplace_back("step." + name, at::tensor({steps}, at::kLong));
   }
   return list;
 }
 
 void Optimizer::restore(const std::vector<NamedTensor>& state, std::int64_t steps) {
   const std::map<std::string, at::Tensor> stored(state.begin(), state.end());
-  std::vector<std::unique_ptr<torch::optim::AdamWParamState>> restored;
+  std::vector<Moments> restored;
   for (const NamedTensor& tensor : implementation_->trained)
-    restored.push_back(restored_state(tensor, stored, steps));
-  implementation_->adamw->state().clear();
-  for (std::size_t i = 0; i < restored.size(); ++i) {
-    if (!restored[i]) continue;
-    implementation_->adamw->state()[implementation_->trained[i].second.unsafeGetTensorImpl()] =
-        std::move(restored[i]);
-  }
+    restored.push_back(restored_moments(tensor, stored, steps));
+  implementation_->moments = std::move(restored);
 }
 
 }  // namespace sdsclip

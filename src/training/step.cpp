@@ -2,7 +2,11 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "diffusion_terms.h"
+#include "sdsclip/models/host_copy.h"
 #include "sdsclip/models/inputs.h"
 #include "sdsclip/models/text_length.h"
 #include "tower_pass.h"
@@ -31,7 +35,7 @@ at::Tensor clip_loss(const ClipModel& clip, ContrastiveKind kind, const at::Tens
 }
 
 at::Tensor leaf_of(const at::Tensor& embeddings) {
-  return embeddings.clone().set_requires_grad(true);
+  return embeddings.detach().set_requires_grad(true);
 }
 
 at::Tensor gradient_or_zero(const at::Tensor& leaf) {
@@ -42,49 +46,77 @@ at::Tensor gradient_or_zero(const at::Tensor& leaf) {
 /// Each term has its own leaf, so that gradients can be compared before they are added.
 class TermGradients {
  public:
-  /// Without L_CLIP, the other terms are compared with zero.
-  TermGradients(const at::Tensor& images, double loss_scale, bool contrasts)
-      : images_(images), loss_scale_(loss_scale), sum_(at::zeros_like(images)) {
-    if (!contrasts) contrastive_ = at::zeros_like(images);
-  }
+  TermGradients(const at::Tensor& images, StepNumbers& numbers) : images_(images), numbers_(numbers) {}
 
-  /// Runs one term on its own leaf: `add(leaf)` returns the unweighted loss and adds gradients.
+  /// Runs one term on its own leaf: `add(leaf)` adds its loss to the numbers, and gradients. L_CLIP comes
+  /// first, if at all.
   template <typename Add>
-  StepTerm run(Add&& add) {
+  void run(std::optional<StepTerm>& result, bool is_contrastive, Add&& add) {
+    StepTerm& term = result.emplace();
     const at::Tensor leaf = leaf_of(images_);
-    StepTerm term;
-    term.loss = add(leaf);
+    add(leaf);
     const at::Tensor gradient = gradient_or_zero(leaf);
-    sum_ += gradient;
-    const double norm = gradient.norm().item<double>();
-    term.gradient_norm = norm / loss_scale_;
-    if (!contrastive_.defined()) contrastive_ = gradient;  // L_CLIP is the first term
-    const double norms = norm * contrastive_.norm().item<double>();
-    if (norms > 0) term.cosine = (gradient * contrastive_).sum().item<double>() / norms;
-    return term;
+    numbers_.measured.add(at::linalg_vector_norm(gradient), term.gradient_norm);
+    if (is_contrastive) contrastive_ = gradient;
+    if (contrastive_.defined()) {
+      numbers_.measured.add(at::dot(gradient.flatten(), contrastive_.flatten()), term.cosine);
+    }
+    sum_ = sum_.defined() ? sum_ + gradient : gradient;
   }
 
   [[nodiscard]] const at::Tensor& sum() const { return sum_; }
 
  private:
   at::Tensor images_;
-  double loss_scale_;
+  StepNumbers& numbers_;
   at::Tensor sum_;
   at::Tensor contrastive_;
 };
 
 }  // namespace
 
+void DeviceNumbers::add(const at::Tensor& scalar, double& sum, double factor) {
+  scalars_.push_back(scalar.detach());
+  sums_.emplace_back(&sum, factor);
+}
+
+at::Tensor DeviceNumbers::stack() const {
+  return at::stack(scalars_);
+}
+
+void DeviceNumbers::assign(std::span<const double> values) const {
+  for (std::size_t i = 0; i < sums_.size(); ++i) *sums_[i].first += sums_[i].second * values[i];
+}
+
+void StepNumbers::finish(const StepOptions& options, double loss_scale) {
+  const double reference = result.contrastive ? result.contrastive->gradient_norm : 0;
+  const auto finish_term = [&](std::optional<StepTerm>& term, double weight) {
+    if (!term) return;
+    result.total += weight * term->loss;
+    const double norms = term->gradient_norm * reference;
+    term->cosine = norms > 0 ? term->cosine / norms : 0;
+  };
+  finish_term(result.contrastive, options.contrastive_weight);
+  finish_term(result.rank, options.rank_weight);
+  finish_term(result.sds, options.sds.lambda);
+  finish_term(result.feature, options.feature.weight);
+  for (std::optional<StepTerm>* term : {&result.contrastive, &result.rank, &result.sds, &result.feature}) {
+    if (*term) (*term)->gradient_norm /= loss_scale;
+  }
+  result.z_std = std::sqrt(std::max(0.0, result.z_std - result.z_mean * result.z_mean));
+}
+
 // Over 60 lines: each term adds to the gradients of the leaves that the lines before it made, in this order.
-StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch,
-                                const StepOptions& options) {
+std::unique_ptr<StepNumbers> queue_gradients(const StepModels& models, const StepBatch& batch,
+                                             const StepOptions& options) {
   const ClipModel& clip = *models.clip;
   const std::int64_t images = batch.pixels->count();
   const bool tunes_clip = !options.warm_up_map;
   const bool ranks = batch.rank.has_value() && tunes_clip;
   const bool contrasts = options.contrastive_weight > 0 && tunes_clip;
+  std::unique_ptr<StepNumbers> numbers = std::make_unique<StepNumbers>();
   // Without any term, parameters must have no gradient. A gradient of zero would still apply weight decay.
-  if (!ranks && !contrasts && models.latent_map == nullptr && models.feature_map == nullptr) return {};
+  if (!ranks && !contrasts && models.latent_map == nullptr && models.feature_map == nullptr) return numbers;
   const TowerPass image_pass(image_tower(clip, batch), images, options.micro_batch_clip, tunes_clip);
   std::optional<TowerPass> text_pass;
   at::Tensor text_leaf;
@@ -93,48 +125,49 @@ StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch
     text_leaf = leaf_of(text_pass->embeddings());
   }
 
-  StepResult result;
-  TermGradients terms(image_pass.embeddings(), options.loss_scale, contrasts);
-  const auto add_term = [&](std::optional<StepTerm>& term, double weight, const auto& loss_of) {
-    term = terms.run(loss_of);
-    result.total += weight * term->loss;
-  };
+  StepResult& result = numbers->result;
+  TermGradients terms(image_pass.embeddings(), *numbers);
   // The temperature is the parameter itself, so its gradient is where the optimizer looks for it.
-  const auto backward = [&](const at::Tensor& loss, double weight) {
-    (loss * (weight * options.loss_scale)).backward();
-    return loss.item<double>();
+  const auto backward = [&](const at::Tensor& loss, double weight, StepTerm& term) {
+    loss.backward(upstream(weight, loss, options));
+    numbers->losses.add(loss, term.loss);
   };
   if (contrasts) {
-    add_term(result.contrastive, options.contrastive_weight, [&](const at::Tensor& image_leaf) {
+    terms.run(result.contrastive, /*is_contrastive=*/true, [&](const at::Tensor& image_leaf) {
       const at::Tensor columns = text_leaf.narrow(0, 0, images + batch.hard_negatives);
-      return backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns),
-                      options.contrastive_weight);
+      backward(clip_loss(clip, options.contrastive_kind, image_leaf, columns), options.contrastive_weight,
+               *result.contrastive);
     });
   }
   if (ranks) {
-    add_term(result.rank, options.rank_weight, [&](const at::Tensor& image_leaf) {
-      return backward(
-          ranking_loss(image_leaf, text_leaf, clip.logit_scale(), *batch.rank, options.rank_temperature),
-          options.rank_weight);
+    terms.run(result.rank, /*is_contrastive=*/false, [&](const at::Tensor& image_leaf) {
+      backward(ranking_loss(image_leaf, text_leaf, clip.logit_scale(), *batch.rank, options.rank_temperature),
+               options.rank_weight, *result.rank);
     });
   }
   if (models.latent_map != nullptr) {
-    add_term(result.sds, options.sds.lambda, [&](const at::Tensor& image_leaf) {
-      const SdsTerm sds = add_sds(models, batch, options, image_leaf);
-      if (options.diagnose) result.sds_shuffled = sds.shuffled;
-      result.z_mean = sds.z_mean;
-      result.z_std = sds.z_std;
-      return sds.loss;
-    });
+    terms.run(result.sds, /*is_contrastive=*/false,
+              [&](const at::Tensor& image_leaf) { add_sds(models, batch, options, image_leaf, *numbers); });
   }
   if (models.feature_map != nullptr) {
-    add_term(result.feature, options.feature.weight,
-             [&](const at::Tensor& image_leaf) { return add_feature(models, batch, options, image_leaf); });
+    terms.run(result.feature, /*is_contrastive=*/false, [&](const at::Tensor& image_leaf) {
+      add_feature(models, batch, options, image_leaf, *numbers);
+    });
   }
-  if (!tunes_clip) return result;
+  if (!tunes_clip) return numbers;
   image_pass.backward(terms.sum());
   if (text_pass) text_pass->backward(gradient_or_zero(text_leaf));
-  return result;
+  return numbers;
+}
+
+StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch,
+                                const StepOptions& options) {
+  const std::unique_ptr<StepNumbers> numbers = queue_gradients(models, batch, options);
+  for (const DeviceNumbers* part : {&numbers->losses, &numbers->measured}) {
+    if (part->size() > 0) part->assign(HostCopy(part->stack()).read());
+  }
+  numbers->finish(options, options.loss_scale.defined() ? options.loss_scale.item<double>() : 1.0);
+  return numbers->result;
 }
 
 }  // namespace sdsclip

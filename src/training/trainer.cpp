@@ -21,11 +21,11 @@
 #include "sdsclip/models/trainable.h"
 #include "sdsclip/training/checkpoint.h"
 #include "sdsclip/training/evaluation.h"
-#include "sdsclip/training/loss_scale.h"
 #include "sdsclip/training/optimizer.h"
 #include "sdsclip/training/run_log.h"
 #include "sdsclip/training/stored_config.h"
 #include "sdsclip/training/tensorboard.h"
+#include "step_runner.h"
 #include "training_setup.h"
 
 namespace sdsclip {
@@ -33,7 +33,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kScratch = "evaluation.tmp";
-constexpr double kLargestLogitScale = 4.605170185988092;  // ln 100, as in CLIP and open_clip
 
 /// Fails if `out` holds a run that this one must not touch; writes `config.yaml` if there is none. Returns
 /// whether to continue what is there: with --resume, or if the same run is complete, to show its result
@@ -66,27 +65,7 @@ std::int64_t total_steps(const TrainOptions& options, std::int64_t batches_per_e
   return std::max<std::int64_t>(1, std::llround(steps));
 }
 
-/// The options of the run's next step, with fp16's loss scale.
-StepOptions scaled_step_options(const TrainConfig& config, const TrainingState& state) {
-  StepOptions options = step_options(config, state.step);
-  options.loss_scale = state.loss_scale.value;
-  return options;
-}
-
-double loss_of(const std::optional<StepTerm>& term) {
-  return term ? term->loss : 0.0;
-}
-
 constexpr std::string_view kAdvice = "try a lower train.lr or weight, or train.precision=fp32";
-
-void check_finite(const StepResult& result, std::int64_t step, const fs::path& out) {
-  if (std::isfinite(result.total)) return;
-  throw runtime_failure(
-      "step {}: the loss is {} (L_CLIP {}, L_SDS {}, features {}, L_rank {}), expected a finite number; the "
-      "last good checkpoint is kept in {}; {}",
-      step + 1, result.total, loss_of(result.contrastive), loss_of(result.sds), loss_of(result.feature),
-      loss_of(result.rank), (out / "checkpoints").string(), kAdvice);
-}
 
 /// Calls `action` and adds to its error the step, the place of the last good checkpoint, and what to try.
 template <typename Action>
@@ -97,10 +76,6 @@ auto with_advice(std::int64_t step, const fs::path& out, Action&& action) {
     throw runtime_failure("step {}: {}; the last good checkpoint is kept in {}; {}", step, failure.what(),
                           (out / "checkpoints").string(), kAdvice);
   }
-}
-
-bool has_term(const StepResult& result) {
-  return result.contrastive || result.sds || result.feature || result.rank;
 }
 
 std::vector<at::Tensor> copies_of(const std::vector<NamedTensor>& tensors) {
@@ -124,15 +99,15 @@ class TrainingLoop {
         run_(run),
         setup_(config, prepare_compute({run.device, config.train.precision, run.threads})),
         before_(copies_of(setup_.tuned)),
-        optimizer_(setup_.trained, config.train) {
+        optimizer_(setup_.trained, config.train),
+        steps_(total_steps(config.train, setup_.dataset->size() / config.train.batch_size)),
+        runner_(config_, setup_, optimizer_, steps_) {
     if (!config.evaluate.benchmarks.empty()) evaluation_.emplace(config.evaluate, config.data);
-    steps_ = total_steps(config.train, setup_.dataset->size() / config.train.batch_size);
     state_.loss_scale = first_loss_scale(config.train.precision);
     if (claim_folder(config, run)) resume();
     std::vector<NamedTensor> touched = setup_.trained;
     touched.insert(touched.end(), setup_.tuned.begin(), setup_.tuned.end());
-    settle_micro_batches(config_.train, setup_.models(), scaled_step_options(config_, state_), touched,
-                         run.out);
+    settle_micro_batches(config_.train, setup_.models(), runner_.options(state_), touched, run.out);
     // Trial steps of `auto` are not work of the run.
     if (setup_.teacher) work_before_ = setup_.teacher->work();
   }
@@ -141,7 +116,9 @@ class TrainingLoop {
 
  private:
   void resume();
-  StepResult step(CaptionLoader& loader, StepTimes& times);
+  std::unique_ptr<PendingStep> queue_step(CaptionLoader& loader);
+  void finish_step(Progress& progress);
+  void step(CaptionLoader& loader, Progress& progress);
   void evaluate();
   void save();
   [[nodiscard]] bool is_done() const { return state_.step >= steps_ || state_.stopped; }
@@ -155,12 +132,15 @@ class TrainingLoop {
   TrainingSetup setup_;
   std::vector<at::Tensor> before_;  // the bundle's values of `tuned`
   Optimizer optimizer_;
+  std::int64_t steps_;  // of the whole run
+  StepRunner runner_;
+  std::unique_ptr<PendingStep> pending_;  // its measurements are read after the next step is queued
   std::optional<Evaluation> evaluation_;
   TrainingState state_;
   std::int64_t saved_step_ = -1;  // of the newest checkpoint
   WorkCounters work_before_;
-  std::int64_t steps_ = 0;  // of the whole run
-  double waited_ = 0;       // time spent waiting for data, in seconds
+  double waited_ = 0;  // time spent waiting for data, in seconds
+  std::optional<RunLog> log_;
   std::optional<RunLog> evaluations_;
   std::optional<EventLog> events_;
   Stopwatch since_save_;
@@ -225,45 +205,44 @@ void TrainingLoop::write_tuned(const char* file) const {
                      {"teacher", config_.teacher}});
 }
 
-/// Does one optimizer step and fills in the log's values beside the losses.
-StepResult TrainingLoop::step(CaptionLoader& loader, StepTimes& times) {
+/// Loads a batch and queues its step.
+std::unique_ptr<PendingStep> TrainingLoop::queue_step(CaptionLoader& loader) {
   const Stopwatch stopwatch;
   const Batch batch = loader.next();
   const double wait = loader.statistics().wait_seconds - waited_;
   waited_ += wait;
-  times.loss_scale = state_.loss_scale.value;
-  const StepResult result = accumulate_gradients(setup_.models(), assemble_batch(config_, setup_, batch),
-                                                 scaled_step_options(config_, state_));
-  check_finite(result, state_.step, run_.out);
-  project_lora_gradients(setup_.lora);
-  if (config_.train.precision == Precision::kFp16) {
-    times.skipped = !unscale_gradients(setup_.trained, state_.loss_scale);
-    update_loss_scale(state_.loss_scale, !times.skipped);
-  }
-  const double factor = learning_rate_factor(config_.train, state_.step, steps_);
-  if (times.skipped || !has_term(result)) {
-    times.skipped = true;
-    optimizer_.drop_gradients();
-  } else {
-    times.gradient_norm = with_advice(state_.step + 1, run_.out, [&] { return optimizer_.step(factor); });
-    merge_lora(setup_.lora);
-  }
-  at::Tensor logit_scale = setup_.clip.logit_scale();
-  if (logit_scale.requires_grad()) {
-    const at::NoGradGuard no_grad;
-    logit_scale.clamp_(0.0, kLargestLogitScale);
-  }
+  std::unique_ptr<PendingStep> pending = runner_.queue(assemble_batch(config_, setup_, batch), state_);
   ++state_.step;
   state_.position = batch.next;
+  ++summary_.steps_this_process;
+  pending->seconds = stopwatch.seconds();
+  pending->wait = wait;
+  return pending;
+}
 
-  const double seconds = stopwatch.seconds();
-  times.learning_rate = factor * config_.train.lr;
-  times.logit_scale = logit_scale.item<double>();
-  times.images_per_second = static_cast<double>(config_.train.batch_size) / seconds;
-  times.wait_share = wait / seconds;
-  times.peak_memory_bytes = peak_memory_bytes();
-  times.peak_gpu_memory_bytes = gpu_memory(setup_.clip.placement().device).peak;
-  return result;
+/// Waits for the step that is queued, if any, and logs it.
+void TrainingLoop::finish_step(Progress& progress) {
+  if (!pending_) return;
+  const std::unique_ptr<PendingStep> pending = std::move(pending_);
+  with_advice(pending->step, run_.out, [&] { runner_.finish(*pending, state_); });
+  summary_.last = pending->numbers->result;
+  const nlohmann::ordered_json line = step_line(pending->step, summary_.last, pending->times);
+  log_->write(line);
+  events_->write(pending->step, flatten_scalars(line));
+  progress.update(pending->step, progress_note(summary_.last));
+}
+
+/// Queues a step and then finishes the one before, so that the device never waits for the host.
+void TrainingLoop::step(CaptionLoader& loader, Progress& progress) {
+  std::unique_ptr<PendingStep> next;
+  try {
+    next = queue_step(loader);
+  } catch (...) {
+    finish_step(progress);  // its own failure, if any, came first
+    throw;
+  }
+  finish_step(progress);
+  pending_ = std::move(next);
 }
 
 /// Evaluates the student and keeps its weights if they are the best so far.
@@ -299,27 +278,25 @@ TrainSummary TrainingLoop::run() {
   summary_.trained_parameters = element_count(setup_.trained);
   log_info("{} pairs, {} steps of {}, {} trainable parameters in {} tensors", setup_.dataset->size(), steps_,
            config_.train.batch_size, summary_.trained_parameters, setup_.trained.size());
-  RunLog log(run_.out / "log.jsonl", state_.step);
+  log_.emplace(run_.out / "log.jsonl", state_.step);
   if (evaluation_) evaluations_.emplace(run_.out / "evaluations.jsonl", state_.evaluated_step);
   events_.emplace(run_.out / "tensorboard", state_.step);
   Progress progress("train", steps_, "steps", run_.quiet, state_.step);
 
   while (true) {
     if (evaluation_due()) {
+      finish_step(progress);
       save();  // so that no step is lost if the evaluation fails
       evaluate();
       save();
     }
     if (is_done()) break;
-    StepTimes times;
-    summary_.last = step(loader, times);
-    ++summary_.steps_this_process;
-    const nlohmann::ordered_json line = step_line(state_.step, summary_.last, times);
-    log.write(line);
-    events_->write(state_.step, flatten_scalars(line));
-    progress.update(state_.step, progress_note(summary_.last));
+    step(loader, progress);
     // An evaluation saves by itself right after this.
-    if (interrupt_requested() || (checkpoint_due() && !evaluation_due())) save();
+    if (interrupt_requested() || (checkpoint_due() && !evaluation_due())) {
+      finish_step(progress);
+      save();
+    }
     if (state_.step < steps_) throw_if_interrupted();
   }
 

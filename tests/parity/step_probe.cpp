@@ -229,9 +229,11 @@ struct Loop {
         optimizer(setup.trained, config.train) {}
 
   void run_step(std::int64_t step) {
-    accumulate_gradients(setup.models(), owned.batch, probed_step(config, step));
+    const std::unique_ptr<StepNumbers> numbers =
+        queue_gradients(setup.models(), owned.batch, probed_step(config, step));
     project_lora_gradients(setup.lora);
-    optimizer.step(1.0);
+    const at::Tensor norm = at::linalg_vector_norm(optimizer.gradient_norms());
+    optimizer.step(1.0, numbers->losses.stack(), norm);
     merge_lora(setup.lora);
   }
 

@@ -13,6 +13,7 @@
 #include "sdsclip/training/config.h"
 #include "support/expect_error.h"
 #include "support/temporary_folder.h"
+#include "training/optimizer_step.h"
 
 namespace sdsclip {
 namespace {
@@ -33,7 +34,7 @@ class CheckpointTest : public ::testing::Test {
         at::Tensor(tensor.second).mutable_grad() =
             torch::full_like(tensor.second.detach(), 0.1 * static_cast<double>(step));
       }
-      optimizer_.step(1.0);
+      testing::step_of(optimizer_);
       TrainingState state;
       state.step = step;
       state.position = {.epoch = step / 3, .step = step % 3, .cursor = 4 * (step % 3) + 1, .bad_samples = 1};

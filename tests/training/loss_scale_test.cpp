@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <torch/script.h>
 
+#include <cmath>
 #include <limits>
 
 #include "support/expect_error.h"
@@ -40,19 +41,26 @@ TEST(LossScale, GivesUpIfNoScaleHelps) {
   });
 }
 
-TEST(UnscaleGradients, DividesEachAndReportsWhetherAllAreFinite) {
+// The host's copy and the device's scale must agree at every step.
+TEST(DeviceLossScale, DividesEachGradientAndFollowsTheHostsScale) {
   const at::Tensor a = torch::zeros({2}).set_requires_grad(true);
   const at::Tensor b = torch::zeros({1}).set_requires_grad(true);
   const std::vector<NamedTensor> trained = {
       {"a", a}, {"b", b}, {"c", torch::zeros({1}).set_requires_grad(true)}};
-  at::Tensor(a).mutable_grad() = torch::tensor({8.0F, -4.0F});
-  at::Tensor(b).mutable_grad() = torch::tensor({2.0F});
-  EXPECT_TRUE(unscale_gradients(trained, {.value = 4}));
-  EXPECT_TRUE(torch::equal(a.grad(), torch::tensor({2.0F, -1.0F})));
-  EXPECT_TRUE(torch::equal(b.grad(), torch::tensor({0.5F})));
-  for (const float bad : {std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()}) {
-    at::Tensor(b).mutable_grad() = torch::tensor({bad});
-    EXPECT_FALSE(unscale_gradients(trained, {.value = 4}));
+  LossScale host = {.value = 4, .good_steps = 1999};
+  DeviceLossScale scale(host, at::kCPU);
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float last : {2.0F, infinity, 2.0F, std::numeric_limits<float>::quiet_NaN()}) {
+    const float before = static_cast<float>(host.value);
+    at::Tensor(a).mutable_grad() = torch::tensor({8.0F, -4.0F});
+    at::Tensor(b).mutable_grad() = torch::tensor({last});
+    const bool is_finite = std::isfinite(last);
+    EXPECT_EQ(scale.unscale(trained).item<float>(), is_finite ? 0 : 1);
+    update_loss_scale(host, is_finite);
+    EXPECT_EQ(scale.value().item<double>(), host.value);
+    if (!is_finite) continue;
+    EXPECT_TRUE(torch::equal(a.grad(), torch::tensor({8.0F, -4.0F}) / before));
+    EXPECT_TRUE(torch::equal(b.grad(), torch::tensor({last}) / before));
   }
 }
 

@@ -8,11 +8,13 @@
 #include <vector>
 
 #include "support/expect_error.h"
+#include "training/optimizer_step.h"
 
 namespace sdsclip {
 namespace {
 
 using testing::expect_error;
+using testing::step_of;
 
 at::Tensor parameter(const std::vector<float>& values) {
   return torch::tensor(values).set_requires_grad(true);
@@ -36,7 +38,7 @@ TEST(Optimizer, FirstStepIsTheRateAgainstTheSign) {
   const at::Tensor tensor = parameter({1.0F, -2.0F});
   Optimizer optimizer({{"ln.weight", tensor}}, plain_options());
   set_gradient(tensor, {0.3F, -4.0F});
-  EXPECT_NEAR(optimizer.step(1.0), std::hypot(0.3, 4.0), 1e-5);
+  EXPECT_NEAR(step_of(optimizer), std::hypot(0.3, 4.0), 1e-5);
   EXPECT_TRUE(torch::allclose(tensor.detach(), torch::tensor({0.9F, -1.9F}), 1e-5, 1e-5));
   EXPECT_FALSE(tensor.grad().defined());
 }
@@ -50,7 +52,7 @@ TEST(Optimizer, DecaysOnlyMatricesAndGivesTheMapItsOwnRate) {
   const at::Tensor map_bias = torch::ones({1}).set_requires_grad(true);
   Optimizer optimizer({{"proj", matrix}, {"ln_1.weight", norm}, {"sds.h_w.bias", map_bias}}, options);
   for (at::Tensor tensor : {matrix, norm, map_bias}) tensor.mutable_grad() = torch::ones_like(tensor);
-  optimizer.step(1.0);
+  step_of(optimizer);
   EXPECT_NEAR(matrix.item<double>(), 1.0 - 0.1 * 0.5 - 0.1, 1e-5);
   EXPECT_NEAR(norm.item<double>(), 0.9, 1e-5);
   EXPECT_NEAR(map_bias.item<double>(), 0.8, 1e-5);
@@ -63,7 +65,7 @@ TEST(Optimizer, ClipsToTheLargestNorm) {
   const at::Tensor tensor = parameter({0.0F, 0.0F});
   Optimizer optimizer({{"w", tensor}}, options);
   set_gradient(tensor, {3.0F, 4.0F});
-  EXPECT_NEAR(optimizer.step(1.0), 5.0, 1e-5);
+  EXPECT_NEAR(step_of(optimizer), 5.0, 1e-5);
   EXPECT_NEAR(tensor[0].item<double>(), -0.1 * 0.6 / (0.6 + 1.0), 1e-4);
 }
 
@@ -73,7 +75,7 @@ TEST(Optimizer, ContinuesWithTheSameBitsWhenRestored) {
   Optimizer first({{"w", a}}, plain_options());
   const auto step = [](Optimizer& optimizer, const at::Tensor& tensor, float gradient) {
     set_gradient(tensor, {gradient, -2 * gradient});
-    optimizer.step(1.0);
+    step_of(optimizer);
   };
   step(first, a, 0.5F);
   step(first, a, -0.25F);
@@ -102,7 +104,7 @@ TEST(Optimizer, RefusesAGradientThatIsNotFiniteAndChangesNothing) {
       Optimizer optimizer({{"ln.weight", good}, {"ln.bias", tensor}}, options);
       set_gradient(good, {0.5F, 0.5F});
       set_gradient(tensor, {0.5F, bad});
-      expect_error(ExitCode::kRuntime, {"gradient", "'ln.bias'"}, [&] { optimizer.step(1.0); });
+      expect_error(ExitCode::kRuntime, {"gradient", "'ln.bias'"}, [&] { step_of(optimizer); });
       for (const at::Tensor& kept : {good, tensor}) {
         EXPECT_TRUE(torch::equal(kept.detach(), torch::tensor({1.0F, 2.0F})));
       }
@@ -116,7 +118,7 @@ TEST(Optimizer, WithoutAnyGradientChangesNothing) {
   options.weight_decay = 0.5;
   const at::Tensor matrix = torch::ones({2, 2}).set_requires_grad(true);
   Optimizer optimizer({{"proj", matrix}}, options);
-  EXPECT_EQ(optimizer.step(1.0), 0);
+  EXPECT_EQ(step_of(optimizer), 0);
   EXPECT_TRUE(torch::equal(matrix.detach(), torch::ones({2, 2})));
 }
 
@@ -124,7 +126,7 @@ TEST(Optimizer, RefusesAStateThatCannotBeItsOwn) {
   const at::Tensor tensor = parameter({1.0F, 2.0F});
   Optimizer optimizer({{"w", tensor}}, plain_options());
   set_gradient(tensor, {0.5F, -0.5F});
-  optimizer.step(1.0);
+  step_of(optimizer);
   const std::vector<NamedTensor> good = optimizer.state();
   const auto with = [&](const std::string& name, const at::Tensor& value) {
     std::vector<NamedTensor> state;

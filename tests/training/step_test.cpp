@@ -204,7 +204,8 @@ TEST_F(StepTest, CachedGradientsOfAllTermsEqualThePlainStepsTensorByTensor) {
     all.feature = feature;
     all.rank_weight = kRankWeight;
     all.rank_temperature = kTemperature;
-    all.loss_scale = micro == 5 ? 1024.0 : 1.0;
+    const double loss_scale = micro == 5 ? 1024.0 : 1.0;
+    all.loss_scale = at::full({}, loss_scale);
     const StepResult result = accumulate_gradients({&clip_, &teacher_, &map_, &feature_map}, batch_, all);
     EXPECT_NEAR(result.contrastive->loss / contrastive.item<double>(), 1.0, 1e-5);
     EXPECT_NEAR(result.rank->loss / rank.item<double>(), 1.0, 1e-4);
@@ -214,7 +215,7 @@ TEST_F(StepTest, CachedGradientsOfAllTermsEqualThePlainStepsTensorByTensor) {
     for (const auto& [name, gradient] : take_gradients()) {
       const double size = expected.at(name).norm().item<double>();
       EXPECT_GT(size, 0.0) << name;
-      EXPECT_LT((gradient / all.loss_scale - expected.at(name)).norm().item<double>(), 1e-4 * size)
+      EXPECT_LT((gradient / loss_scale - expected.at(name)).norm().item<double>(), 1e-4 * size)
           << name << ", micro-batches " << micro;
     }
   }

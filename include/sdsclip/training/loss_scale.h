@@ -21,10 +21,24 @@ LossScale first_loss_scale(Precision precision);
 /// Whether that many steps of a run of that precision can have led to the scale.
 bool is_possible(const LossScale& scale, Precision precision, std::int64_t steps);
 
-/// Divides the tensors' gradients by the scale. Returns whether all of them are finite.
-bool unscale_gradients(const std::vector<NamedTensor>& trained, const LossScale& scale);
+/// The scale on the device, which does not wait for the host.
+class DeviceLossScale {
+ public:
+  DeviceLossScale(const LossScale& scale, c10::Device device);
 
-/// Halves the scale after non-finite gradients; doubles it after 2,000 steps in a row with finite ones.
+  /// f32[]. A copy: `unscale` changes the original.
+  [[nodiscard]] at::Tensor value() const { return value_.clone(); }
+
+  /// Divides the tensors' gradients by the scale, and updates the scale like `update_loss_scale`. Returns
+  /// f32[]: 0 if all gradients are finite, otherwise 1.
+  at::Tensor unscale(const std::vector<NamedTensor>& trained);
+
+ private:
+  at::Tensor value_;
+  at::Tensor good_steps_;
+};
+
+/// The host's copy of the scale: halves it after non-finite gradients, and doubles it after 2,000 steps in a row with finite ones.
 /// Throws `Error(kRuntime)` if gradients are not finite at any scale.
 void update_loss_scale(LossScale& scale, bool finite);
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class NotFiniteError : public Error {
 /// Throws `NotFiniteError` that names the first tensor with an infinity or a NaN.
 void check_finite_tensors(const std::vector<NamedTensor>& tensors);
 
-/// LibTorch's AdamW over the trained tensors, in open_clip's groups: no weight decay on tensors of fewer than
+/// LibTorch's fused AdamW over the trained tensors, in open_clip's groups: no weight decay on tensors of fewer than
 /// two dimensions, norms, biases and the temperature. h_w (`sds.h_w.*`, `feature.h_w.*`) has its own learning
 /// rate.
 class Optimizer {
@@ -34,10 +35,18 @@ class Optimizer {
   Optimizer(Optimizer&&) noexcept;
   Optimizer& operator=(Optimizer&&) noexcept;
 
-  /// Updates the tensors from their `.grad` with the peak rates times `factor`, and clears the gradients.
-  /// Tensors without a gradient are not changed. Returns the norm of all gradients before clipping. If it is
-  /// not finite, throws `NotFiniteError` that names the tensor and changes nothing.
-  double step(double factor);
+  /// The norm of each tensor's gradient, f32[tensors]; 0 without one. The next call overwrites it.
+  at::Tensor gradient_norms();
+
+  /// Queues the update of the tensors from their `.grad` with the peak rates times `factor`, and clears the
+  /// gradients. Tensors without a gradient are not changed. `norm` f32[] is that of all gradients, for
+  /// clipping. Nothing changes if a number in `finite` f32[n] is not finite, which the device decides: then
+  /// the result f32[] is 1, otherwise 0.
+  at::Tensor step(double factor, const at::Tensor& finite, const at::Tensor& norm);
+
+  /// Returns `norm`, that of all gradients. If it is not finite, throws `NotFiniteError` that names the tensor
+  /// by the values of `gradient_norms`.
+  [[nodiscard]] double checked_norm(double norm, std::span<const double> norms) const;
 
   /// Clears the gradients without an update.
   void drop_gradients();

@@ -3,7 +3,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
+#include <vector>
 
 #include "sdsclip/data/pixel_store.h"
 #include "sdsclip/losses/contrastive.h"
@@ -47,7 +50,7 @@ struct StepOptions {
   std::int64_t step = 0;              ///< step number, which is part of the draws' key
   bool warm_up_map = false;           ///< train h_w alone, on L_SDS alone (`sds.warmup_steps`)
   bool diagnose = false;              ///< also measure L_SDS with shuffled captions
-  double loss_scale = 1;              ///< fp16 loss-scale factor; gradients must be divided by it
+  at::Tensor loss_scale;  ///< fp16 loss-scale factor f32[]; gradients must be divided by it; undefined: 1
 };
 
 /// One term of L_total.
@@ -69,6 +72,34 @@ struct StepResult {
   double z_std = 0;                     ///< its standard deviation
 };
 
+/// Float32 scalars on the device, and the numbers of the host to which they are added once they have been
+/// read.
+class DeviceNumbers {
+ public:
+  void add(const at::Tensor& scalar, double& sum, double factor = 1);
+
+  /// f32[size()]: the scalars' present values.
+  [[nodiscard]] at::Tensor stack() const;
+  [[nodiscard]] std::size_t size() const { return scalars_.size(); }
+
+  /// Adds the values of `stack()` to the host's numbers.
+  void assign(std::span<const double> values) const;
+
+ private:
+  std::vector<at::Tensor> scalars_;
+  std::vector<std::pair<double*, double>> sums_;
+};
+
+/// A step's measurements while they are on the device.
+struct StepNumbers {
+  StepResult result;       ///< incomplete until `finish`
+  DeviceNumbers losses;    ///< terms of L_total, which must be finite
+  DeviceNumbers measured;  ///< all others
+
+  /// Completes the result after both `assign`. `loss_scale` is the factor that the step used.
+  void finish(const StepOptions& options, double loss_scale);
+};
+
 /// One step's losses. Adds their gradients to `.grad` of every parameter of CLIP and of the maps that
 /// requires one. It uses the embedding-gradient cache (GradCache, Gao et al. 2021), because every loss sees
 /// CLIP only through its embeddings:
@@ -81,6 +112,12 @@ struct StepResult {
 /// A tower whose rows fit one micro-batch keeps its graph in (a) and needs no second forward pass. Memory
 /// depends on the micro-batches alone. The result is exact if the towers are deterministic and treat each
 /// sample independently.
+///
+/// Nothing waits for the device: the measurements stay there.
+std::unique_ptr<StepNumbers> queue_gradients(const StepModels& models, const StepBatch& batch,
+                                             const StepOptions& options);
+
+/// The same, and waits for the measurements.
 StepResult accumulate_gradients(const StepModels& models, const StepBatch& batch, const StepOptions& options);
 
 }  // namespace sdsclip
