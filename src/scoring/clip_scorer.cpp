@@ -27,7 +27,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::size_t kUnitsWaiting = 2;  // for the writer
+constexpr std::size_t kUnitsWaiting = 1;  // for the writer
 
 /// What is encoded: `count` rows of one of the tables, in units.
 struct EncodingPlan {

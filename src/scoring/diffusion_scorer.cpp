@@ -150,7 +150,7 @@ class UnitRunner {
 
  private:
   static constexpr std::size_t kBatchesAhead = 4;
-  static constexpr std::size_t kBatchesWaiting = 2;
+  static constexpr std::size_t kBatchesWaiting = 1;
 
   // A unit is one transaction, so all or nothing of it is stored, unless units had another size before a
   // resume.
