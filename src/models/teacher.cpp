@@ -2,7 +2,9 @@
 
 #include <fmt/ranges.h>
 
+#include "compiled_graph.h"
 #include "sdsclip/base/error.h"
+#include "sdsclip/base/log.h"
 #include "sdsclip/models/noise_schedule.h"
 #include "torchscript.h"
 
@@ -29,6 +31,7 @@ DiffusionTeacher::DiffusionTeacher(const Bundle& bundle, const TeacherParts& par
                                    const Placement& placement)
     : bundle_(bundle),
       placement_(placement),
+      compiled_use_(parts.compiled),
       alphas_cumprod_(sdsclip::alphas_cumprod(bundle.schedule).to(placement.device)) {
   if (parts.unet) unet_ = load_part(bundle, "unet.ts", placement);
   if (parts.vae_encoder) vae_encoder_ = load_part(bundle, "vae_encoder.ts", placement);
@@ -91,6 +94,49 @@ at::Tensor DiffusionTeacher::predict_noise(const at::Tensor& noised, const at::T
   const at::Tensor prediction = predict(noised, timesteps, context);
   if (bundle_.prediction_type == PredictionType::kEpsilon) return prediction;
   return noise_from_velocity(prediction, noised, timesteps, alphas_cumprod_);
+}
+
+void DiffusionTeacher::use_compiled(TeacherGraph graph, std::int64_t batch) {
+  compiled_.reset();
+  const std::optional<CompiledPackage> package =
+      find_package(bundle_, placement_, compiled_use_, graph, batch);
+  if (!package) return;
+  try {
+    compiled_ = std::make_unique<CompiledGraph>(*package, *unet_, placement_);
+  } catch (const Error& failure) {
+    if (failure.exit_code() != ExitCode::kRuntime || compiled_use_ == CompiledUse::kRequire) throw;
+    log_warning("{}; TorchScript is used", failure.what());
+    return;
+  }
+  compiled_kind_ = graph;
+  log_info("the UNet runs compiled: {}", package->file.string());
+}
+
+bool DiffusionTeacher::runs_compiled(TeacherGraph graph, std::int64_t rows) const {
+  return compiled_ && compiled_kind_ == graph && rows <= compiled_->batch();
+}
+
+at::Tensor DiffusionTeacher::weighted_error(const at::Tensor& noised, const at::Tensor& timesteps,
+                                            const at::Tensor& context, const at::Tensor& target,
+                                            const at::Tensor& weights, const at::Tensor& upstream) {
+  work_.unet_evaluations += noised.size(0);
+  return sdsclip::weighted_error(*compiled_, noised, timesteps, context, target, weights, upstream);
+}
+
+ErrorSums DiffusionTeacher::error_sums(const at::Tensor& noised, const at::Tensor& timesteps,
+                                       const at::Tensor& context, const at::Tensor& target,
+                                       const at::Tensor& scale) {
+  const at::NoGradGuard no_grad;
+  if (runs_compiled(TeacherGraph::kScore, noised.size(0))) {
+    work_.unet_evaluations += noised.size(0);
+    const std::vector<at::Tensor> sums = compiled_->run({noised, timesteps, context, target});
+    if (!scale.defined()) return {sums.at(0), sums.at(1)};
+    const at::Tensor factor = scale.view({-1}).to(at::kDouble);
+    return {sums.at(0) * factor.square(), sums.at(1) * factor};
+  }
+  const at::Tensor residual = predict(noised, timesteps, context) - target;
+  const at::Tensor error = scale.defined() ? scale * residual : residual;
+  return {error.square().sum({1, 2, 3}, false, at::kDouble), error.abs().sum({1, 2, 3}, false, at::kDouble)};
 }
 
 }  // namespace sdsclip

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -13,6 +14,15 @@ inline constexpr std::string_view kPrecisionText =
     "Arithmetic of the networks; losses and scores stay float32. bf16 needs half the memory, and less time "
     "on "
     "processors that compute in it. fp16 is meant for GPUs without bf16.";
+
+/// Whether a run uses the teacher's compiled packages.
+enum class CompiledUse { kIfFitting, kOff, kRequire };
+
+inline constexpr std::array<std::string_view, 3> kCompiledNames = {"auto", "off", "require"};
+inline constexpr std::string_view kCompiledText =
+    "Compiled UNet of the teacher's bundle (scripts/compile_teacher.py): auto uses a package that fits, else "
+    "TorchScript; off always uses TorchScript; require stops if no package fits. A package is machine code: "
+    "choose off for a bundle whose compiled/ folder you do not trust.";
 
 /// Where and how a run computes.
 struct ComputeOptions {
