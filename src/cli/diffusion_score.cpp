@@ -116,7 +116,8 @@ class ScoringTeacher {
  public:
   explicit ScoringTeacher(const DiffusionScoreCommand& command)
       : bundle_(read_bundle(bundle_path(command.teacher), BundleKind::kTeacher)),
-        placement_(prepare_compute(command.compute)) {}
+        placement_(prepare_compute(command.compute)),
+        compiled_(command.compiled) {}
 
   [[nodiscard]] RunIdentity identity(const std::string& benchmark,
                                      const DiffusionScoreOptions& options) const {
@@ -126,13 +127,14 @@ class ScoringTeacher {
     return planned_samples(bundle_, options.sampling);
   }
   DiffusionTeacher& load() {
-    if (!teacher_) teacher_.emplace(bundle_, TeacherParts{}, placement_);
+    if (!teacher_) teacher_.emplace(bundle_, TeacherParts{.compiled = compiled_}, placement_);
     return *teacher_;
   }
 
  private:
   Bundle bundle_;
   Placement placement_;
+  CompiledUse compiled_;
   std::optional<DiffusionTeacher> teacher_;
 };
 
@@ -193,6 +195,7 @@ std::vector<Metric> score(const DiffusionScoreCommand& command, const BenchmarkR
   ordered_json settings = settings_of(used, run, command, store);
   settings["sample_evaluations"] = scoring.sample_evaluations;
   settings["full_evaluations"] = scoring.full_evaluations;
+  if (teacher != nullptr) settings["teacher_graph"] = teacher->load().graph_name();
   const ScoredRun scored{store.identity(), std::move(scoring.scores), scoring.work, scoring.matches};
   const double seconds = stopwatch.seconds();
   std::vector<Metric> metrics = finish_run(kCommand, run, table, scored, settings, seconds, store);

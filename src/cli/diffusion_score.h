@@ -14,6 +14,7 @@ struct DiffusionScoreCommand : CommandOptions {
   std::string candidates;
   DiffusionScoreOptions score;
   ComputeOptions compute;
+  CompiledUse compiled = CompiledUse::kIfFitting;
   bool convergence = false;
 };
 
@@ -50,6 +51,7 @@ inline void visit_options(CommandLine& line, DiffusionScoreCommand& command) {
   line.option("convergence", command.convergence,
               "Also print each metric as a function of the number of samples.");
   visit_compute(line, command.compute);
+  line.OptionVisitor::choice("compiled", command.compiled, kCompiledNames, kCompiledText);
 }
 
 void run(const DiffusionScoreCommand& command);

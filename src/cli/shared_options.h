@@ -34,6 +34,7 @@ struct TrainingOptions {
   std::vector<std::string> settings;
   std::optional<std::int64_t> seed;
   std::optional<Precision> precision;
+  std::optional<CompiledUse> compiled;
   ComputeOptions compute;  // its precision is the configuration's
 };
 
@@ -45,6 +46,8 @@ inline void visit_options(CommandLine& line, TrainingOptions& options) {
   line.count("seed", options.seed, {0}, "Seed of all random draws; overrides the configuration's `seed`.");
   line.choice("precision", options.precision, kPrecisionNames,
               "Arithmetic of the networks; overrides the configuration's `train.precision`.");
+  line.choice("compiled", options.compiled, kCompiledNames,
+              "Use of the teacher's compiled UNet; overrides the configuration's `train.compiled`.");
   line.flags_of(options.compute, {{"device"}, {"threads"}});
 }
 

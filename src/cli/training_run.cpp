@@ -19,6 +19,7 @@ RunResult to_result(const TrainConfig& config, const TrainSummary& summary, cons
   RunResult result = new_result("train", "");
   result.model = {config.clip, sha256_of_file(out / "tuned.safetensors")};
   result.settings = settings_json(list_options(config));
+  if (!summary.teacher_graph.empty()) result.settings["teacher_graph"] = summary.teacher_graph;
   result.seconds = summary.seconds;
   result.work = summary.work;
   const auto add = [&](const std::string& name, std::optional<double> value) {
@@ -45,6 +46,7 @@ TrainConfig read_train_config(const fs::path& file, const TrainingOptions& optio
   bind_options(root, config);
   if (options.seed) config.seed = *options.seed;
   if (options.precision) config.train.precision = *options.precision;
+  if (options.compiled) config.train.compiled = *options.compiled;
   return config;
 }
 

@@ -174,18 +174,26 @@ SdsDraws draw_sds(const SdsOptions& options, const Bundle& teacher, std::uint64_
 }
 
 at::Tensor sds_loss_sum(DiffusionTeacher& teacher, const SdsOptions& options, const at::Tensor& z,
-                        const at::Tensor& context, const SdsDraws& draws) {
+                        const at::Tensor& context, const SdsDraws& draws, const at::Tensor& upstream) {
   const at::Tensor abar = teacher.alphas_cumprod().index_select(0, draws.timesteps);
   const bool noised = options.noising == SdsNoising::kDdpm;
   const bool full = options.jacobian == SdsJacobian::kFull;
   const at::Tensor input = noised ? add_noise(z, draws.noise, draws.timesteps, teacher.alphas_cumprod()) : z;
+  at::Tensor weights = item_weights(options, abar);
+  if (options.reduction == SdsReduction::kMean) weights = weights / static_cast<double>(z[0].numel());
+  if (full && at::GradMode::is_enabled() && teacher.runs_compiled(TeacherGraph::kStep, z.size(0))) {
+    if (teacher.bundle().prediction_type == PredictionType::kEpsilon) {
+      return teacher.weighted_error(input, draws.timesteps, context, draws.noise, weights, upstream);
+    }
+    // eps_hat - eps = sqrt(abar_t) (v_hat - v)
+    const at::Tensor target = velocity(z, draws.noise, draws.timesteps, teacher.alphas_cumprod());
+    return teacher.weighted_error(input, draws.timesteps, context, target, weights * abar, upstream);
+  }
   at::Tensor residual;
   {
     const at::AutoGradMode record(full && at::GradMode::is_enabled());
     residual = teacher.predict_noise(input, draws.timesteps, context) - draws.noise;
   }
-  at::Tensor weights = item_weights(options, abar);
-  if (options.reduction == SdsReduction::kMean) weights = weights / static_cast<double>(z[0].numel());
   const at::Tensor loss = (residual.pow(2).sum({1, 2, 3}) * weights).sum();
   if (full) return loss;
   const at::Tensor slope = noised ? 2.0 * weights * abar.sqrt() : 2.0 * weights;

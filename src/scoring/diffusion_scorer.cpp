@@ -27,6 +27,9 @@ namespace {
 
 constexpr const char* kSamplesChoice = "samples";
 constexpr const char* kMicroBatchChoice = "micro_batch";
+constexpr const char* kGraphChoice = "teacher_graph";
+constexpr std::int64_t kTorchScript = 1;
+constexpr std::int64_t kCompiled = 2;
 constexpr std::int64_t kSmallLatent = 4096;  // elements; such teachers make images of up to 64 pixels
 
 std::vector<SamplePoint> sample_points(const SamplingOptions& sampling, const DiffusionTeacher& teacher) {
@@ -91,6 +94,17 @@ std::int64_t micro_batch(DiffusionTeacher& teacher, const DiffusionScoreOptions&
       options.micro_batch > 0 ? options.micro_batch : automatic_micro_batch(teacher, options);
   store.keep_choice(kMicroBatchChoice, chosen);
   return chosen;
+}
+
+/// Runs the UNet compiled if a package fits. A resumed run that finds another graph than before says so.
+void settle_teacher_graph(DiffusionTeacher& teacher, std::int64_t batch, ScoreStore& store) {
+  teacher.use_compiled(TeacherGraph::kScore, batch);
+  const std::int64_t graph = teacher.runs_compiled(TeacherGraph::kScore, batch) ? kCompiled : kTorchScript;
+  if (store.choice(kGraphChoice).value_or(graph) != graph) {
+    log_info("{}: continues with the {} UNet; the last bits may differ from those of one graph",
+             store.path().string(), teacher.graph_name());
+  }
+  store.keep_choice(kGraphChoice, graph);
 }
 
 /// Records the new batch sizes of a resumed run. Stored samples stay as they are.
@@ -272,6 +286,7 @@ DiffusionScoring score_with_diffusion(DiffusionTeacher& teacher, const CaseTable
   ScoreInputs inputs = score_inputs(table, points, options.estimator.subtract_unconditional, store);
 
   const std::int64_t batch = micro_batch(teacher, options, store);
+  settle_teacher_graph(teacher, batch, store);
   SampleEvaluator evaluator(teacher, table, inputs.texts, options, inputs.points);
   UnitRunner runner(evaluator, inputs.errors, store);
   Progress progress("diffusion score", full_evaluations(inputs), "evaluations", options.quiet);

@@ -130,16 +130,12 @@ at::Tensor SampleEvaluator::errors(const BatchInputs& inputs) {
   const auto& [z, eps, context, timesteps, work] = inputs;
   const at::Tensor& abar = teacher_.alphas_cumprod();
   const at::Tensor noised = add_noise(z, eps, timesteps, abar);
-  const at::Tensor prediction = teacher_.predict(noised, timesteps, context);
-  at::Tensor difference;
-  if (teacher_.bundle().prediction_type == PredictionType::kVPrediction) {
-    // eps_hat - eps = sqrt(abar) (v_hat - v); forming eps_hat at a large t would lose digits.
-    difference = gather_timesteps(abar, timesteps).sqrt() * (prediction - velocity(z, eps, timesteps, abar));
-  } else {
-    difference = prediction - eps;
-  }
-  return at::stack({difference.square().sum({1, 2, 3}, false, at::kDouble),
-                    difference.abs().sum({1, 2, 3}, false, at::kDouble)});
+  // eps_hat - eps = sqrt(abar) (v_hat - v); forming eps_hat at a large t would lose digits.
+  const bool is_velocity = teacher_.bundle().prediction_type == PredictionType::kVPrediction;
+  const at::Tensor target = is_velocity ? velocity(z, eps, timesteps, abar) : eps;
+  const at::Tensor scale = is_velocity ? gather_timesteps(abar, timesteps).sqrt() : at::Tensor();
+  const ErrorSums sums = teacher_.error_sums(noised, timesteps, context, target, scale);
+  return at::stack({sums.squares, sums.absolutes});
 }
 
 std::vector<SampleErrorRow> SampleEvaluator::rows(std::span<const Evaluation> evaluations,

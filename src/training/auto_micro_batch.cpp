@@ -27,17 +27,41 @@ namespace fs = std::filesystem;
 struct AutoChoices {
   std::int64_t micro_batch_clip = kAuto;
   std::int64_t micro_batch_unet = kAuto;
+  std::string teacher_graph;
 };
 
 void visit_options(OptionVisitor& visitor, AutoChoices& choices) {
   visitor.count_or_auto("micro_batch_clip", choices.micro_batch_clip, "train.micro_batch_clip");
   visitor.count_or_auto("micro_batch_unet", choices.micro_batch_unet, "train.micro_batch_unet");
+  visitor.option("teacher_graph", choices.teacher_graph, "compiled if train.compiled has found a package");
 }
 
 namespace {
 
 constexpr double kShareOfFreeMemory = 0.8;
 constexpr std::int64_t kTrialItems = 4;
+constexpr const char* kChoicesFile = "auto.json";
+
+AutoChoices read_choices(const fs::path& out) {
+  const fs::path file = out / kChoicesFile;
+  AutoChoices choices;
+  std::error_code ignored;
+  if (fs::exists(file, ignored)) {
+    bind_options(parse_json(read_file(file), file.string()), choices, DocumentRole::kInput);
+  }
+  return choices;
+}
+
+void write_choices(const AutoChoices& choices, const fs::path& out) {
+  nlohmann::ordered_json document;
+  const auto add = [&](const char* name, std::int64_t value) {
+    if (value != kAuto) document[name] = value;
+  };
+  add("micro_batch_clip", choices.micro_batch_clip);
+  add("micro_batch_unet", choices.micro_batch_unet);
+  if (!choices.teacher_graph.empty()) document["teacher_graph"] = choices.teacher_graph;
+  write_file_atomically(out / kChoicesFile, document.dump(2) + "\n");
+}
 
 /// The value of `key` in a file of `key: 123 kB` lines, in bytes.
 std::optional<std::int64_t> kibibytes(const char* file, std::string_view key) {
@@ -79,6 +103,14 @@ struct TrialBatch {
   PixelStore teacher_pixels;
   StepBatch batch;
 };
+
+/// The latents of the largest UNet micro-batch of a step, which `add_sds` cuts from blocks of whole images.
+std::int64_t largest_unet_batch(const TrainConfig& config) {
+  const std::int64_t items = config.train.batch_size * config.sds.samples;
+  const std::int64_t micro = config.train.micro_batch_unet > 0 ? config.train.micro_batch_unet : items;
+  const std::int64_t block = std::max<std::int64_t>(1, micro / config.sds.samples) * config.sds.samples;
+  return std::min({items, micro, block});
+}
 
 void clear_gradients(const std::vector<NamedTensor>& trained) {
   for (const NamedTensor& tensor : trained) at::Tensor(tensor.second).mutable_grad() = at::Tensor();
@@ -133,12 +165,7 @@ std::int64_t largest_micro_batch(const std::function<std::int64_t(std::int64_t i
 void settle_micro_batches(TrainOptions& options, const StepModels& models, const StepOptions& step,
                           const std::vector<NamedTensor>& trained, const fs::path& out) {
   if (options.micro_batch_clip != kAuto && options.micro_batch_unet != kAuto) return;
-  const fs::path file = out / "auto.json";
-  AutoChoices choices;
-  std::error_code ignored;
-  if (fs::exists(file, ignored)) {
-    bind_options(parse_json(read_file(file), file.string()), choices, DocumentRole::kInput);
-  }
+  AutoChoices choices = read_choices(out);
   const c10::Device device = models.clip->placement().device;
   // `warm_up` runs the teacher's losses alone, otherwise the contrastive loss alone.
   const auto bytes_of = [&](const StepModels& used, bool warm_up) {
@@ -173,10 +200,29 @@ void settle_micro_batches(TrainOptions& options, const StepModels& models, const
     settle(options.micro_batch_unet, choices.micro_batch_unet, "micro_batch_unet",
            options.batch_size * step.sds.samples, models, /*warm_up=*/true);
   }
-  const nlohmann::ordered_json document = {
-      {"micro_batch_clip", options.micro_batch_clip},
-      {"micro_batch_unet", std::max<std::int64_t>(0, options.micro_batch_unet)}};
-  write_file_atomically(file, document.dump(2) + "\n");
+  choices.micro_batch_clip = options.micro_batch_clip;
+  choices.micro_batch_unet = std::max<std::int64_t>(0, options.micro_batch_unet);
+  write_choices(choices, out);
+}
+
+void settle_teacher_graph(const TrainConfig& config, DiffusionTeacher& teacher, bool continues,
+                          const fs::path& out) {
+  const CompiledUse use = config.train.compiled;
+  if (use == CompiledUse::kOff || config.sds.lambda <= 0) return;
+  if (config.sds.jacobian == SdsJacobian::kDropped) {
+    if (use == CompiledUse::kRequire) {
+      throw usage_error(
+          "train.compiled: got require with sds.jacobian=dropped, which always uses TorchScript: "
+          "it needs no backward pass; use auto or off");
+    }
+    return;
+  }
+  AutoChoices choices = read_choices(out);
+  if (use == CompiledUse::kIfFitting && continues && choices.teacher_graph.empty()) return;
+  teacher.use_compiled(TeacherGraph::kStep, largest_unet_batch(config));
+  if (!teacher.runs_compiled(TeacherGraph::kStep, 1) || !choices.teacher_graph.empty()) return;
+  choices.teacher_graph = teacher.graph_name();
+  write_choices(choices, out);
 }
 
 }  // namespace sdsclip

@@ -29,6 +29,11 @@ std::int64_t largest_micro_batch(const std::function<std::int64_t(std::int64_t i
 /// stored in `OUT/auto.json` and reused on resume, because low bits depend on it. Trial steps use made-up
 /// images and captions and leave no gradient.
 void settle_micro_batches(TrainOptions& options, const StepModels& models, const StepOptions& step,
-                          const std::vector<NamedTensor>& trained, const std::filesystem::path& out);
+                          const std::vector<NamedTensor>& trained, const fs::path& out);
+
+/// Runs the UNet of L_SDS compiled if `train.compiled` and the bundle's packages permit. A run keeps what its first
+/// start has found (`OUT/auto.json`), because low bits depend on it. `continues`: the run has steps already.
+void settle_teacher_graph(const TrainConfig& config, DiffusionTeacher& teacher, bool continues,
+                          const fs::path& out);
 
 }  // namespace sdsclip

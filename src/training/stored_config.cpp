@@ -16,8 +16,8 @@ namespace {
 namespace fs = std::filesystem;
 
 // The sums are the same but in another order.
-constexpr std::array<std::string_view, 2> kChangesLastBits = {"train.micro_batch_clip",
-                                                              "train.micro_batch_unet"};
+constexpr std::array<std::string_view, 3> kChangesLastBits = {"train.micro_batch_clip",
+                                                              "train.micro_batch_unet", "train.compiled"};
 constexpr std::array<std::string_view, 4> kChangesNoResult = {
     "data.workers", "train.checkpoint_every", "train.checkpoint_minutes", "train.keep_checkpoints"};
 

@@ -108,8 +108,10 @@ class TrainingLoop {
     std::vector<NamedTensor> touched = setup_.trained;
     touched.insert(touched.end(), setup_.tuned.begin(), setup_.tuned.end());
     settle_micro_batches(config_.train, setup_.models(), runner_.options(state_), touched, run.out);
+    if (!setup_.teacher) return;
+    settle_teacher_graph(config_, *setup_.teacher, state_.step > 0, run.out);
     // Trial steps of `auto` are not work of the run.
-    if (setup_.teacher) work_before_ = setup_.teacher->work();
+    work_before_ = setup_.teacher->work();
   }
 
   TrainSummary run();
@@ -314,7 +316,10 @@ TrainSummary TrainingLoop::run() {
   summary_.bad_samples = loader.statistics().bad_samples;
   summary_.seconds = since_start_.seconds();
   summary_.wait_share = waited_ / summary_.seconds;
-  if (setup_.teacher) summary_.work = setup_.teacher->work() - work_before_;
+  if (setup_.teacher) {
+    summary_.work = setup_.teacher->work() - work_before_;
+    summary_.teacher_graph = setup_.teacher->graph_name();
+  }
   summary_.work.image_encodings = summary_.steps_this_process * config_.train.batch_size;
   return summary_;
 }

@@ -51,7 +51,7 @@ TrainingSetup::TrainingSetup(const TrainConfig& config, const Placement& placeme
   check_feature_options(config.feature, bundle);
   check_reaches_clip(config, tuned);
   teacher.emplace(bundle,
-                  TeacherParts{.unet = true, .vae_encoder = config.feature.weight > 0, .text_encoder = true},
+                  TeacherParts{.vae_encoder = config.feature.weight > 0, .compiled = config.train.compiled},
                   placement);
   teacher_tokenizer.emplace(load_tokenizer(bundle));
   const auto train_map = [&](const LinearMap& map, std::string_view loss) {

@@ -77,7 +77,8 @@ struct DiffusionRun {
 };
 
 DiffusionRun run_diffusion(const CaseTable& table, const std::vector<std::string>& arguments) {
-  DiffusionTeacher teacher(read_bundle(arguments[3], BundleKind::kTeacher), {},
+  DiffusionTeacher teacher(read_bundle(arguments[3], BundleKind::kTeacher),
+                           {.compiled = CompiledUse::kIfFitting},
                            prepare_compute({.device = "cpu", .threads = 1}));
   const DiffusionScoreOptions options = options_from({arguments.begin() + 5, arguments.end()});
   const std::clock_t start = std::clock();

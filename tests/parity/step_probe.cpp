@@ -120,7 +120,7 @@ struct Setup {
       lora = add_lora(clip, config.train.lora, seed);
       for (const NamedTensor& tensor : lora_parameters(lora)) trained.push_back(tensor);
     }
-    if (uses_teacher(config)) add_teacher(config, seed);
+    if (uses_teacher(config)) add_teacher(config, seed, inputs.find("pixels").size(0));
     const at::NoGradGuard no_grad;
     for (const auto& [name, tensor] : trained) {
       if (inputs.find(name).defined()) at::Tensor(tensor).copy_(inputs.find(name));
@@ -128,13 +128,15 @@ struct Setup {
     merge_lora(lora);
   }
 
-  void add_teacher(const TrainConfig& config, std::uint64_t seed) {
+  void add_teacher(const TrainConfig& config, std::uint64_t seed, std::int64_t images) {
     const Bundle bundle = read_bundle(config.teacher, BundleKind::kTeacher);
     const std::int64_t embed_dim = clip.bundle().embed_dim;
-    teacher.emplace(
-        bundle, TeacherParts{.unet = true, .vae_encoder = config.feature.weight > 0, .text_encoder = true},
-        placement);
+    teacher.emplace(bundle,
+                    TeacherParts{.vae_encoder = config.feature.weight > 0, .compiled = config.train.compiled},
+                    placement);
     if (config.sds.lambda > 0) {
+      const std::int64_t micro = config.train.micro_batch_unet;
+      teacher->use_compiled(TeacherGraph::kStep, micro > 0 ? micro : images * config.sds.samples);
       latent_map = make_latent_map(embed_dim, bundle.latent, seed, placement.device);
       add_map("sds", *latent_map);
     }

@@ -10,6 +10,7 @@ With `sd-v1-4 5 1 1` it is the real-size Stable Diffusion, for a few evaluations
 
 import json
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -25,11 +26,13 @@ import score_data
 from export_support import SCRIPTS, run_script
 from plain_scoring import CountingTeacher, Measurement, diffusion_classifier, diffusion_itm
 
+import compile_teacher
 import export_teacher
 from sdsclip_export import teacher_models
 
 CONFIG, SAMPLES, CASES, TURNS = sys.argv[1:5] if len(sys.argv) > 4 else ("shapes-teacher", "20", "24", "3")
 del sys.argv[1:]
+MICRO_BATCH = 128 if CONFIG == "shapes-teacher" else 4  # what the program chooses on a CPU
 
 
 def config_path(scratch: Path) -> str:
@@ -56,10 +59,14 @@ class DiffusionScoreSpeed(unittest.TestCase):
             config = config_path(Path(scratch))
             code, _, stderr = run_script(export_teacher, "--random", 3, "--config", config, "--out", bundle)
             self.assertEqual(code, 0, stderr)
+            compiled = Path(shutil.copytree(bundle, Path(scratch, "compiled-teacher")))
+            words = ("--batch", MICRO_BATCH, "--graph", "score")
+            code, _, stderr = run_script(compile_teacher, compiled, *words)
+            self.assertEqual(code, 0, stderr)
             teacher = CountingTeacher(teacher_models.load_random(config, 3))
             latent = teacher.source.latent()
             noise = torch.randn(samples, latent["channels"], latent["size"], latent["size"])
-            found: dict[str, list[Measurement]] = {"ours": [], "diffusion-itm": [], "diffusion-classifier": []}
+            found: dict[str, list[Measurement]] = {"ours": [], "compiled": [], "diffusion-itm": [], "diffusion-classifier": []}
             for turn in range(int(TURNS)):
                 for name, loop in (("diffusion-itm", diffusion_itm), ("diffusion-classifier", diffusion_classifier)):
                     teacher.count = Measurement()
@@ -67,15 +74,13 @@ class DiffusionScoreSpeed(unittest.TestCase):
                     loop(teacher, cases, samples, noise)
                     teacher.count.seconds = time.process_time() - start
                     found[name].append(teacher.count)
-                ours = score_data.run_probe(
-                    PROBE, "measure", "winoground", folder, bundle, Path(scratch, f"{turn}.sqlite"),
-                    f"sampling.samples={samples}",
-                )  # fmt: skip
-                found["ours"].append(
-                    Measurement(
-                        ours["unet_evaluations"], ours["vae_encodings"], ours["text_encodings"], ours["processor_seconds"]
-                    )
-                )
+                for name, teacher_bundle in (("ours", bundle), ("compiled", compiled)):
+                    ours = score_data.run_probe(
+                        PROBE, "measure", "winoground", folder, teacher_bundle, Path(scratch, f"{turn}-{name}.sqlite"),
+                        f"sampling.samples={samples}", f"micro_batch={MICRO_BATCH}",
+                    )  # fmt: skip
+                    counts = (ours[f"{work}s"] for work in ("unet_evaluation", "vae_encoding", "text_encoding"))
+                    found[name].append(Measurement(*counts, ours["processor_seconds"]))
         best = {name: min(turns, key=lambda turn: turn.seconds) for name, turns in found.items()}
         print(f"\n{Path(CONFIG).stem}, {len(cases)} Winoground cases, {samples} samples, one thread, float32")
         print(f"{'':21}{'UNet':>8}{'VAE':>8}{'text':>8}{'seconds':>10}{'ratio':>8}")

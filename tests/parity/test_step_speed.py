@@ -25,15 +25,18 @@ PROBE = sys.argv.pop(1)
 sys.path.insert(0, str(Path(__file__).parent))
 
 import model_support
-from export_support import SCRIPTS
+from export_support import SCRIPTS, run_script
 from plain_training import LAMBDA, LR, PlainTraining
 from step_models import random_student, random_teacher, shapes_student
+
+import compile_teacher
 
 DEVICE = sys.argv.pop() if sys.argv[-1] == "cuda" else "cpu"
 REAL_SIZE = len(sys.argv) > 5
 CLIP, TEACHER, *COUNTS = sys.argv[1:6] if REAL_SIZE else ("shapes-clip", "shapes-teacher", "32", "6", "4")
 BATCH, STEPS, TURNS = map(int, COUNTS)
 del sys.argv[1:]
+PRECISIONS = ("fp32", "bf16")
 WARM_UP = {"cpu": 1, "cuda": 4}[DEVICE]  # steps before the clock starts; a step of minutes needs none
 
 
@@ -41,7 +44,9 @@ def warm_up() -> int:
     return 0 if REAL_SIZE and DEVICE == "cpu" else WARM_UP
 
 
-def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int) -> float:
+def measure_ours(
+    scratch: Path, student: Path, teacher: Path, precision: str, micro_batch: int, compiled: str = "off"
+) -> float:
     """Returns the time of the quickest step of the C++ program in seconds."""
     keys = {
         "clip": student,
@@ -49,6 +54,7 @@ def measure_ours(scratch: Path, student: Path, teacher: Path, precision: str, mi
         "sds.lambda": LAMBDA,
         "train.lr": LR,
         "train.precision": precision,
+        "train.compiled": compiled,
         "train.micro_batch_clip": micro_batch,
         "train.micro_batch_unet": 0,
     }
@@ -86,24 +92,31 @@ class StepSpeed(unittest.TestCase):
             "teacher_ids": teacher.tokenizer.example_ids(BATCH, seed=2),
         }
         safetensors.torch.save_file(inputs, scratch / "inputs.safetensors")
+        for precision in PRECISIONS:
+            words = ("--device", DEVICE, "--precision", precision, "--batch", BATCH, "--graph", "step")
+            code, _, stderr = run_script(compile_teacher, teacher.bundle, *words)
+            self.assertEqual(code, 0, stderr)
         torch.set_num_threads(1)  # from here on: the exports may take all
         what = "one thread, processor seconds a step" if DEVICE == "cpu" else torch.cuda.get_device_name()
         print(f"\n{CLIP}, {TEACHER}, batch {BATCH}, {what}")
-        print(f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}{'micro-batches':>16}{'overhead':>10}")
-        for precision in ("fp32", "bf16"):
+        print(f"{'':8}{'plain':>10}{'ours':>10}{'ratio':>8}{'compiled':>10}{'ratio':>8}{'micro-batches':>16}{'overhead':>10}")
+        for precision in PRECISIONS:
             plain = PlainTraining(student, teacher, inputs, precision, DEVICE)
-            found: dict[str, list[float]] = {"plain": [], "ours": [], "cached": []}
+            found: dict[str, list[float]] = {"plain": [], "ours": [], "compiled": [], "cached": []}
             for _ in range(TURNS):
                 found["plain"].append(min(plain.measure(warm_up(), STEPS)))
                 gc.collect()
                 torch.cuda.empty_cache()  # does nothing without a GPU
-                found["ours"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, 0))
+                models = (scratch, student.bundle, teacher.bundle)
+                found["ours"].append(measure_ours(*models, precision, 0))
+                found["compiled"].append(measure_ours(*models, precision, 0, compiled="require"))
                 if BATCH > 1:
-                    found["cached"].append(measure_ours(scratch, student.bundle, teacher.bundle, precision, BATCH // 4))
+                    found["cached"].append(measure_ours(*models, precision, BATCH // 4))
             best = {name: min(turns, default=float("nan")) for name, turns in found.items()}
             ratio, overhead = best["plain"] / best["ours"], best["cached"] / best["ours"] - 1
             print(
                 f"{precision:8}{best['plain']:10.3f}{best['ours']:10.3f}{ratio:8.2f}"
+                f"{best['compiled']:10.3f}{best['plain'] / best['compiled']:8.2f}"
                 f"{best['cached']:16.3f}{overhead:10.0%}"
             )
             with self.subTest(precision):

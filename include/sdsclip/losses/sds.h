@@ -72,8 +72,9 @@ SdsDraws draw_sds(const SdsOptions& options, const Bundle& teacher, std::uint64_
 /// means.
 ///
 /// `z` f32[N, C, h, w]; `context` f32[N, L, E]. Returns f32[], differentiable in `z`: through the UNet
-/// (`full`), or with the gradient `2 w sqrt(abar_t) (eps_hat - eps)` (`dropped`).
+/// (`full`), or with the gradient `2 w sqrt(abar_t) (eps_hat - eps)` (`dropped`). `upstream` is the gradient that
+/// the result's `backward` will get (undefined: 1); a compiled teacher computes with it.
 at::Tensor sds_loss_sum(DiffusionTeacher& teacher, const SdsOptions& options, const at::Tensor& z,
-                        const at::Tensor& context, const SdsDraws& draws);
+                        const at::Tensor& context, const SdsDraws& draws, const at::Tensor& upstream = {});
 
 }  // namespace sdsclip

@@ -33,6 +33,7 @@ struct TrainSummary {
   double seconds = 0;                   ///< time since the start or the last resume
   double wait_share = 0;                ///< share of `seconds` spent waiting for data
   WorkCounters work;                    ///< since the start or the last resume
+  std::string teacher_graph;            ///< `compiled` or `torchscript`; empty without L_SDS
 };
 
 /// The options of step number `step`, counted from 0. `loss_scale` is left at 1.
