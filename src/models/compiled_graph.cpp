@@ -77,7 +77,7 @@ class WeightedError : public torch::autograd::Function<WeightedError> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& upstream) {
     const torch::autograd::variable_list saved = context->get_saved_variables();
-    const at::Tensor factor = saved[2].defined() ? upstream.at(0) / saved[2] : upstream.at(0);
+    const at::Tensor factor = upstream.at(0) / saved[2];
     return {factor * saved[0], factor * saved[1], {}, {}, {}, {}};
   }
 };
@@ -88,13 +88,15 @@ CompiledGraph::CompiledGraph(const CompiledPackage& package, const torch::jit::M
                              const Placement& placement)
     : batch_(package.batch) {
   verify_package(package);
-  std::unordered_map<std::string, at::Tensor> constants = constants_of(package, unet);
+  const std::unordered_map<std::string, at::Tensor> constants = constants_of(package, unet);
   try {
     loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
         package.file.string(), "model", /*run_single_threaded=*/false, /*num_runners=*/1,
         placement.device.is_cuda() ? placement.device.index() : c10::DeviceIndex(-1));
     remove_unpacked(package.file.stem().string());
-    loader_->load_constants(constants, /*use_inactive=*/false, /*check_full_update=*/true,
+    std::unordered_map<std::string, at::Tensor> used;  // the compiler may have dropped some
+    for (const std::string& name : loader_->get_constant_fqns()) used[name] = constants.at(name);
+    loader_->load_constants(used, /*use_inactive=*/false, /*check_full_update=*/true,
                             /*user_managed=*/true);
   } catch (const std::exception& failure) {
     throw runtime_failure("{}: LibTorch cannot load it ({}); run with --compiled off, or compile it again",
@@ -123,10 +125,10 @@ std::vector<at::Tensor> CompiledGraph::run(std::vector<at::Tensor> inputs) {
 at::Tensor weighted_error(CompiledGraph& graph, const at::Tensor& noised, const at::Tensor& timesteps,
                           const at::Tensor& context, const at::Tensor& target, const at::Tensor& weights,
                           const at::Tensor& upstream) {
-  const at::Tensor scaled = upstream.defined() ? weights * upstream : weights;
-  const std::vector<at::Tensor> outputs = graph.run({noised, timesteps, context, target, scaled});
+  const at::Tensor factor = upstream.defined() ? upstream : at::ones({}, weights.options());
+  const std::vector<at::Tensor> outputs = graph.run({noised, timesteps, context, target, weights * factor});
   const at::Tensor loss = outputs.at(0).dot(weights);
-  return WeightedError::apply(noised, target, loss, outputs.at(1), outputs.at(2), upstream);
+  return WeightedError::apply(noised, target, loss, outputs.at(1), outputs.at(2), factor);
 }
 
 }  // namespace sdsclip
