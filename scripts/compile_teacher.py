@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
-"""Compiles a teacher bundle's UNet for one device, precision and batch, which makes training and scoring faster.
+"""Compiles a teacher bundle's UNet for one device, precision and batch.
 
-  compile_teacher.py models/sd-v1-4 --device cuda --precision bf16 --batch 32
-  compile_teacher.py models/shapes-teacher --device cpu --precision fp32 --batch 16 --graph step
+  compile_teacher.py models/shapes-teacher --device cpu --precision fp32 --batch 16
 
 The packages go into the bundle's folder `compiled/` and hold machine code without weights. `step` is for `sdsclip train`,
 `score` for `sdsclip diffusion-score`. They are for this LibTorch and this machine's kind of processor or GPU. Before a
@@ -109,6 +108,7 @@ def build(captured: CapturedGraph, path: Path, device: str) -> None:
         "aot_inductor.package_constants_in_so": False,
         "aot_inductor.link_libtorch": False,  # the program has LibTorch loaded, from wherever it is
         "cpp.dynamic_threads": True,  # as many as the program is told to use
+        "aot_inductor.precompile_headers": False,  # a header is read once here
     }
     if device == "cuda":
         settings["aot_inductor.embed_kernel_binary"] = True  # no unpacked file is needed once the package is loaded

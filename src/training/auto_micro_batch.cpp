@@ -220,7 +220,13 @@ void settle_teacher_graph(const TrainConfig& config, DiffusionTeacher& teacher, 
   AutoChoices choices = read_choices(out);
   if (use == CompiledUse::kIfFitting && continues && choices.teacher_graph.empty()) return;
   teacher.use_compiled(TeacherGraph::kStep, largest_unet_batch(config));
-  if (!teacher.runs_compiled(TeacherGraph::kStep, 1) || !choices.teacher_graph.empty()) return;
+  const bool is_compiled = teacher.runs_compiled(TeacherGraph::kStep, 1);
+  if (!is_compiled && !choices.teacher_graph.empty()) {
+    log_warning(
+        "{}: the run began with a compiled UNet and continues with TorchScript's; the last bits may differ",
+        out.string());
+  }
+  if (!is_compiled || !choices.teacher_graph.empty()) return;
   choices.teacher_graph = teacher.graph_name();
   write_choices(choices, out);
 }

@@ -50,11 +50,12 @@ void add_sds(const StepModels& models, const StepBatch& batch, const StepOptions
       const at::Tensor z = map_to_latent(*models.latent_map, embeds, sds, teacher.bundle().latent);
       const SdsDraws draws = draw_sds(sds, teacher.bundle(), options.seed, options.step, images,
                                       first_image * sds.samples + first_item, count, device);
+      const at::Tensor gradient = upstream(sds.lambda * share, z, options);
       const auto loss_with = [&](const at::Tensor& block_contexts) {
-        return sds_loss_sum(teacher, sds, z, of_items(block_contexts), draws);
+        return sds_loss_sum(teacher, sds, z, of_items(block_contexts), draws, gradient);
       };
       const at::Tensor loss = loss_with(contexts);
-      loss.backward(upstream(sds.lambda * share, loss, options));
+      loss.backward(gradient);
       numbers.losses.add(loss, result.sds->loss, share);
 
       const at::NoGradGuard no_grad;
