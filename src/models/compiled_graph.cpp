@@ -1,6 +1,7 @@
 #include "compiled_graph.h"
 
 #include <ATen/ATen.h>
+#include <dlfcn.h>
 #include <link.h>
 #include <torch/csrc/autograd/custom_function.h>
 #include <torch/csrc/inductor/aoti_package/model_package_loader.h>
@@ -36,6 +37,13 @@ std::string first_line(const std::exception& failure) {
   const c10::Error* const own = dynamic_cast<const c10::Error*>(&failure);
   const std::string text = own != nullptr ? own->what_without_backtrace() : failure.what();
   return text.substr(0, text.find('\n'));
+}
+
+/// A package takes LibTorch's functions from the global scope; the program loads its own part out of it.
+void make_libtorch_global() {
+  if (::dlopen("libtorch_cpu.so", RTLD_NOW | RTLD_NOLOAD | RTLD_GLOBAL) == nullptr) {
+    throw runtime_failure("libtorch_cpu.so: {}; run with --compiled off", ::dlerror());
+  }
 }
 
 std::unordered_map<std::string, at::Tensor> constants_of(const CompiledPackage& package,
@@ -89,6 +97,7 @@ CompiledGraph::CompiledGraph(const CompiledPackage& package, const torch::jit::M
     : batch_(package.batch) {
   verify_package(package);
   const std::unordered_map<std::string, at::Tensor> constants = constants_of(package, unet);
+  make_libtorch_global();
   try {
     loader_ = std::make_unique<torch::inductor::AOTIModelPackageLoader>(
         package.file.string(), "model", /*run_single_threaded=*/false, /*num_runners=*/1,

@@ -149,12 +149,9 @@ class CompiledTeacher(ExportTestCase):
             self.assertAlmostEqual(one["sds"] / other["sds"], 1, delta=1e-4)
         self.assertEqual(set(glob.glob("/tmp/*/*/data/aotinductor")), before)
 
-    def test_a_killed_and_resumed_run_ends_with_the_same_bits(self) -> None:
-        done = self.trained("whole")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        out = self.scratch / "broken"
+    def kill_a_run(self, out: Path, teacher: Path) -> None:
         process = subprocess.Popen(
-            [PROGRAM, *self.train_words(self.teacher, out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            [PROGRAM, *self.train_words(teacher, out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             cwd=SCRIPTS.parent,
         )  # fmt: skip
         log = out / "log.jsonl"
@@ -162,13 +159,30 @@ class CompiledTeacher(ExportTestCase):
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         self.assertEqual(process.wait(), -signal.SIGKILL)
-        done = self.run_program(*self.train_words(self.teacher, out, "--resume"))
+
+    def resume(self, out: Path, teacher: Path) -> str:
+        done = self.run_program(*self.train_words(teacher, out, "--resume"))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("continues after step", done.stderr)
+        return done.stderr
+
+    def test_a_killed_and_resumed_run_ends_with_the_same_bits(self) -> None:
+        done = self.trained("whole")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.kill_a_run(self.scratch / "broken", self.teacher)
+        self.resume(self.scratch / "broken", self.teacher)
+        self.assertEqual(self.graph_of("broken"), "compiled")
         self.assertEqual(self.losses("whole"), self.losses("broken"))
         self.assertEqual(
             *((self.scratch / name / "tuned.safetensors").read_bytes() for name in ("whole", "broken"))
         )
+
+    def test_a_resumed_run_that_has_lost_its_package_says_so(self) -> None:
+        teacher = self.copied_teacher()
+        self.kill_a_run(self.scratch / "lost", teacher)
+        shutil.rmtree(teacher / "compiled")
+        self.assertIn("began with a compiled UNet", self.resume(self.scratch / "lost", teacher))
+        self.assertEqual(self.graph_of("lost"), "torchscript")
 
     def test_a_package_that_does_not_fit_is_passed_over_with_one_warning(self) -> None:
         for what, keys in (
