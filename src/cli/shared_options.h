@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -22,6 +23,8 @@ inline constexpr std::string_view kConfineText =
     "from an "
     "untrusted source.";
 
+inline constexpr std::array<std::string_view, 2> kFalseTrue = {"false", "true"};
+
 /// What every command takes. All command structs begin with it.
 struct CommandOptions {
   static constexpr bool kSavesState = false;  ///< whether an interrupted run can be continued
@@ -35,7 +38,8 @@ struct TrainingOptions {
   std::optional<std::int64_t> seed;
   std::optional<Precision> precision;
   std::optional<CompiledUse> compiled;
-  ComputeOptions compute;  // its precision is the configuration's
+  std::optional<bool> deterministic;
+  ComputeOptions compute;  // its precision and determinism are the configuration's
 };
 
 inline void visit_options(CommandLine& line, TrainingOptions& options) {
@@ -48,10 +52,16 @@ inline void visit_options(CommandLine& line, TrainingOptions& options) {
               "Arithmetic of the networks; overrides the configuration's `train.precision`.");
   line.choice("compiled", options.compiled, kCompiledNames,
               "Use of the teacher's compiled UNet; overrides the configuration's `train.compiled`.");
+  line.one_of(
+      "deterministic", kFalseTrue, "", [&options](std::size_t index) { options.deterministic = index == 1; },
+      "Whether a run on a GPU repeats bit by bit; overrides the configuration's `train.deterministic`.");
   line.flags_of(options.compute, {{"device"}, {"threads"}});
 }
 
 inline void visit_compute(CommandLine& line, ComputeOptions& options) {
+  line.one_of(
+      "deterministic", kFalseTrue, "true",
+      [&options](std::size_t index) { options.deterministic = index == 1; }, kDeterministicText);
   line.flags_of(options, {{"device"}, {"precision"}, {"threads"}});
 }
 

@@ -47,6 +47,7 @@ TrainConfig read_train_config(const fs::path& file, const TrainingOptions& optio
   if (options.seed) config.seed = *options.seed;
   if (options.precision) config.train.precision = *options.precision;
   if (options.compiled) config.train.compiled = *options.compiled;
+  if (options.deterministic) config.train.deterministic = *options.deterministic;
   return config;
 }
 

@@ -68,7 +68,8 @@ Placement prepare_compute(const ComputeOptions& options) {
   placement.precision = options.precision;
   keep_freed_activations();
   if (placement.device.is_cuda()) {
-    at::globalContext().setDeterministicAlgorithms(true, false);
+    at::globalContext().setDeterministicAlgorithms(options.deterministic, false);
+    at::globalContext().setBenchmarkCuDNN(!options.deterministic);
     // Deterministic mode would otherwise fill every new tensor with NaN first.
     at::globalContext().setDeterministicFillUninitializedMemory(false);
     // By default cuDNN rounds the factors of float32 convolutions to ten bits.

@@ -77,6 +77,7 @@ void visit_options(OptionVisitor& visitor, TrainOptions& options) {
                  "Whether `logit_scale` is trained too, and `logit_bias` with the sigmoid loss.");
   visitor.choice("precision", options.precision, kPrecisionNames, kPrecisionText);
   visitor.choice("compiled", options.compiled, kCompiledNames, kCompiledText);
+  visitor.option("deterministic", options.deterministic, kDeterministicText);
   visitor.count(
       "checkpoint_every", options.checkpoint_every, kSteps,
       "Steps between checkpoints; 0: only before evaluations and at the end. A killed run repeats at most "

@@ -97,7 +97,10 @@ class TrainingLoop {
   TrainingLoop(const TrainConfig& config, const TrainRun& run)
       : config_(config),
         run_(run),
-        setup_(config, prepare_compute({run.device, config.train.precision, run.threads})),
+        setup_(config, prepare_compute({.device = run.device,
+                                        .precision = config.train.precision,
+                                        .deterministic = config.train.deterministic,
+                                        .threads = run.threads})),
         before_(copies_of(setup_.tuned)),
         optimizer_(setup_.trained, config.train),
         steps_(total_steps(config.train, setup_.dataset->size() / config.train.batch_size)),

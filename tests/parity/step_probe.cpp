@@ -111,7 +111,10 @@ struct OwnedBatch {
 /// values.
 struct Setup {
   Setup(const TrainConfig& config, const Inputs& inputs, const std::string& device)
-      : placement(prepare_compute({.device = device, .precision = config.train.precision, .threads = 1})),
+      : placement(prepare_compute({.device = device,
+                                   .precision = config.train.precision,
+                                   .deterministic = config.train.deterministic,
+                                   .threads = 1})),
         clip(read_bundle(config.clip, BundleKind::kClip), placement),
         trained(select_trainable(clip, config.train.tune, config.train.tune_temperature,
                                  trains_logit_bias(config))) {

@@ -23,11 +23,15 @@ inline constexpr std::string_view kCompiledText =
     "Compiled UNet of the teacher's bundle (scripts/compile_teacher.py): auto uses a package that fits, else "
     "TorchScript; off always uses TorchScript; require stops if no package fits. A package is machine code: "
     "choose off for a bundle whose compiled/ folder you do not trust.";
+inline constexpr std::string_view kDeterministicText =
+    "Whether a run on a GPU repeats bit by bit. false lets cuDNN and attention take their fastest kernels, "
+    "whose sums change order from run to run. On a CPU the bits are the same either way.";
 
 /// Where and how a run computes.
 struct ComputeOptions {
   std::string device = "auto";
   Precision precision = Precision::kFp32;
+  bool deterministic = true;
   std::int64_t threads = 0;
 };
 

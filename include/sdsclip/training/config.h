@@ -39,6 +39,7 @@ struct TrainOptions {
   bool tune_temperature = false;
   Precision precision = Precision::kFp32;
   CompiledUse compiled = CompiledUse::kIfFitting;
+  bool deterministic = true;
   std::int64_t checkpoint_every = 100;
   double checkpoint_minutes = 0;
   std::int64_t keep_checkpoints = 2;
