@@ -323,6 +323,9 @@ RunIdentity clip_run_identity(const ClipModel& model, const std::string& model_s
 
 ClipScoring score_with_clip(const ClipModel& model, const CaseTable& table, const ClipScoreOptions& options,
                             ScoreStore& store) {
+  if (options.image_batch < 1) {  // named as `eval` names it, and not by its key
+    throw usage_error("--batch: got {}, expected 1 or more", options.image_batch);
+  }
   check_ranges(options);
   const at::NoGradGuard no_grad;
   const TextTable texts = unique_texts(table);
