@@ -86,7 +86,7 @@ def refuse_broken(path: Path) -> None:
     elif path.suffix == ".safetensors" and (expected := _safetensors_size(path)) > size:
         what = f"the first part of a file: it has {size} of {expected} bytes"
     if what:
-        raise ExportError(INPUT, f"{path}: {what}, not weights; download it again")
+        raise ExportError(INPUT, f"{path}: not readable weights, but {what}; download it again")
 
 
 def _safetensors_size(path: Path) -> int:

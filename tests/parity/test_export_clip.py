@@ -332,11 +332,11 @@ class Errors(ExportTestCase):
         torch.save(state, self.scratch / "old.pt", _use_new_zipfile_serialization=False)
         safetensors.torch.save_file(state, self.scratch / "whole.safetensors")
         cases = {
-            "page.pt": (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "a web page, not weights"),
-            "page.safetensors": (b"<html><body>404</body></html>", "a web page, not weights"),
-            "message.pt": (b'{"error": "not found"}', "a JSON text, not weights"),
-            "pointer.pt": (b"version https://git-lfs.github.com/spec/v1\n", "a Git LFS pointer, not weights"),
-            "empty.pt": (b"", "an empty file, not weights"),
+            "page.pt": (b"\n<!DOCTYPE html>\n<title>Sign in</title>", "not readable weights, but a web page"),
+            "page.safetensors": (b"<html><body>404</body></html>", "not readable weights, but a web page"),
+            "message.pt": (b'{"error": "not found"}', "not readable weights, but a JSON text"),
+            "pointer.pt": (b"version https://git-lfs.github.com/spec/v1\n", "not readable weights, but a Git LFS pointer"),
+            "empty.pt": (b"", "not readable weights, but an empty file"),
         }
         for name in ("new.pt", "old.pt", "whole.safetensors"):
             data = (self.scratch / name).read_bytes()
