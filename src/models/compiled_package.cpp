@@ -20,7 +20,7 @@
 namespace sdsclip {
 namespace {
 
-constexpr std::string_view kFormat = "sdsclip-compiled";
+constexpr std::string_view kPackageFormat = "sdsclip-compiled";
 constexpr std::string_view kSchema = "1";
 constexpr std::array<std::string_view, 2> kGraphNames = {"step", "score"};
 
@@ -50,7 +50,7 @@ std::optional<CompiledPackage> read_description(const fs::path& file) {
   const ConfigNode root = parse_json(read_file(file, kSmallFileBytes), file.string());
   const ConfigNode* const format = root.find("format");
   const ConfigNode* const schema = root.find("schema");
-  if (format == nullptr || format->text != kFormat || schema == nullptr || schema->text != kSchema) {
+  if (format == nullptr || format->text != kPackageFormat || schema == nullptr || schema->text != kSchema) {
     return std::nullopt;
   }
   CompiledPackage package;
