@@ -17,10 +17,9 @@ import safetensors.torch
 import tiny_clips
 import torch
 import transformers
-from diffusers import AutoencoderKL, DDPMScheduler, UNet2DConditionModel
-from plain_step import Teacher
+from diffusers import AutoencoderKL, UNet2DConditionModel
 from plain_training import LAMBDA, LR, PlainTraining
-from step_models import Student, TeacherBundle, random_student, random_teacher
+from step_models import Student, TeacherBundle, random_student, random_teacher, teacher_of
 
 from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.clip_models import Weights, load_clip
@@ -148,17 +147,9 @@ def plain_training(place: Workplace, batch: int) -> PlainTraining:
     """Returns the plain script's training loop on the device."""
     clip = load_clip_once(place.clip_config)
     source = teacher_source(place.size.teacher, place.device)
-    scheduler = DDPMScheduler(
-        num_train_timesteps=source.schedule["train_timesteps"],
-        beta_schedule=source.schedule["beta_schedule"],
-        beta_start=source.schedule["beta_start"],
-        beta_end=source.schedule["beta_end"],
-        prediction_type=source.prediction_type,
-    )
-    teacher = Teacher(source.unet, source.vae, source.text_encoder, scheduler)
     training = PlainTraining(
         Student(place.clip_bundle, clip.towers, clip.tokenizer),
-        TeacherBundle(place.teacher_bundle, teacher, source.tokenizer),
+        TeacherBundle(place.teacher_bundle, teacher_of(source), source.tokenizer),
         step_inputs(place, batch),
         place.size.step_precision,
         place.device,

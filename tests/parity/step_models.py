@@ -14,7 +14,7 @@ import export_teacher
 from sdsclip_export import tokenizer as tokenizers
 from sdsclip_export.bundle import bundle_folder
 from sdsclip_export.clip_models import ClipSource, Weights, load_clip
-from sdsclip_export.teacher_models import load_random
+from sdsclip_export.teacher_models import TeacherSource, load_random
 from sdsclip_export.tokenizer import Tokenizer
 
 ROOT = SCRIPTS.parent
@@ -60,12 +60,8 @@ def shapes_student() -> Student:
     return student_of(bundle, source)
 
 
-def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle:
-    """Makes the teacher of a built-in configuration of export_teacher.py or of a JSON file."""
-    source = load_random(str(config), seed)
-    # Skips the exporter's own check, which takes minutes at real size.
-    with bundle_folder(bundle, force=False) as unfinished:
-        export_teacher.write_teacher_bundle(source, "shortest_edge", unfinished)
+def teacher_of(source: TeacherSource) -> Teacher:
+    """Returns the teacher of the plain script, with the scheduler of the source's noise schedule."""
     scheduler = diffusers.DDPMScheduler(
         num_train_timesteps=source.schedule["train_timesteps"],
         beta_schedule=source.schedule["beta_schedule"],
@@ -73,8 +69,16 @@ def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle
         beta_end=source.schedule["beta_end"],
         prediction_type=source.prediction_type,
     )
-    teacher = Teacher(source.unet, source.vae, source.text_encoder, scheduler)
-    return TeacherBundle(bundle, teacher, source.tokenizer)
+    return Teacher(source.unet, source.vae, source.text_encoder, scheduler)
+
+
+def random_teacher(config: str | Path, seed: int, bundle: Path) -> TeacherBundle:
+    """Makes the teacher of a built-in configuration of export_teacher.py or of a JSON file."""
+    source = load_random(str(config), seed)
+    # Skips the exporter's own check, which takes minutes at real size.
+    with bundle_folder(bundle, force=False) as unfinished:
+        export_teacher.write_teacher_bundle(source, "shortest_edge", unfinished)
+    return TeacherBundle(bundle, teacher_of(source), source.tokenizer)
 
 
 def normalised(pixels: torch.Tensor, mean: list[float], std: list[float]) -> torch.Tensor:
