@@ -264,8 +264,7 @@ namespace {
 
 /// Of a folder without `bundle.json`: what it looks like instead, and the script that makes a bundle of it.
 Error no_bundle(const fs::path& folder) {
-  std::error_code ignored;
-  const auto has = [&](const char* name) { return fs::exists(folder / name, ignored); };
+  const auto has = [&](const char* name) { return is_there(folder / name); };
   std::string_view kind = "";
   std::string_view advice = "make one with scripts/export_clip.py or scripts/export_teacher.py";
   if (has("model_index.json") || has("unet")) {
@@ -294,7 +293,7 @@ Bundle read_bundle(const fs::path& folder) {
         "or scripts/export_teacher.py",
         folder.string());
   }
-  if (!fs::exists(json, ignored)) throw no_bundle(folder);
+  if (!is_there(json)) throw no_bundle(folder);
   const std::string text = read_file(json, kSmallFileBytes);
   ConfigNode root = parse_json(text, json.string());
   if (root.kind != ConfigNode::Kind::kMap) {

@@ -121,9 +121,7 @@ void load_tuned(ClipModel& model, const std::filesystem::path& file) {
 }
 
 void save_bundle(const ClipModel& model, const std::string& name, const std::filesystem::path& folder) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::exists(folder, ignored)) {
+  if (is_there(folder)) {
     throw usage_error("{}: exists already; remove it or choose another --out", folder.string());
   }
   const Bundle& bundle = model.bundle();

@@ -19,7 +19,7 @@ constexpr const char* kCommand = "sdsclip diffusion-score captions";
 fs::path store_path(const fs::path& run_or_store) {
   std::error_code ignored;
   fs::path path = fs::is_directory(run_or_store, ignored) ? run_or_store / "scores.sqlite" : run_or_store;
-  if (!fs::exists(path, ignored)) {
+  if (!is_there(path)) {
     throw input_error("{}: no such file; expected the run folder of '{}'", path.string(), kCommand);
   }
   check_length(path);

@@ -46,8 +46,7 @@ std::vector<MetricMarks> read_marks(Database& database, const fs::path& path) {
 }  // namespace
 
 StoredMarks read_stored_marks(const fs::path& path) {
-  std::error_code ignored;
-  if (!fs::exists(path, ignored)) {
+  if (!is_there(path)) {
     throw input_error("{}: no such file; expected the store of a finished scoring run", path.string());
   }
   check_length(path);

@@ -21,8 +21,6 @@
 
 namespace sdsclip {
 
-namespace fs = std::filesystem;
-
 /// The content of `OUT/auto.json`.
 struct AutoChoices {
   std::int64_t micro_batch_clip = kAuto;
@@ -45,8 +43,7 @@ constexpr const char* kChoicesFile = "auto.json";
 AutoChoices read_choices(const fs::path& out) {
   const fs::path file = out / kChoicesFile;
   AutoChoices choices;
-  std::error_code ignored;
-  if (fs::exists(file, ignored)) {
+  if (is_there(file)) {
     bind_options(parse_json(read_file(file), file.string()), choices, DocumentRole::kInput);
   }
   return choices;

@@ -13,8 +13,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
-
 // The sums are the same but in another order.
 constexpr std::array<std::string_view, 3> kChangesLastBits = {"train.micro_batch_clip",
                                                               "train.micro_batch_unet", "train.compiled"};

@@ -31,7 +31,6 @@
 namespace sdsclip {
 namespace {
 
-namespace fs = std::filesystem;
 constexpr const char* kScratch = "evaluation.tmp";
 
 /// Fails if `out` holds a run that this one must not touch; writes `config.yaml` if there is none. Returns
@@ -39,15 +38,13 @@ constexpr const char* kScratch = "evaluation.tmp";
 /// again.
 bool claim_folder(const TrainConfig& config, const TrainRun& run) {
   const fs::path file = run.out / "config.yaml";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) {
+  if (!is_there(file)) {
     create_folder(run.out);
     write_config(config, file);
     return run.resume;
   }
   const bool is_changed = check_same_run(file, config);
-  const bool has_ended =
-      fs::exists(run.out / "tuned.safetensors", ignored) && fs::exists(run.out / "checkpoints", ignored);
+  const bool has_ended = is_there(run.out / "tuned.safetensors") && is_there(run.out / "checkpoints");
   if (!run.resume && !has_ended) {
     throw usage_error("{}: holds a run already; continue it with --resume, or choose another --out",
                       run.out.string());

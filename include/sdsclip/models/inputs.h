@@ -41,8 +41,8 @@ class PixelUnits {
   PixelUnits(std::int64_t count, std::vector<std::int64_t> units, std::int64_t size,
              const PreprocessOptions& options, std::int64_t workers, c10::Device device, ReadSquare read);
 
-  /// The next unit, on the CPU; page-locked if `device` is a GPU, so that its copy need not wait. Throws the error of its first image that cannot be used. Call it at most once
-  /// per unit.
+  /// The next unit, on the CPU; page-locked if `device` is a GPU, so that its copy need not wait. Throws the
+  /// error of its first image that cannot be used. Call it at most once per unit.
   at::Tensor next();
 
  private:

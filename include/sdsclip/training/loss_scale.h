@@ -38,8 +38,8 @@ class DeviceLossScale {
   at::Tensor good_steps_;
 };
 
-/// The host's copy of the scale: halves it after non-finite gradients, and doubles it after 2,000 steps in a row with finite ones.
-/// Throws `Error(kRuntime)` if gradients are not finite at any scale.
+/// The host's copy of the scale: halves it after non-finite gradients, and doubles it after 2,000 steps in a
+/// row with finite ones. Throws `Error(kRuntime)` if gradients are not finite at any scale.
 void update_loss_scale(LossScale& scale, bool finite);
 
 }  // namespace sdsclip
